@@ -1,0 +1,138 @@
+"""A listing: one offer as one platform showed it at one time."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints
+
+from schemas.message import (
+    Instant,
+    LanguageTag,
+    Message,
+    Part,
+    PlatformName,
+    Sha256,
+    canonical_json,
+    digest,
+)
+
+ListingId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+class Price(Part):
+    """What the seller asks."""
+
+    amount: Decimal = Field(ge=0, max_digits=18, decimal_places=4)
+    """In units of ``currency`` (not cents)."""
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    """ISO 4217; absent when the platform shows none."""
+
+
+class Seller(Part):
+    """The account behind the listing, as shown."""
+
+    handle: str | None = Field(default=None, max_length=512)
+    """The name the platform shows."""
+    account_id: str | None = Field(default=None, max_length=512)
+    """The platform's own id of the account."""
+    profile_url: str | None = Field(default=None, max_length=4096)
+
+
+class Contact(Part):
+    """A way to reach the seller outside the platform, when the platform shows it as a field."""
+
+    kind: Literal["phone", "email", "handle", "url", "payment"]
+    value: str = Field(min_length=1, max_length=1024)
+
+
+class Image(Part):
+    """A picture of the listing."""
+
+    url: str = Field(max_length=4096)
+    sha256: Sha256 | None = None
+    """Of the bytes as fetched, when they were fetched."""
+    perceptual_hash: str | None = Field(default=None, pattern=r"^(pdq|phash):[0-9a-f]{16,64}$")
+    """Scheme and hash, for example ``pdq:`` and 64 hexadecimal digits."""
+
+
+class Listing(Message):
+    """A snapshot of one offer. Kafka key ``platform:listing_id``.
+
+    A connector publishes a new snapshot whenever what the platform shows has changed;
+    ``content_hash`` says whether two snapshots show the same.
+    """
+
+    platform: PlatformName
+    listing_id: ListingId
+    """The platform's own id of the listing."""
+    url: str = Field(min_length=1, max_length=4096)
+    """The exact address under which a person sees the listing."""
+    title: str = Field(default="", max_length=4_000)
+    description: str = Field(default="", max_length=200_000)
+    category: str | None = Field(default=None, max_length=1_000)
+    """The platform's own category path, as shown."""
+    price: Price | None = None
+    seller: Seller | None = None
+    contacts: tuple[Contact, ...] = Field(default=(), max_length=50)
+    location: str | None = Field(default=None, max_length=1_000)
+    """Where the goods are, as shown."""
+    ships_to: tuple[str, ...] = Field(default=(), max_length=300)
+    """Countries or regions the seller ships to, as shown."""
+    shipping_method: str | None = Field(default=None, max_length=1_000)
+    images: tuple[Image, ...] = Field(default=(), max_length=200)
+    language: LanguageTag | None = None
+    """Of title and description, as the platform states it."""
+    permit_statement: str | None = Field(default=None, max_length=10_000)
+    """What the seller says of permits, when the platform has a field for it."""
+    posted_at: Instant | None = None
+    """When the platform says the listing was posted."""
+    first_seen_at: Instant | None = None
+    """When a Takin connector first saw it; absent when the connector keeps no memory."""
+    observed_at: Instant
+    """When this snapshot was taken, by our clock."""
+    connector: str = Field(min_length=1, max_length=128)
+    """Name of the source that published it, for example ``file`` or ``feed``."""
+    run_id: str = Field(min_length=1, max_length=128)
+    """The run of that source, so that one run's listings can be found again."""
+    content_hash: Sha256
+    """SHA-256 of what the platform showed; see :func:`content_hash`."""
+
+    @property
+    def key(self) -> str:
+        """The Kafka key: ``platform:listing_id``."""
+        return f"{self.platform}:{self.listing_id}"
+
+    @classmethod
+    def sealed(cls, **fields: Any) -> Self:
+        """Build a listing and compute its content hash.
+
+        Raises:
+            pydantic.ValidationError: a field is missing or out of bounds.
+        """
+        draft = cls.model_validate({**fields, "content_hash": "0" * 64})
+        return draft.model_copy(update={"content_hash": content_hash(draft)})
+
+
+SHOWN = (
+    "url",
+    "title",
+    "description",
+    "category",
+    "price",
+    "seller",
+    "contacts",
+    "location",
+    "ships_to",
+    "shipping_method",
+    "images",
+    "language",
+    "permit_statement",
+    "posted_at",
+)
+"""The fields that a platform shows; the others say when and by whom it was seen."""
+
+
+def content_hash(listing: Listing) -> str:
+    """SHA-256 over the fields in :data:`SHOWN`; independent of when and by whom it was seen."""
+    shown = listing.model_dump(mode="json", include=set(SHOWN), exclude_none=True)
+    return digest([listing.platform, listing.listing_id, canonical_json(shown)])

@@ -1,0 +1,50 @@
+"""A report: what a citizen, an officer or a partner told us."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.listing import Listing
+from schemas.message import Instant, LanguageTag, Message, Part, PlatformName
+
+
+class Reporter(Part):
+    """Who reports. Everything but the kind may stay away; a citizen may be anonymous."""
+
+    kind: Literal["citizen", "officer", "partner"]
+    organisation: str | None = Field(default=None, max_length=256)
+    name: str | None = Field(default=None, max_length=256)
+    email: str | None = Field(default=None, max_length=320)
+    country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    """ISO 3166-1 alpha-2."""
+
+
+class Provenance(Part):
+    """What the reporter knows of the specimen's origin."""
+
+    when_acquired: str | None = Field(default=None, max_length=2_000)
+    where_acquired: str | None = Field(default=None, max_length=2_000)
+    how_acquired: str | None = Field(default=None, max_length=2_000)
+    entry_into_country: str | None = Field(default=None, max_length=2_000)
+
+
+class Report(Message):
+    """One report. Kafka key: the report id."""
+
+    report_id: str = Field(pattern=r"^r_[0-9A-Za-z]{16,64}$")
+    """Our reference, given to the reporter."""
+    received_at: Instant
+    """By our clock."""
+    reporter: Reporter
+    platform: PlatformName | None = None
+    """Absent when the reporter names a place we do not know."""
+    url: str = Field(min_length=1, max_length=4096)
+    """Where the offer was seen."""
+    what: str = Field(min_length=1, max_length=20_000)
+    """What is offered, in the reporter's words."""
+    language: LanguageTag | None = None
+    seen_at: Instant | None = None
+    """When the reporter saw it, by their own account."""
+    provenance: Provenance | None = None
+    listing: Listing | None = None
+    """The listing as the reporter's system captured it, if it did."""

@@ -1,0 +1,137 @@
+"""The topic catalogue: the one place that says which topics exist and how they are kept.
+
+``takin topics apply`` creates exactly these and refuses drift.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from schemas.case_event import CaseEvent
+from schemas.dead_letter import DeadLetter
+from schemas.detection import Detection
+from schemas.listing import Listing
+from schemas.message import Message
+from schemas.progress import ScreeningProgress
+from schemas.report import Report
+from schemas.watchlist import WatchlistEntry
+
+DAY_MS = 24 * 60 * 60 * 1000
+PARTITIONS = 4
+"""One partition count for every topic, so that keys land alike everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic as it must exist."""
+
+    name: str
+    message: type[Message]
+    key: str
+    """What the record key is, in words."""
+    summary: str
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    cleanup: Literal["delete", "compact"] = "delete"
+    retention_days: float | None = None
+    """Absent: kept for ever (compacted topics keep the newest value of each key)."""
+    partitions: int = PARTITIONS
+    max_message_bytes: int = 1_048_588
+    """The broker's own default."""
+    extra: dict[str, str] = field(default_factory=dict, hash=False)
+
+    def config(self) -> dict[str, str]:
+        """Topic configuration in Kafka's own names."""
+        retention = -1 if self.retention_days is None else int(self.retention_days * DAY_MS)
+        return {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(retention),
+            "max.message.bytes": str(self.max_message_bytes),
+            **self.extra,
+        }
+
+
+LISTINGS = Topic(
+    name="listings",
+    message=Listing,
+    key="platform:listing_id",
+    summary="A snapshot of one offer as one platform showed it.",
+    producers=("connectors", "intake", "auditor"),
+    consumers=("screening", "auditor"),
+    retention_days=28,
+)
+REPORTS = Topic(
+    name="reports",
+    message=Report,
+    key="report_id",
+    summary="What a citizen, officer or partner reported.",
+    producers=("intake",),
+    consumers=("notices",),
+    retention_days=90,
+)
+WATCHLIST = Topic(
+    name="watchlist",
+    message=WatchlistEntry,
+    key="entry_id",
+    summary="Entries that analysts want looked for; an empty value removes one.",
+    producers=("watchlist command", "desk"),
+    consumers=("screening",),
+    cleanup="compact",
+)
+DETECTIONS = Topic(
+    name="detections",
+    message=Detection,
+    key="platform:listing_id",
+    summary="The verdict on one snapshot under one rule-set version.",
+    producers=("screening",),
+    consumers=("notices",),
+    retention_days=28,
+)
+SCREENING_PROGRESS = Topic(
+    name="screening-progress",
+    message=ScreeningProgress,
+    key="partition number",
+    summary="Which offsets of the input have been decided.",
+    producers=("screening",),
+    consumers=("auditor",),
+    retention_days=28,
+)
+CASE_EVENTS = Topic(
+    name="case-events",
+    message=CaseEvent,
+    key="case_id",
+    summary="Everything that happened to a case, in order.",
+    producers=("relay",),
+    consumers=("dashboards", "exports"),
+    retention_days=365,
+)
+DEAD_LETTERS = Topic(
+    name="dead-letters",
+    message=DeadLetter,
+    key="dead_letter_id",
+    summary="What was set aside, why, the bytes, and how to put it back.",
+    producers=("connectors", "intake", "screening", "notices"),
+    consumers=("dead-letters command",),
+    retention_days=365,
+)
+
+CATALOGUE: tuple[Topic, ...] = (
+    LISTINGS,
+    REPORTS,
+    WATCHLIST,
+    DETECTIONS,
+    SCREENING_PROGRESS,
+    CASE_EVENTS,
+    DEAD_LETTERS,
+)
+
+
+def topic(name: str) -> Topic:
+    """The catalogue's entry of that name.
+
+    Raises:
+        KeyError: there is no such topic.
+    """
+    for entry in CATALOGUE:
+        if entry.name == name:
+            return entry
+    raise KeyError(name)
