@@ -1,0 +1,1 @@
+"""The notice service: cases, notices, answers, deadlines, proof."""

@@ -1,0 +1,186 @@
+"""The notice service's outside, made of the connectors' platforms."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from connectors.answers import receipt_response
+from connectors.errors import (
+    ConnectorError,
+    ForgedAnswer,
+    PlatformGone,
+    PlatformRefused,
+    PlatformUnavailable,
+    UnreadableAnswer,
+)
+from connectors.platform import Delivery, Platform, ProbeTarget, RawAnswer
+from connectors.platform_config import PlatformConfig
+from schemas.notice import LegalBasis, Notice, SlaPromise
+from schemas.response import PlatformResponse
+from streams.notices.casebook.inbox import Received
+from streams.notices.casebook.looks import LookDue
+from streams.notices.casebook.outbox import AttemptResult, Leased
+from streams.notices.handlers import Accepted
+from streams.notices.item import Look
+from streams.notices.policy import LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy
+from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
+
+PARSER = "submit-reply/1"
+
+
+class Bridge:
+    """Implements :class:`streams.notices.ports.Outside`."""
+
+    def __init__(
+        self,
+        platforms: Mapping[str, Platform],
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._platforms = dict(platforms)
+        self._clock = clock
+
+    def render(self, notice: Notice) -> tuple[bytes, str]:
+        """Body and content type as the notice's platform takes them."""
+        rendered = self._platforms[notice.addressee.platform].render(notice)
+        return rendered.body, rendered.content_type
+
+    async def deliver(self, leased: Leased, timeout_s: float) -> tuple[AttemptResult, Accepted | None]:
+        """One attempt, and what it ended with as a value."""
+        delivery = Delivery(
+            idempotency_key=leased.idempotency_key,
+            body=leased.body,
+            content_type=leased.content_type,
+            attempt=leased.attempt,
+            timeout_s=timeout_s,
+        )
+        try:
+            async with asyncio.timeout(timeout_s + 5):
+                receipt = await self._platforms[leased.platform].submit(delivery)
+        except PlatformUnavailable as error:
+            return AttemptResult("retry", error.reason, error.http_status, error.retry_after_s), None
+        except PlatformGone as error:
+            return AttemptResult("gone", error.reason, error.http_status, reply=_said(error)), None
+        except PlatformRefused as error:
+            return AttemptResult("refused", error.reason, error.http_status, reply=_said(error)), None
+        except TimeoutError:
+            return AttemptResult("retry", "timeout"), None
+        response = receipt_response(
+            leased.platform, leased.idempotency_key, receipt, self._clock(), parser_version=PARSER
+        )
+        result = AttemptResult(
+            "duplicate" if receipt.duplicate else "accepted", None, receipt.http_status, reply=receipt.raw
+        )
+        return result, Accepted(response, receipt.received_at, receipt.platform_reference)
+
+    async def look(self, due: LookDue) -> Seen:
+        """One look at a listing."""
+        target = ProbeTarget(due.listing_id, due.url, due.content_hash)
+        seen = await self._platforms[due.platform].probe(target)
+        return Seen(Look(seen.state, seen.reason, seen.at), seen.http_status, seen.body_sha256)
+
+    async def ask(self, platform: str, idempotency_key: str) -> Answer | None:
+        """Where a notice stands."""
+        try:
+            raw = await self._platforms[platform].poll(idempotency_key)
+        except ConnectorError as error:
+            raise NoAnswer(str(error)) from error
+        return None if raw is None else _answer(raw)
+
+    async def inform(self, platform: str, idempotency_key: str, text: str) -> None:
+        """Answer a request for information.
+
+        Raises:
+            NoAnswer: the platform did not take it.
+        """
+        try:
+            await self._platforms[platform].inform(idempotency_key, text)
+        except ConnectorError as error:
+            raise NoAnswer(str(error)) from error
+
+    def can_be_asked(self, platform: str) -> bool:
+        """Whether the platform can be polled."""
+        known = self._platforms.get(platform)
+        return known is not None and known.capabilities.poll
+
+    def authenticate(self, platform: str, headers: Mapping[str, str], body: bytes, now: datetime) -> Answer:
+        """Check an incoming webhook."""
+        try:
+            return _answer(self._platforms[platform].authenticate(headers, body, now))
+        except ForgedAnswer as error:
+            raise Forged(error.reason, error.detail) from error
+
+    def read(self, received: Received) -> tuple[PlatformResponse, ...]:
+        """What a stored answer says."""
+        raw = RawAnswer(
+            platform=received.platform,
+            source_id=received.source_id,
+            channel=received.channel,  # type: ignore[arg-type]  # stored from the same closed set
+            received_at=received.received_at,
+            body=received.body,
+            headers=received.headers,
+        )
+        try:
+            return self._platforms[received.platform].parse(raw)
+        except (UnreadableAnswer, ForgedAnswer) as error:
+            raise Unreadable(error.reason, error.detail) from error
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        for platform in self._platforms.values():
+            await platform.aclose()
+
+
+def _said(error: PlatformRefused) -> bytes:
+    lines = [error.detail, *(f"{unmet.code} {unmet.path} {unmet.message}" for unmet in error.unmet)]
+    return "\n".join(lines).encode()
+
+
+def _answer(raw: RawAnswer) -> Answer:
+    return Answer(raw.platform, raw.channel, raw.source_id, raw.received_at, raw.body, raw.headers)
+
+
+def policy_of(config: PlatformConfig) -> PlatformPolicy:
+    """What was agreed with a platform, from its configuration."""
+    sla = config.sla
+    probe = config.probe
+    return PlatformPolicy(
+        name=config.name,
+        language=config.language,
+        legal_entity=config.legal_entity,
+        contact_point=config.contact_point,
+        country=config.country,
+        sla=None
+        if sla is None
+        else SlaPromise(
+            policy=sla.policy,
+            source=sla.source,
+            acknowledge_s=sla.acknowledge_s,
+            decide_s=sla.decide_s,
+            remove_s=sla.remove_s,
+        ),
+        policy_clauses=tuple(
+            LegalBasis(
+                id=f"policy.{config.name}.{number}",
+                law=f"Terms of {config.legal_entity or config.name}",
+                policy_clause=clause,
+            )
+            for number, clause in enumerate(config.policy_clauses, start=1)
+        ),
+        retry=RetryPolicy(tuple(timedelta(seconds=wait) for wait in config.delivery.retry_schedule_s)),
+        look=LookPolicy(
+            schedule=(timedelta(0), *(timedelta(seconds=age) for age in probe.schedule_s)),
+            gone_looks=probe.gone_after_probes,
+            gone_apart=timedelta(seconds=probe.gone_apart_s),
+            unknown_again=timedelta(seconds=probe.unknown_again_s),
+            mismatch_after=timedelta(seconds=probe.mismatch_after_s),
+            quiet=timedelta(seconds=probe.quiet_s),
+            watch=timedelta(seconds=probe.watch_s),
+        ),
+        poll=PollPolicy(
+            first=timedelta(seconds=config.delivery.poll_first_s),
+            longest=timedelta(seconds=config.delivery.poll_longest_s),
+        ),
+        concurrency=config.concurrency,
+        attempt_timeout=timedelta(seconds=config.timeouts.total_s),
+    )

@@ -1,0 +1,376 @@
+"""Rows of cases, detections, notices and their items."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+import uuid_utils
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from schemas.detection import Detection
+from schemas.notice import Notice
+from streams.notices.casebook import tables as t
+from streams.notices.casebook.database import Transaction
+from streams.notices.item import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case's row."""
+
+    case_id: str
+    platform: str
+    listing_id: str
+    url: str
+    round: int
+    status: str
+    severity: str
+
+
+_CASE = (
+    t.case.c.case_id,
+    t.case.c.platform,
+    t.case.c.listing_id,
+    t.case.c.url,
+    t.case.c.round,
+    t.case.c.status,
+    t.case.c.severity,
+)
+
+
+def insert_new(tx: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:
+    """Insert unless a row with the same unique values is there; says whether it was inserted."""
+    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+    one = next(iter(table.primary_key.columns))
+    statement = insert(table).values(**values).on_conflict_do_nothing().returning(one)
+    return tx.execute(statement).first() is not None
+
+
+def hold(tx: Transaction, case_id: str) -> Case:
+    """Read a case and keep others from changing it until the transaction ends."""
+    row = tx.execute(sa.select(*_CASE).where(t.case.c.case_id == case_id).with_for_update()).one()
+    return Case(*row)
+
+
+def hold_by_listing(tx: Transaction, platform: str, listing_id: str) -> Case | None:
+    """The one case of a listing, held; ``None``: there is none yet."""
+    row = tx.execute(
+        sa.select(*_CASE)
+        .where(t.case.c.platform == platform, t.case.c.listing_id == listing_id)
+        .with_for_update()
+    ).one_or_none()
+    return Case(*row) if row else None
+
+
+def open_case(tx: Transaction, detection: Detection, *, status: str, now: datetime) -> Case:
+    """A new case for the detection's listing, or the one that another process has just opened."""
+    listing = detection.listing
+    insert_new(
+        tx,
+        t.case,
+        {
+            "case_id": f"c_{uuid_utils.uuid7().hex}",
+            "platform": detection.platform,
+            "listing_id": detection.listing_id,
+            "url": listing.url,
+            "round": 1,
+            "status": status,
+            "severity": detection.severity,
+            "taxon": detection.taxon.scientific_name if detection.taxon else None,
+            "appendix": detection.taxon.appendix if detection.taxon else None,
+            "product": detection.specimen.product if detection.specimen else None,
+            "seller": listing.seller.handle if listing.seller else None,
+            "opened_at": now,
+            "updated_at": now,
+            "sequence": 0,
+        },
+    )
+    case = hold_by_listing(tx, detection.platform, detection.listing_id)
+    if case is None:
+        raise AssertionError("a case that was inserted is not there")
+    return case
+
+
+def set_status(
+    tx: Transaction, case_id: str, status: str, *, now: datetime, reason: str | None = None
+) -> None:
+    """Move the case's own dimension."""
+    tx.execute(
+        sa.update(t.case)
+        .where(t.case.c.case_id == case_id)
+        .values(status=status, close_reason=reason, updated_at=now)
+    )
+
+
+def start_round(tx: Transaction, case_id: str, number: int) -> None:
+    """The listing is back: the case's next appearance begins."""
+    tx.execute(sa.update(t.case).where(t.case.c.case_id == case_id).values(round=number))
+
+
+def known_detection(tx: Transaction, detection_id: str) -> bool:
+    """Whether this verdict was taken already."""
+    found = tx.execute(
+        sa.select(t.detection.c.detection_id).where(t.detection.c.detection_id == detection_id)
+    )
+    return found.one_or_none() is not None
+
+
+def add_detection(tx: Transaction, case_id: str, detection: Detection, *, now: datetime) -> bool:
+    """Keep the verdict; ``False``: it was there."""
+    return insert_new(
+        tx,
+        t.detection,
+        {
+            "detection_id": detection.detection_id,
+            "case_id": case_id,
+            "outcome": detection.outcome,
+            "ruleset_version": detection.ruleset_version,
+            "content_hash": detection.content_hash,
+            "observed_at": detection.listing.observed_at,
+            "recorded_at": now,
+            "body": detection.to_bytes(),
+        },
+    )
+
+
+def latest_detection(tx: Transaction, case_id: str) -> Detection:
+    """The newest verdict on the case's listing."""
+    row = tx.execute(
+        sa.select(t.detection.c.body)
+        .where(t.detection.c.case_id == case_id)
+        .order_by(t.detection.c.observed_at.desc(), t.detection.c.recorded_at.desc())
+        .limit(1)
+    ).one()
+    return Detection.from_bytes(row.body)
+
+
+def add_notice(
+    tx: Transaction,
+    notice: Notice,
+    *,
+    case_ids: Sequence[str],
+    body: bytes,
+    content_type: str,
+    body_sha256: str,
+    next_poll_at: datetime | None,
+) -> None:
+    """Store a notice, its items and its place in the outbox.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: a notice for one of the listings with the same round, legal
+            basis, action and revision is there already.
+    """
+    platform = notice.addressee.platform
+    now = notice.issued_at
+    basis = ",".join(sorted(entry.id for entry in notice.legal_basis))
+    tx.execute(
+        sa.insert(t.notice).values(
+            notice_id=notice.notice_id,
+            human_reference=notice.human_reference,
+            idempotency_key=notice.idempotency_key,
+            platform=platform,
+            round=notice.round,
+            revision=notice.revision,
+            severity=notice.severity,
+            kind=notice.kind,
+            queued_at=now,
+            delivery="queued",
+            next_poll_at=next_poll_at,
+            polls=0,
+            body=notice.to_bytes(),
+        )
+    )
+    tx.execute(
+        sa.insert(t.notice_item),
+        [
+            {
+                "item_id": item.item_id,
+                "notice_id": notice.notice_id,
+                "case_id": case_id,
+                "platform": platform,
+                "listing_id": item.listing_id,
+                "url": item.url,
+                "content_hash": item.content_hash,
+                "round": item.round,
+                "legal_basis": basis,
+                "action": notice.requested_action,
+                "revision": notice.revision,
+                "claim": "none",
+                "content": "unseen",
+                "last_online_at": item.last_seen_online_at,
+                "next_look_at": now,
+            }
+            for item, case_id in zip(notice.items, case_ids, strict=True)
+        ],
+    )
+    tx.execute(
+        sa.insert(t.outbox).values(
+            idempotency_key=notice.idempotency_key,
+            notice_id=notice.notice_id,
+            platform=platform,
+            body=body,
+            body_sha256=body_sha256,
+            content_type=content_type,
+            state="queued",
+            queued_at=now,
+            next_at=now,
+        )
+    )
+
+
+_ITEM = (
+    t.notice_item.c.notice_id,
+    t.notice_item.c.case_id,
+    t.notice_item.c.item_id,
+    t.notice_item.c.platform,
+    t.notice_item.c.listing_id,
+    t.notice_item.c.url,
+    t.notice_item.c.content_hash,
+    t.notice_item.c.round,
+    t.notice.c.queued_at,
+    t.notice.c.sent_at,
+    t.notice_item.c.claim,
+    t.notice_item.c.claim_rank,
+    t.notice_item.c.outcome,
+    t.notice_item.c.acknowledged_at,
+    t.notice_item.c.decided_at,
+    t.notice_item.c.removal_claimed_at,
+    t.notice_item.c.claimed_effective_at,
+    t.notice_item.c.content,
+    t.notice_item.c.last_online_at,
+    t.notice_item.c.first_offline_at,
+    t.notice_item.c.offline_looks,
+    t.notice_item.c.removal_verified_at,
+    t.notice_item.c.reappeared_at,
+    t.notice_item.c.mismatch_at,
+    t.notice_item.c.closed_at,
+    t.notice_item.c.looks,
+)
+_ITEMS = sa.select(*_ITEM).join(t.notice, t.notice.c.notice_id == t.notice_item.c.notice_id)
+
+
+def item_of(tx: Transaction, notice_id: str, case_id: str) -> Item:
+    """One item's state. The caller holds the case."""
+    row = tx.execute(
+        _ITEMS.where(t.notice_item.c.notice_id == notice_id, t.notice_item.c.case_id == case_id)
+    ).one()
+    return Item(*row)
+
+
+def items_of_notice(tx: Transaction, notice_id: str) -> tuple[Item, ...]:
+    """All items of a notice, by case id, so that several cases are always held in one order."""
+    rows = tx.execute(_ITEMS.where(t.notice_item.c.notice_id == notice_id).order_by(t.notice_item.c.case_id))
+    return tuple(Item(*row) for row in rows)
+
+
+def latest_item(tx: Transaction, case_id: str) -> Item | None:
+    """The item of the case's newest notice; ``None``: no notice was written yet."""
+    row = tx.execute(
+        _ITEMS.where(t.notice_item.c.case_id == case_id)
+        .order_by(t.notice_item.c.round.desc(), t.notice_item.c.revision.desc())
+        .limit(1)
+    ).one_or_none()
+    return Item(*row) if row else None
+
+
+_KEPT_ON_ITEM = (
+    "claim",
+    "claim_rank",
+    "outcome",
+    "acknowledged_at",
+    "decided_at",
+    "removal_claimed_at",
+    "claimed_effective_at",
+    "content",
+    "last_online_at",
+    "first_offline_at",
+    "offline_looks",
+    "removal_verified_at",
+    "reappeared_at",
+    "mismatch_at",
+    "closed_at",
+    "looks",
+)
+
+
+def save_item(tx: Transaction, item: Item) -> None:
+    """Write an item's state back. The caller holds the case."""
+    tx.execute(
+        sa.update(t.notice_item)
+        .where(t.notice_item.c.notice_id == item.notice_id, t.notice_item.c.case_id == item.case_id)
+        .values({name: getattr(item, name) for name in _KEPT_ON_ITEM})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """What handlers need of a notice's row."""
+
+    notice_id: str
+    idempotency_key: str
+    human_reference: str
+    platform: str
+    severity: str
+    queued_at: datetime
+    first_attempt_at: datetime | None
+    sent_at: datetime | None
+    delivery: str
+    polls: int
+    next_poll_at: datetime | None
+    round: int
+
+
+_NOTICE = (
+    t.notice.c.notice_id,
+    t.notice.c.idempotency_key,
+    t.notice.c.human_reference,
+    t.notice.c.platform,
+    t.notice.c.severity,
+    t.notice.c.queued_at,
+    t.notice.c.first_attempt_at,
+    t.notice.c.sent_at,
+    t.notice.c.delivery,
+    t.notice.c.polls,
+    t.notice.c.next_poll_at,
+    t.notice.c.round,
+)
+
+
+def notice_by_key(tx: Transaction, key: str) -> NoticeRow | None:
+    """The notice with this idempotency key."""
+    row = tx.execute(sa.select(*_NOTICE).where(t.notice.c.idempotency_key == key)).one_or_none()
+    return NoticeRow(*tuple(row)) if row else None
+
+
+def notice_by_id(tx: Transaction, notice_id: str) -> NoticeRow:
+    """The notice with this id."""
+    row = tx.execute(sa.select(*_NOTICE).where(t.notice.c.notice_id == notice_id)).one()
+    return NoticeRow(*tuple(row))
+
+
+def save_notice(tx: Transaction, notice_id: str, **values: Any) -> None:
+    """Change columns of a notice's row."""
+    tx.execute(sa.update(t.notice).where(t.notice.c.notice_id == notice_id).values(**values))
+
+
+def notice_body(tx: Transaction, notice_id: str) -> Notice:
+    """The notice as it was written."""
+    row = tx.execute(sa.select(t.notice.c.body).where(t.notice.c.notice_id == notice_id)).one()
+    return Notice.from_bytes(row.body)
+
+
+def find_notice(tx: Transaction, reference: str) -> str | None:
+    """The notice id behind a human reference, a notice id or an idempotency key."""
+    found: str | None = tx.execute(
+        sa.select(t.notice.c.notice_id).where(
+            sa.or_(
+                t.notice.c.human_reference == reference.upper(),
+                t.notice.c.notice_id == reference,
+                t.notice.c.idempotency_key == reference,
+            )
+        )
+    ).scalar_one_or_none()
+    return found

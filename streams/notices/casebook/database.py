@@ -1,0 +1,235 @@
+"""Opening the casebook and running transactions on it.
+
+SQLite (WAL, ``synchronous=FULL``, one writer) is the default; PostgreSQL takes many writers.
+Statements run on the driver's own blocking interface inside worker threads: one hop a
+transaction, where an async driver makes one a statement.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from schemas.errors import OperatorError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Transaction = sa.Connection
+"""An open transaction, as every function of the casebook takes it."""
+
+RETRYABLE = {"40001", "40P01"}
+"""PostgreSQL: serialisation failure, deadlock. Nothing was committed, so the decision is made again."""
+
+TRIES = 5
+
+
+class CasebookUnavailable(Exception):
+    """The database did not answer or could not write; nothing was committed: try again later."""
+
+
+class Casebook:
+    """A pool of connections to one casebook.
+
+    ``write`` and ``read`` are for threads; ``run`` and ``look`` for coroutines.
+    """
+
+    def __init__(self, engine: sa.Engine, *, threads: int) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        # One writing thread for SQLite: writers wait in our queue instead of in its busy loop.
+        self._writers = ThreadPoolExecutor(1 if self.is_sqlite else threads, "casebook-write")
+        self._readers = ThreadPoolExecutor(threads, "casebook-read")
+
+    @classmethod
+    def open(cls, url: str, *, threads: int = 4, migrate: bool = True) -> "Casebook":
+        """Connect and bring the tables up to date.
+
+        Raises:
+            OperatorError: the address is wrong, the server does not answer, or the tables are
+                newer than this program.
+        """
+        engine = _engine(url, threads)
+        try:
+            with engine.connect() as connection:
+                connection.execute(sa.text("SELECT 1"))
+            if migrate:
+                upgrade(engine)
+        except sa.exc.SQLAlchemyError as error:
+            engine.dispose()
+            raise OperatorError(_why_not(url, error)) from error
+        except OperatorError:
+            engine.dispose()
+            raise
+        return cls(engine, threads=threads)
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction; commits at the end, rolls back on any exception."""
+        with self.engine.connect() as connection:
+            writing = connection.execution_options(takin_writes=True)
+            with writing.begin():
+                yield writing
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent view; nothing is written."""
+        with self.engine.connect() as connection:
+            level = "SERIALIZABLE" if self.is_sqlite else "REPEATABLE READ"
+            reading = connection.execution_options(isolation_level=level)
+            with reading.begin():
+                yield reading
+
+    def decide(
+        self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``function(tx, …)`` in one write transaction, again if the database asks for it."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                with self.write() as tx:
+                    return function(tx, *args, **kwargs)
+            except sa.exc.DBAPIError as error:
+                if attempt < TRIES and getattr(error.orig, "sqlstate", None) in RETRYABLE:
+                    continue
+                if _is_outage(error):
+                    raise CasebookUnavailable(_first_line(error)) from error
+                raise
+        raise AssertionError("unreachable")
+
+    def answer(
+        self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``function(tx, …)`` in one reading transaction."""
+        try:
+            with self.read() as tx:
+                return function(tx, *args, **kwargs)
+        except sa.exc.DBAPIError as error:
+            if _is_outage(error):
+                raise CasebookUnavailable(_first_line(error)) from error
+            raise
+
+    async def run(
+        self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """:meth:`decide` off the event loop; once begun it ends even if the caller is cancelled."""
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(
+            loop.run_in_executor(self._writers, lambda: self.decide(function, *args, **kwargs))
+        )
+
+    async def look(
+        self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """:meth:`answer` without blocking the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: self.answer(function, *args, **kwargs))
+
+    def close(self) -> None:
+        """Finish what is running and close every connection."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+
+def _is_outage(error: sa.exc.DBAPIError) -> bool:
+    """Lost connection, locked or full database: the world's fault, not the statement's."""
+    return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+
+
+def _first_line(error: sa.exc.SQLAlchemyError) -> str:
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return next((line.strip() for line in cause if line.strip()), "no reason given")
+
+
+def _engine(url: str, threads: int) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise OperatorError(
+            f"DATABASE_URL {url!r} is not a database address: use postgresql://user:password@host/name "
+            "or sqlite:///path/to/file."
+        ) from error
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        return sa.create_engine(parsed, pool_size=2 * threads, max_overflow=4, pool_pre_ping=True)
+    if parsed.get_backend_name() != "sqlite":
+        raise OperatorError(
+            f"DATABASE_URL names {parsed.get_backend_name()!r}; the casebook knows postgresql and sqlite."
+        )
+    if not parsed.database or parsed.database == ":memory:":
+        raise OperatorError("An SQLite casebook needs a file: use sqlite:///path/to/file.")
+    path = Path(parsed.database)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise OperatorError(f"The folder of the casebook {path} cannot be made: {error.strerror}.") from error
+    engine = sa.create_engine(
+        parsed.set(drivername="sqlite+pysqlite"),
+        connect_args={"timeout": 30, "check_same_thread": False},
+        pool_size=2 * threads,
+        max_overflow=4,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, see Casebook.write
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA busy_timeout=30000")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # Take the write lock at once: a transaction that begins by reading could not upgrade to
+        # writing after somebody else wrote.
+        writes = connection.get_execution_options().get("takin_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _why_not(url: str, error: sa.exc.SQLAlchemyError) -> str:
+    shown = sa.make_url(url).render_as_string(hide_password=True)
+    first = _first_line(error).rstrip(".")
+    return f"The casebook at {shown} cannot be opened: {first}. Check DATABASE_URL and that the server runs."
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(resources.files(__package__) / "migrations"))
+    return config
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Bring the tables to this program's version; safe to call from several processes at once.
+
+    Raises:
+        OperatorError: the tables are newer than this program.
+    """
+    config = _alembic_config()
+    known = ScriptDirectory.from_config(config)
+    with engine.connect().execution_options(takin_writes=True) as connection:
+        if engine.dialect.name == "postgresql":
+            # Held until the commit below: the second process waits and then finds nothing to do.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7248151)"))
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current is not None and current not in {script.revision for script in known.walk_revisions()}:
+            connection.rollback()
+            raise OperatorError(
+                f"The casebook's tables are at version {current}, which this program does not know: "
+                "use the newer Takin that made them."
+            )
+        if current != known.get_current_head():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        connection.commit()

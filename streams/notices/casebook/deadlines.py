@@ -1,0 +1,133 @@
+"""Deadlines: one row per duty, fired once by compare-and-set, also after a restart."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+import uuid_utils
+
+from schemas.notice import SlaPromise
+from streams.notices.casebook import tables as t
+from streams.notices.casebook.cases import insert_new
+from streams.notices.casebook.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One duty of a platform towards one item."""
+
+    deadline_id: str
+    notice_id: str
+    case_id: str
+    platform: str
+    kind: str
+    """``acknowledge``, ``decide`` or ``remove``."""
+    started_at: datetime
+    due_at: datetime
+    state: str
+    """``pending``, ``met``, ``missed``, ``cancelled``; ``watching``: due, gone from sight, not yet proven."""
+
+
+_COLUMNS = (
+    t.deadline.c.deadline_id,
+    t.deadline.c.notice_id,
+    t.deadline.c.case_id,
+    t.deadline.c.platform,
+    t.deadline.c.kind,
+    t.deadline.c.started_at,
+    t.deadline.c.due_at,
+    t.deadline.c.state,
+)
+
+
+def set_due(
+    tx: Transaction,
+    *,
+    notice_id: str,
+    case_id: str,
+    platform: str,
+    sla: SlaPromise,
+    dates: Iterable[tuple[str, datetime, datetime]],
+) -> tuple[tuple[str, datetime], ...]:
+    """Write deadlines (kind, started_at, due_at) that are not there yet; returns the new ones."""
+    fresh = []
+    for kind, started_at, due_at in dates:
+        inserted = insert_new(
+            tx,
+            t.deadline,
+            {
+                "deadline_id": f"dl_{uuid_utils.uuid7().hex}",
+                "notice_id": notice_id,
+                "case_id": case_id,
+                "platform": platform,
+                "kind": kind,
+                "seq": 1,
+                "policy": sla.policy,
+                "source": sla.source,
+                "started_at": started_at,
+                "due_at": due_at,
+                "state": "pending",
+            },
+        )
+        if inserted:
+            fresh.append((kind, due_at))
+    return tuple(fresh)
+
+
+def of_item(tx: Transaction, notice_id: str, case_id: str) -> tuple[Deadline, ...]:
+    """An item's deadlines. The caller holds the case."""
+    rows = tx.execute(
+        sa.select(*_COLUMNS).where(t.deadline.c.notice_id == notice_id, t.deadline.c.case_id == case_id)
+    )
+    return tuple(Deadline(*row) for row in rows)
+
+
+def due(tx: Transaction, *, now: datetime, limit: int) -> tuple[Deadline, ...]:
+    """Pending deadlines whose time has come, the longest overdue first."""
+    rows = tx.execute(
+        sa.select(*_COLUMNS)
+        .where(t.deadline.c.state == "pending", t.deadline.c.due_at <= now)
+        .order_by(t.deadline.c.due_at)
+        .limit(limit)
+    )
+    return tuple(Deadline(*row) for row in rows)
+
+
+def move(
+    tx: Transaction,
+    deadline: Deadline,
+    state: str,
+    *,
+    met_at: datetime | None = None,
+    fired_at: datetime | None = None,
+    rescinded_at: datetime | None = None,
+) -> bool:
+    """Compare-and-set from the state the caller saw; ``False``: somebody else moved it."""
+    values = {
+        name: value
+        for name, value in (("met_at", met_at), ("fired_at", fired_at), ("rescinded_at", rescinded_at))
+        if value is not None
+    }
+    changed = tx.execute(
+        sa.update(t.deadline)
+        .where(t.deadline.c.deadline_id == deadline.deadline_id, t.deadline.c.state == deadline.state)
+        .values(state=state, **values)
+    )
+    return bool(changed.rowcount)
+
+
+def next_due(tx: Transaction) -> datetime | None:
+    """When the next pending deadline falls due."""
+    at: datetime | None = tx.execute(
+        sa.select(sa.func.min(t.deadline.c.due_at, type_=t.UtcInstant())).where(
+            t.deadline.c.state == "pending"
+        )
+    ).scalar_one()
+    return at
+
+
+def any_due(tx: Transaction, *, now: datetime) -> bool:
+    """Whether anything is due that has not fired."""
+    at = next_due(tx)
+    return at is not None and at <= now

@@ -1,0 +1,139 @@
+"""Answers as they came in: stored before the sender hears 2xx, applied after."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from schemas.response import PlatformResponse
+from streams.notices.casebook import tables as t
+from streams.notices.casebook.cases import insert_new
+from streams.notices.casebook.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One stored answer."""
+
+    inbox_id: int
+    platform: str
+    channel: str
+    source_id: str
+    received_at: datetime
+    body: bytes
+    headers: Mapping[str, str]
+
+
+KEPT_HEADERS = frozenset(
+    {"content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature", "date"}
+)
+
+
+def store(
+    tx: Transaction,
+    *,
+    platform: str,
+    channel: str,
+    source_id: str,
+    received_at: datetime,
+    body: bytes,
+    headers: Mapping[str, str],
+) -> bool:
+    """Keep an answer; ``False``: it was there already."""
+    kept = {name.lower(): value for name, value in headers.items() if name.lower() in KEPT_HEADERS}
+    return insert_new(
+        tx,
+        t.inbox,
+        {
+            "platform": platform,
+            "channel": channel,
+            "source_id": source_id,
+            "received_at": received_at,
+            "body": body,
+            "body_sha256": hashlib.sha256(body).hexdigest(),
+            "headers": json.dumps(kept, sort_keys=True),
+            "state": "new",
+        },
+    )
+
+
+_COLUMNS = (
+    t.inbox.c.inbox_id,
+    t.inbox.c.platform,
+    t.inbox.c.channel,
+    t.inbox.c.source_id,
+    t.inbox.c.received_at,
+    t.inbox.c.body,
+    t.inbox.c.headers,
+)
+
+
+def new(tx: Transaction, *, limit: int, until: datetime | None = None) -> tuple[Received, ...]:
+    """Answers not yet applied, oldest first; with ``until`` only those received by then."""
+    query = sa.select(*_COLUMNS).where(t.inbox.c.state == "new").order_by(t.inbox.c.inbox_id).limit(limit)
+    if until is not None:
+        query = query.where(t.inbox.c.received_at <= until)
+    return tuple(
+        Received(
+            row.inbox_id,
+            row.platform,
+            row.channel,
+            row.source_id,
+            row.received_at,
+            row.body,
+            json.loads(row.headers),
+        )
+        for row in tx.execute(query)
+    )
+
+
+def finish(
+    tx: Transaction,
+    inbox_id: int,
+    *,
+    state: str,
+    now: datetime,
+    reason: str | None = None,
+    detail: str | None = None,
+) -> bool:
+    """Move an answer out of ``new``; ``False``: somebody else did.
+
+    ``state`` is ``applied`` or ``quarantined`` (kept for a person, with its reason).
+    """
+    changed = tx.execute(
+        sa.update(t.inbox)
+        .where(t.inbox.c.inbox_id == inbox_id, t.inbox.c.state == "new")
+        .values(state=state, applied_at=now, reason=reason, detail=detail)
+    )
+    return bool(changed.rowcount)
+
+
+def add_response(tx: Transaction, response: PlatformResponse, *, notice_id: str, case_id: str) -> bool:
+    """Keep one answer about one item; ``False``: the same answer was applied before."""
+    return insert_new(
+        tx,
+        t.response,
+        {
+            "platform": response.platform,
+            "response_id": response.response_id,
+            "notice_id": notice_id,
+            "case_id": case_id,
+            "received_at": response.received_at,
+            "kind": response.kind,
+            "outcome": response.outcome,
+            "body": response.to_bytes(),
+        },
+    )
+
+
+def counts(tx: Transaction) -> dict[str, tuple[int, datetime | None]]:
+    """Per state: how many, and the oldest one's time of receipt."""
+    rows = tx.execute(
+        sa.select(
+            t.inbox.c.state, sa.func.count(), sa.func.min(t.inbox.c.received_at, type_=t.UtcInstant())
+        ).group_by(t.inbox.c.state)
+    )
+    return {state: (count, oldest) for state, count, oldest in rows}

@@ -1,0 +1,129 @@
+"""When each listing is looked at next, and what each look saw."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from streams.notices.casebook import tables as t
+from streams.notices.casebook.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class LookDue:
+    """A listing to look at now."""
+
+    notice_id: str
+    case_id: str
+    platform: str
+    listing_id: str
+    url: str
+    content_hash: str
+
+
+def lease(tx: Transaction, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[LookDue, ...]:
+    """Take looks that are due; a look whose lease ran out is due again."""
+    rows = tx.execute(
+        sa.select(
+            t.notice_item.c.notice_id,
+            t.notice_item.c.case_id,
+            t.notice_item.c.platform,
+            t.notice_item.c.listing_id,
+            t.notice_item.c.url,
+            t.notice_item.c.content_hash,
+        )
+        .where(
+            t.notice_item.c.next_look_at.is_not(None),
+            t.notice_item.c.next_look_at <= now,
+            sa.or_(t.notice_item.c.look_lease_until.is_(None), t.notice_item.c.look_lease_until < now),
+        )
+        .order_by(t.notice_item.c.next_look_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        tx.execute(
+            sa.update(t.notice_item)
+            .where(t.notice_item.c.notice_id == row.notice_id, t.notice_item.c.case_id == row.case_id)
+            .values(look_lease_until=now + hold_for)
+        )
+    return tuple(LookDue(*row) for row in rows)
+
+
+def plan(tx: Transaction, notice_id: str, case_id: str, next_at: datetime | None) -> None:
+    """Say when to look next (``None``: never) and give the lease back."""
+    tx.execute(
+        sa.update(t.notice_item)
+        .where(t.notice_item.c.notice_id == notice_id, t.notice_item.c.case_id == case_id)
+        .values(next_look_at=next_at, look_lease_until=None)
+    )
+
+
+def advance(tx: Transaction, notice_id: str, case_id: str, at: datetime) -> None:
+    """Look at ``at`` at the latest, if it is looked at any more."""
+    tx.execute(
+        sa.update(t.notice_item)
+        .where(
+            t.notice_item.c.notice_id == notice_id,
+            t.notice_item.c.case_id == case_id,
+            t.notice_item.c.next_look_at > at,
+        )
+        .values(next_look_at=at)
+    )
+
+
+def record(
+    tx: Transaction,
+    *,
+    notice_id: str,
+    case_id: str,
+    at: datetime,
+    state: str,
+    reason: str,
+    http_status: int | None,
+    body_sha256: str | None,
+    observer: str,
+) -> None:
+    """Keep what was seen."""
+    tx.execute(
+        sa.insert(t.observation).values(
+            notice_id=notice_id,
+            case_id=case_id,
+            at=at,
+            state=state,
+            reason=reason,
+            http_status=http_status,
+            body_sha256=body_sha256,
+            observer=observer,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PollDue:
+    """A notice whose status to ask for."""
+
+    notice_id: str
+    idempotency_key: str
+    platform: str
+    polls: int
+
+
+def polls_due(tx: Transaction, *, now: datetime, limit: int) -> tuple[PollDue, ...]:
+    """Notices to ask about now, the longest overdue first."""
+    rows = tx.execute(
+        sa.select(t.notice.c.notice_id, t.notice.c.idempotency_key, t.notice.c.platform, t.notice.c.polls)
+        .where(t.notice.c.next_poll_at.is_not(None), t.notice.c.next_poll_at <= now)
+        .order_by(t.notice.c.next_poll_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return tuple(PollDue(*row) for row in rows)
+
+
+def next_look(tx: Transaction) -> datetime | None:
+    """When the next look is due."""
+    at: datetime | None = tx.execute(
+        sa.select(sa.func.min(t.notice_item.c.next_look_at, type_=t.UtcInstant()))
+    ).scalar_one()
+    return at

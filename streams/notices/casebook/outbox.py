@@ -1,0 +1,240 @@
+"""Notices that wait to be sent, and every try to send them.
+
+A try leases the row and raises its token in one transaction; its result is written in another,
+only where the token is still the same. A sender that was frozen past its lease therefore cannot
+record anything, and what it sent carries the same key and the same bytes as the next try.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from streams.notices.casebook import tables as t
+from streams.notices.casebook.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """One try that may be made now."""
+
+    idempotency_key: str
+    notice_id: str
+    platform: str
+    body: bytes
+    content_type: str
+    attempt: int
+    token: int
+    started_at: datetime
+
+
+_DUE = ("queued", "leased")
+
+
+def lease(
+    tx: Transaction,
+    *,
+    slots: Mapping[str, int],
+    now: datetime,
+    hold_for: timedelta,
+    worker: str,
+) -> tuple[Leased, ...]:
+    """Take what is due, at most ``slots[platform]`` of each platform.
+
+    Due is a queued row whose time has come, or a leased one whose lease ran out: its outcome is
+    unknown, so it is tried again under the same key.
+    """
+    taken: list[Leased] = []
+    for platform, most in sorted(slots.items()):
+        if most <= 0:
+            continue
+        rows = tx.execute(
+            sa.select(
+                t.outbox.c.idempotency_key,
+                t.outbox.c.notice_id,
+                t.outbox.c.body,
+                t.outbox.c.content_type,
+                t.outbox.c.attempts,
+                t.outbox.c.lease_token,
+            )
+            .where(
+                t.outbox.c.platform == platform,
+                t.outbox.c.state.in_(_DUE),
+                t.outbox.c.next_at <= now,
+                sa.or_(t.outbox.c.state == "queued", t.outbox.c.lease_until < now),
+            )
+            .order_by(t.outbox.c.next_at)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        ).all()
+        taken.extend(
+            Leased(
+                row.idempotency_key,
+                row.notice_id,
+                platform,
+                row.body,
+                row.content_type,
+                row.attempts + 1,
+                row.lease_token + 1,
+                now,
+            )
+            for row in rows
+        )
+    if not taken:
+        return ()
+    tx.execute(
+        sa.update(t.outbox)
+        .where(t.outbox.c.idempotency_key.in_([one.idempotency_key for one in taken]))
+        .values(
+            state="leased",
+            lease_until=now + hold_for,
+            lease_token=t.outbox.c.lease_token + 1,
+            attempts=t.outbox.c.attempts + 1,
+        )
+    )
+    tx.execute(
+        sa.insert(t.attempt),
+        [
+            {
+                "idempotency_key": one.idempotency_key,
+                "number": one.attempt,
+                "worker": worker,
+                "started_at": now,
+            }
+            for one in taken
+        ],
+    )
+    tx.execute(
+        sa.update(t.notice)
+        .where(
+            t.notice.c.notice_id.in_([one.notice_id for one in taken]),
+            t.notice.c.first_attempt_at.is_(None),
+        )
+        .values(first_attempt_at=now, delivery="sending")
+    )
+    return tuple(taken)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """How one try ended."""
+
+    result: str
+    """``accepted``, ``duplicate``, ``retry``, ``refused``, ``gone``."""
+    reason: str | None = None
+    http_status: int | None = None
+    retry_after_s: float | None = None
+    reply: bytes = b""
+
+
+def settle(
+    tx: Transaction,
+    leased: Leased,
+    result: AttemptResult,
+    *,
+    now: datetime,
+    state: str,
+    next_at: datetime | None,
+) -> bool:
+    """Write a try's result; ``False``: the lease was lost, so it counts for nothing.
+
+    ``state`` is ``delivered``, ``queued`` (again at ``next_at``) or ``dead``.
+    """
+    changed = tx.execute(
+        sa.update(t.outbox)
+        .where(
+            t.outbox.c.idempotency_key == leased.idempotency_key,
+            t.outbox.c.state == "leased",
+            t.outbox.c.lease_token == leased.token,
+        )
+        .values(
+            state=state,
+            next_at=next_at if next_at is not None else t.outbox.c.next_at,
+            lease_until=None,
+            last_reason=result.reason,
+        )
+    )
+    mine = bool(changed.rowcount)
+    tx.execute(
+        sa.update(t.attempt)
+        .where(
+            t.attempt.c.idempotency_key == leased.idempotency_key,
+            t.attempt.c.number == leased.attempt,
+            t.attempt.c.finished_at.is_(None),
+        )
+        .values(
+            finished_at=now,
+            result=result.result if mine else "late",
+            reason=result.reason,
+            http_status=result.http_status,
+            retry_after_s=None if result.retry_after_s is None else round(result.retry_after_s),
+            reply=result.reply[:65_536],
+        )
+    )
+    return mine
+
+
+def prolong(tx: Transaction, tokens: Mapping[str, int], *, until: datetime) -> None:
+    """Keep the leases of tries that are still under way."""
+    for key, token in sorted(tokens.items()):
+        tx.execute(
+            sa.update(t.outbox)
+            .where(
+                t.outbox.c.idempotency_key == key,
+                t.outbox.c.state == "leased",
+                t.outbox.c.lease_token == token,
+            )
+            .values(lease_until=until)
+        )
+
+
+def requeue(tx: Transaction, idempotency_key: str, *, now: datetime) -> bool:
+    """Put an undeliverable notice back in the line, with the same key and bytes."""
+    changed = tx.execute(
+        sa.update(t.outbox)
+        .where(t.outbox.c.idempotency_key == idempotency_key, t.outbox.c.state == "dead")
+        .values(state="queued", next_at=now, attempts=t.outbox.c.attempts)
+    )
+    return bool(changed.rowcount)
+
+
+def void(tx: Transaction, notice_id: str) -> bool:
+    """The notice has become pointless before it was sent; ``False``: it is under way or sent."""
+    changed = tx.execute(
+        sa.update(t.outbox)
+        .where(t.outbox.c.notice_id == notice_id, t.outbox.c.state == "queued")
+        .values(state="void")
+    )
+    return bool(changed.rowcount)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much of a platform's outbox waits, and since when."""
+
+    platform: str
+    state: str
+    count: int
+    oldest_queued_at: datetime | None
+
+
+def waiting(tx: Transaction) -> tuple[Waiting, ...]:
+    """The outbox by platform and state."""
+    rows = tx.execute(
+        sa.select(
+            t.outbox.c.platform,
+            t.outbox.c.state,
+            sa.func.count(),
+            sa.func.min(t.outbox.c.queued_at, type_=t.UtcInstant()),
+        ).group_by(t.outbox.c.platform, t.outbox.c.state)
+    )
+    return tuple(Waiting(*row) for row in rows)
+
+
+def next_due(tx: Transaction) -> datetime | None:
+    """When the next try is due; ``None``: nothing waits."""
+    at: datetime | None = tx.execute(
+        sa.select(sa.func.min(t.outbox.c.next_at, type_=t.UtcInstant())).where(t.outbox.c.state.in_(_DUE))
+    ).scalar_one()
+    return at

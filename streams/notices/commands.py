@@ -1,0 +1,248 @@
+"""``takin notices …``: the notice service, and what people ask of it."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from schemas.errors import OperatorError
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``notices`` and ``audit`` to the command."""
+    notices = typer.Typer(
+        help="The notice service: `takin notices serve` runs it; the others ask its casebook.",
+        no_args_is_help=True,
+    )
+    notices.command("serve")(serve)
+    notices.command("list")(list_notices)
+    notices.command("show")(show)
+    notices.command("resend")(resend)
+    notices.command("inform")(inform)
+    app.add_typer(notices, name="notices")
+    audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
+    audit.command("verify")(verify)
+    app.add_typer(audit, name="audit")
+
+
+def serve(
+    platforms: Annotated[
+        Path | None, typer.Option(help="The platforms file; else TAKIN_PLATFORMS_FILE.")
+    ] = None,
+    sender: Annotated[Path | None, typer.Option(help="The sender file: who we are in a notice.")] = None,
+    host: Annotated[str, typer.Option(help="Where signed answers are received.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.")] = 8710,
+    reply_base: Annotated[
+        str | None, typer.Option(help="Address that platforms see, if it is not this host and port.")
+    ] = None,
+    metrics_port: Annotated[
+        int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
+    ] = 8711,
+) -> None:
+    """Take detections, send notices, receive answers, look at listings, fire deadlines.
+
+    Example: takin notices serve --platforms platforms.yaml --sender sender.yaml
+    """
+    from connectors.registry import load_platforms
+    from streams.logs import configure
+    from streams.notices.law import load_law
+    from streams.notices.sender import demonstration_sender, load_sender
+    from streams.notices.service import NoticeService
+    from streams.settings import Settings
+
+    settings = Settings()
+    configure(settings.log_level)
+    file = platforms or settings.platforms_file
+    if file is None:
+        raise OperatorError("Say which platforms there are: --platforms FILE or TAKIN_PLATFORMS_FILE.")
+    configs = load_platforms(file)
+    base = reply_base or f"http://{host}:{port}"
+    if sender is not None:
+        policy = load_sender(sender, reply_base=base)
+    elif all(config.dev_only for config in configs):
+        policy = demonstration_sender(reply_base=base)
+    else:
+        raise OperatorError(
+            "Say who sends the notices with --sender FILE: a notice to a real platform needs a name, "
+            "an e-mail address and a person who answers for it (DSA Article 16(2))."
+        )
+    service = NoticeService(
+        bootstrap=settings.kafka_bootstrap_servers,
+        casebook_url=settings.casebook_url,
+        platforms=configs,
+        sender=policy,
+        law=load_law(),
+        receiver_host=host,
+        receiver_port=port,
+        observability_host=settings.observability_host,
+        observability_port=metrics_port,
+    )
+    asyncio.run(service.run())
+
+
+def _casebook() -> Any:
+    from streams.notices.casebook.database import Casebook
+    from streams.settings import Settings
+
+    return Casebook.open(Settings().casebook_url, threads=1)
+
+
+def list_notices(
+    platform: Annotated[str | None, typer.Option(help="Only this platform.")] = None,
+    open_only: Annotated[bool, typer.Option("--open", help="Only what is still owed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Notices with what was said and what was seen, oldest first.
+
+    Example: takin notices list --platform sandbox-slow --open
+    """
+    from streams.notices.casebook import figures
+    from streams.reports.sla import is_open, span
+
+    casebook = _casebook()
+    try:
+        items = casebook.answer(figures.item_times)
+    finally:
+        casebook.close()
+    now = datetime.now(UTC)
+    for item in items:
+        if (platform and item.platform != platform) or (open_only and not is_open(item)):
+            continue
+        if as_json:
+            row = {
+                "reference": item.reference,
+                "platform": item.platform,
+                "listing_id": item.listing_id,
+                "url": item.url,
+                "round": item.round,
+                "delivery": item.delivery,
+                "said": item.claim,
+                "outcome": item.outcome,
+                "seen": item.content,
+                "late": item.late,
+                "sent_at": item.sent_at.isoformat() if item.sent_at else None,
+            }
+            print(json.dumps(row))
+        else:
+            age = span((now - item.queued_at).total_seconds())
+            late = "  LATE" if item.late else ""
+            print(
+                f"{item.reference}  {item.platform}  {_plain(item.listing_id)}  round {item.round}  {age} old  "
+                f"{item.delivery}  said: {item.claim}  seen: {item.content}{late}"
+            )
+
+
+def _plain(text: str) -> str:
+    """Outside text for a terminal: nothing that could move the cursor or turn the line around."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def show(
+    reference: Annotated[str, typer.Argument(help="TKN-… reference, notice id or idempotency key.")],
+    body: Annotated[bool, typer.Option("--body", help="Print the notice as it was sent.")] = False,
+) -> None:
+    """One notice and everything that happened to its case, in order.
+
+    Example: takin notices show TKN-ABCDE-FGHIJ-KL
+    """
+    from streams.notices.casebook import cases, events
+
+    casebook = _casebook()
+    try:
+        with casebook.read() as tx:
+            notice_id = cases.find_notice(tx, reference)
+            if notice_id is None:
+                raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
+            if body:
+                print(cases.notice_body(tx, notice_id).model_dump_json(indent=2, exclude_none=True))
+                return
+            notice = cases.notice_body(tx, notice_id)
+            print(f"{notice.human_reference}  {notice.addressee.platform}  {_plain(notice.items[0].url)}")
+            for case_id in notice.case_ids:
+                for event in events.of_case(tx, case_id):
+                    facts = ", ".join(f"{name}={_plain(str(value))}" for name, value in event.data.items())
+                    print(f"  {event.at:%Y-%m-%d %H:%M:%S.%f}Z  {event.type:<22} {facts}")
+    finally:
+        casebook.close()
+
+
+def resend(
+    reference: Annotated[str, typer.Argument(help="Reference of an undeliverable notice.")],
+) -> None:
+    """Put an undeliverable notice back in the line, with the same key and the same bytes."""
+    from streams.notices.casebook import cases, outbox
+
+    casebook = _casebook()
+    try:
+        with casebook.write() as tx:
+            notice_id = cases.find_notice(tx, reference)
+            if notice_id is None:
+                raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
+            notice = cases.notice_by_id(tx, notice_id)
+            if not outbox.requeue(tx, notice.idempotency_key, now=datetime.now(UTC)):
+                raise OperatorError(f"{reference} is not undeliverable: its delivery is {notice.delivery}.")
+            cases.save_notice(tx, notice_id, delivery="queued")
+        print(f"{notice.human_reference} waits to be sent again.")
+    finally:
+        casebook.close()
+
+
+def inform(
+    reference: Annotated[str, typer.Argument(help="Reference of the notice that the platform asked about.")],
+    text: Annotated[str, typer.Argument(help="What to tell it.")],
+    platforms: Annotated[Path | None, typer.Option(help="The platforms file.")] = None,
+) -> None:
+    """Answer a platform's request for information."""
+    from connectors.registry import build, load_platforms
+    from streams.notices.bridge import Bridge
+    from streams.notices.casebook import cases
+    from streams.notices.ports import NoAnswer
+    from streams.settings import Settings
+
+    file = platforms or Settings().platforms_file
+    if file is None:
+        raise OperatorError("Say which platforms there are: --platforms FILE or TAKIN_PLATFORMS_FILE.")
+    configs = load_platforms(file)
+    casebook = _casebook()
+    try:
+        with casebook.read() as tx:
+            notice_id = cases.find_notice(tx, reference)
+            if notice_id is None:
+                raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
+            notice = cases.notice_by_id(tx, notice_id)
+    finally:
+        casebook.close()
+
+    async def send() -> None:
+        bridge = Bridge({config.name: build(config) for config in configs if config.name == notice.platform})
+        try:
+            await bridge.inform(notice.platform, notice.idempotency_key, text)
+        except NoAnswer as error:
+            raise OperatorError(f"{notice.platform} did not take the information: {error}.") from error
+        finally:
+            await bridge.aclose()
+
+    asyncio.run(send())
+    print(f"{notice.platform} has the information for {notice.human_reference}.")
+
+
+def verify() -> None:
+    """Walk the audit chain and every event it seals; exit 1 when anything was changed.
+
+    Example: takin audit verify
+    """
+    from streams.notices.casebook import events
+
+    casebook = _casebook()
+    try:
+        count, breaks = casebook.answer(events.verify)
+    finally:
+        casebook.close()
+    for one in breaks:
+        print(f"row {one.position}: {one.what}")
+    print(f"{count} rows, {len(breaks)} broken" if breaks else f"{count} rows, the chain holds")
+    if breaks:
+        raise typer.Exit(1)

@@ -1,0 +1,136 @@
+"""What was agreed, as values: when to try again, when to look, how long a platform has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+
+from schemas.notice import LegalBasis, Party, SlaPromise, TrustedFlagger
+
+RETRY_SCHEDULE: tuple[timedelta, ...] = tuple(
+    timedelta(seconds=s) for s in (5, 30, 120, 600, 1_800, 3_600, 7_200, 18_000, 36_000)
+)
+"""Waits between attempts; after the last one the notice is undeliverable on this channel."""
+
+MIN_RETRY_AFTER = timedelta(seconds=1)
+MAX_RETRY_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed delivery is tried again."""
+
+    schedule: tuple[timedelta, ...] = RETRY_SCHEDULE
+
+    def next_at(
+        self, attempt: int, failed_at: datetime, retry_after: timedelta | None, chance: Random
+    ) -> datetime | None:
+        """The next try after the ``attempt``-th one (1 = the first) failed; ``None``: give up.
+
+        A wait is the schedule's times 0.5 to 1. What the platform asked for with ``Retry-After``
+        is a lower bound that chance never shortens, clamped to 1 s … 1 h.
+        """
+        if attempt > len(self.schedule):
+            return None
+        wait = self.schedule[attempt - 1] * chance.uniform(0.5, 1.0)
+        if retry_after is not None:
+            wait = max(wait, min(max(retry_after, MIN_RETRY_AFTER), MAX_RETRY_AFTER))
+        return failed_at + wait
+
+
+@dataclass(frozen=True, slots=True)
+class LookPolicy:
+    """When the verifier looks at a listing itself."""
+
+    schedule: tuple[timedelta, ...] = tuple(
+        timedelta(seconds=s) for s in (0, 300, 900, 3_600, 21_600, 86_400)
+    )
+    """Ages of the notice at which to look; after the last one its distance to the one before repeats."""
+    gone_looks: int = 2
+    """Looks in a row that must find it gone before it counts as removed."""
+    gone_apart: timedelta = timedelta(minutes=10)
+    """Least time between the first and the last of them."""
+    unknown_again: timedelta = timedelta(minutes=5)
+    """Wait after a look that saw neither the listing nor its absence."""
+    mismatch_after: timedelta = timedelta(hours=1)
+    """A listing seen this long after the platform said it was gone contradicts the claim."""
+    quiet: timedelta = timedelta(days=7)
+    """Gone for this long: the removal is confirmed."""
+    watch: timedelta = timedelta(days=30)
+    """Looks end this long after the notice."""
+
+    def next_look(self, started_at: datetime, now: datetime) -> datetime | None:
+        """The next scheduled look after ``now``; ``None``: the watch is over."""
+        for age in self.schedule:
+            if started_at + age > now:
+                return started_at + age
+        last = self.schedule[-1]
+        step = last - self.schedule[-2] if len(self.schedule) > 1 else last
+        step = max(step, timedelta(seconds=1))
+        passed = (now - started_at - last) // step + 1
+        at = started_at + last + passed * step
+        return at if at <= started_at + self.watch else None
+
+
+@dataclass(frozen=True, slots=True)
+class PollPolicy:
+    """When an open notice's status is asked for; webhooks alone lose answers."""
+
+    first: timedelta = timedelta(minutes=1)
+    factor: float = 2.0
+    longest: timedelta = timedelta(hours=6)
+
+    def next_at(self, polls: int, now: datetime) -> datetime:
+        """When to ask again after ``polls`` asks."""
+        wait = self.first.total_seconds() * self.factor ** min(polls, 40)
+        return now + min(timedelta(seconds=wait), self.longest)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformPolicy:
+    """Everything the notice service must know of one platform, apart from how to speak to it."""
+
+    name: str
+    language: str = "en"
+    legal_entity: str | None = None
+    contact_point: str | None = None
+    country: str | None = None
+    sla: SlaPromise | None = None
+    policy_clauses: tuple[LegalBasis, ...] = ()
+    """Clauses of the platform's own terms that such a listing breaks."""
+    retry: RetryPolicy = RetryPolicy()
+    look: LookPolicy = LookPolicy()
+    poll: PollPolicy = PollPolicy()
+    concurrency: int = 4
+    """Deliveries under way at once."""
+    attempt_timeout: timedelta = timedelta(seconds=30)
+    """Total time of one attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPolicy:
+    """Who we are in a notice."""
+
+    reporter: Party
+    sender: Party
+    good_faith_text: str
+    signed_by: str
+    trusted_flagger: TrustedFlagger | None = None
+    reply_base: str | None = None
+    """Address under which ``/answers/{platform}`` receives signed answers."""
+    test_mode: bool = False
+    """True: notices carry ``lifecycle:test``, which a receiver validates and drops."""
+
+
+def due_dates(
+    sla: SlaPromise | None, kind_started: Sequence[tuple[str, datetime]]
+) -> tuple[tuple[str, datetime, datetime], ...]:
+    """Deadlines as (kind, started_at, due_at) for the duties that the promise names."""
+    if sla is None:
+        return ()
+    seconds = {"acknowledge": sla.acknowledge_s, "decide": sla.decide_s, "remove": sla.remove_s}
+    return tuple(
+        (kind, started, started + timedelta(seconds=limit))
+        for kind, started in kind_started
+        if (limit := seconds[kind]) is not None
+    )

@@ -1,0 +1,95 @@
+"""What the notice service needs of the outside, as it sees it.
+
+:mod:`streams.notices.bridge` implements it over ``connectors``; nothing else here knows them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from schemas.notice import Notice
+from schemas.response import PlatformResponse
+from streams.notices.casebook.inbox import Received
+from streams.notices.casebook.looks import LookDue
+from streams.notices.casebook.outbox import AttemptResult, Leased
+from streams.notices.handlers import Accepted
+from streams.notices.item import Look
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An authenticated answer, not yet stored."""
+
+    platform: str
+    channel: str
+    source_id: str
+    received_at: datetime
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look with what is kept of it."""
+
+    look: Look
+    http_status: int | None
+    body_sha256: str | None
+
+
+class Forged(Exception):
+    """An incoming answer that is not the platform's; ``reason`` is from a closed set."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Unreadable(Exception):
+    """A genuine answer that no mapping reads; never guessed."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class NoAnswer(Exception):
+    """The platform could not be asked now."""
+
+
+class Outside(Protocol):
+    """All configured platforms."""
+
+    def render(self, notice: Notice) -> tuple[bytes, str]:
+        """Body and content type for the notice's platform: pure."""
+
+    async def deliver(self, leased: Leased, timeout_s: float) -> tuple[AttemptResult, Accepted | None]:
+        """One attempt; never raises for what the outside does."""
+
+    async def look(self, due: LookDue) -> Seen:
+        """One look at a listing; never raises for what the outside does."""
+
+    async def ask(self, platform: str, idempotency_key: str) -> Answer | None:
+        """Where a notice stands; ``None``: the platform does not know it.
+
+        Raises:
+            NoAnswer: it could not be asked.
+        """
+
+    def can_be_asked(self, platform: str) -> bool:
+        """Whether the platform can be polled."""
+
+    def authenticate(self, platform: str, headers: Mapping[str, str], body: bytes, now: datetime) -> Answer:
+        """Check an incoming webhook.
+
+        Raises:
+            Forged, KeyError (no such platform)
+        """
+
+    def read(self, received: Received) -> tuple[PlatformResponse, ...]:
+        """What a stored answer says.
+
+        Raises:
+            Unreadable, KeyError (no such platform)
+        """

@@ -1,0 +1,61 @@
+"""Publishes the casebook's events to Kafka, in order, at least once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from streams.notices.casebook import events, offsets
+from streams.notices.casebook.database import Casebook
+from streams.notices.loops import Bell
+from streams.notices.metrics import NoticeMetrics
+
+Publish = Callable[[Sequence[events.Unpublished]], Awaitable[None]]
+"""Sends events keyed by case, in order; returns when Kafka has acknowledged all of them."""
+
+LEASE = timedelta(seconds=15)
+
+
+class Relay:
+    """One relay works at a time; the others stand by."""
+
+    def __init__(
+        self,
+        casebook: Casebook,
+        publish: Publish,
+        metrics: NoticeMetrics,
+        *,
+        worker: str,
+        tick_s: float = 0.5,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._casebook = casebook
+        self._publish = publish
+        self._metrics = metrics
+        self._worker = worker
+        self._tick_s = tick_s
+        self._clock = clock
+        self._held_until: datetime | None = None
+        self.bell = Bell()
+
+    async def step(self) -> None:
+        """Publish up to 500 events; then wait for the bell or a tick."""
+        waiting = await self._casebook.look(events.unpublished, 500)
+        self._metrics.unpublished.set(len(waiting))
+        if waiting and await self._mine():
+            async with asyncio.timeout(LEASE.total_seconds()):
+                await self._publish(waiting)
+            await self._casebook.run(events.mark_published, [one.position for one in waiting])
+            self._metrics.case_events.inc(len(waiting))
+            if len(waiting) == 500:
+                return
+        await self.bell.wait(self._tick_s)
+
+    async def _mine(self) -> bool:
+        now = self._clock()
+        if self._held_until is not None and self._held_until - now > LEASE / 2:
+            return True
+        mine = await self._casebook.run(
+            offsets.take_lease, "relay", self._worker, now=now, hold_for=2 * LEASE
+        )
+        self._held_until = now + 2 * LEASE if mine else None
+        return mine

@@ -1,0 +1,82 @@
+"""Who sends the notices: read from a YAML file, or the demonstration's own for sandboxes only."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.errors import OperatorError
+from schemas.notice import Party, TrustedFlagger
+from streams.notices.policy import SenderPolicy
+
+GOOD_FAITH = "We have a bona fide belief that the information and allegations in this notice are accurate and complete."
+"""What Article 16(2)(d) of Regulation (EU) 2022/2065 asks for."""
+
+
+class SenderFile(BaseModel):
+    """The sender file.
+
+    ::
+
+        reporter: {organisation: …, email: …, contact_name: …, country: KE, domain: …}
+        sender:   {organisation: …, email: …}        # absent: the reporter
+        signed_by: Name of the person who answers for the notices
+        trusted_flagger: {awarded_by: …, area: …, since: 2025-03-27}
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reporter: Party
+    sender: Party | None = None
+    signed_by: str = Field(min_length=1, max_length=256)
+    good_faith_text: str = Field(default=GOOD_FAITH, min_length=20, max_length=2_000)
+    trusted_flagger: TrustedFlagger | None = None
+    test_mode: bool = False
+
+
+def load_sender(path: Path, *, reply_base: str | None) -> SenderPolicy:
+    """Read the sender file.
+
+    Raises:
+        OperatorError: it is missing or wrong, naming the field.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = SenderFile.model_validate(document)
+    except FileNotFoundError as error:
+        raise OperatorError(f"The sender file {path} does not exist.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise OperatorError(
+            f"The sender file {path} cannot be read: {' '.join(str(error).split())}."
+        ) from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+        raise OperatorError(f"The sender file {path}: {where}: {problem['msg']}.") from error
+    return SenderPolicy(
+        reporter=found.reporter,
+        sender=found.sender or found.reporter,
+        good_faith_text=found.good_faith_text,
+        signed_by=found.signed_by,
+        trusted_flagger=found.trusted_flagger,
+        reply_base=reply_base,
+        test_mode=found.test_mode,
+    )
+
+
+def demonstration_sender(*, reply_base: str | None) -> SenderPolicy:
+    """A sender that nobody can mistake for a real one; for sandboxes."""
+    party = Party(
+        organisation="Takin demonstration",
+        unit="no real organisation",
+        contact_name="Demonstration",
+        email="notices@takin.example",
+        domain="takin.example",
+    )
+    return SenderPolicy(
+        reporter=party,
+        sender=party,
+        good_faith_text=GOOD_FAITH,
+        signed_by="Takin demonstration",
+        reply_base=reply_base,
+    )

@@ -1,0 +1,210 @@
+"""The notice service as one process: everything is put together here and nowhere else."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from connectors.observability import Health, Progress, serve_observability
+from connectors.platform_config import PlatformConfig
+from connectors.publisher import Outgoing, Publisher
+from connectors.registry import build
+from connectors.serving import RunningServer, bind, serve
+from schemas.dead_letter import DeadLetter
+from schemas.notice import LegalBasis
+from schemas.topics import CASE_EVENTS, DEAD_LETTERS
+from streams.notices.answers import Answers, Poller
+from streams.notices.bridge import Bridge, policy_of
+from streams.notices.casebook import events, offsets
+from streams.notices.casebook.database import Casebook, CasebookUnavailable
+from streams.notices.clock import DeadlineClock
+from streams.notices.dispatcher import Dispatcher
+from streams.notices.gauges import Gauges
+from streams.notices.handlers import Desk
+from streams.notices.intake import DetectionIntake
+from streams.notices.loops import Bell, keep_on
+from streams.notices.metrics import NoticeMetrics
+from streams.notices.policy import SenderPolicy
+from streams.notices.receiver import receiver_app
+from streams.notices.relay import Relay
+from streams.notices.verifier import Verifier
+
+log = structlog.get_logger()
+
+STALE_S = 120.0
+"""A queue whose oldest entry is due for longer makes the process unhealthy."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeService:
+    """What the process is told."""
+
+    bootstrap: str
+    casebook_url: str
+    platforms: Sequence[PlatformConfig]
+    sender: SenderPolicy
+    law: Mapping[str, LegalBasis]
+    receiver_host: str
+    receiver_port: int
+    observability_host: str
+    observability_port: int
+    group: str = "notices"
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT.
+
+        Raises:
+            OperatorError: a port, the casebook, a secret or Kafka cannot be used.
+        """
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stopping.set)
+        receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
+        casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
+        bridge = Bridge({config.name: build(config) for config in self.platforms})
+        try:
+            async with Publisher(self.bootstrap, client_id="notices") as publisher:
+                await self._serve(stopping, receiver_socket, casebook, bridge, publisher)
+        finally:
+            await bridge.aclose()
+            casebook.close()
+
+    async def _serve(
+        self,
+        stopping: asyncio.Event,
+        receiver_socket: socket.socket,
+        casebook: Casebook,
+        bridge: Bridge,
+        publisher: Publisher,
+    ) -> None:
+        worker = f"notices@{socket.gethostname()}#{os.getpid()}"
+        registry = CollectorRegistry()
+        metrics = NoticeMetrics(registry)
+        progress = Progress()
+        desk = Desk(
+            platforms={config.name: policy_of(config) for config in self.platforms},
+            sender=self.sender,
+            law=self.law,
+            render=bridge.render,
+        )
+        changed = Bell()
+        answers = Answers(casebook, bridge, metrics, changed=changed)
+        dispatcher = Dispatcher(casebook, desk, bridge, metrics, worker=worker, answered=answers.bell)
+        verifier = Verifier(casebook, desk, bridge, metrics, observer=worker, changed=changed)
+        poller = Poller(casebook, desk, bridge, answered=answers.bell)
+        clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain)
+        gauges = Gauges(casebook, metrics)
+
+        async def publish_events(waiting: Sequence[events.Unpublished]) -> None:
+            await publisher.send_all(
+                Outgoing(
+                    CASE_EVENTS.name,
+                    one.case_id.encode(),
+                    one.body,
+                    event_type=f"takin.case.{one.type}",
+                    event_id=one.event_id,
+                )
+                for one in waiting
+            )
+
+        async def set_aside(letters: Sequence[DeadLetter]) -> None:
+            await publisher.send_all(
+                Outgoing(
+                    DEAD_LETTERS.name,
+                    letter.dead_letter_id.encode(),
+                    letter.to_bytes(),
+                    event_type="takin.dead-letter",
+                    event_id=letter.dead_letter_id,
+                )
+                for letter in letters
+            )
+
+        relay = Relay(casebook, publish_events, metrics, worker=worker)
+        intake = DetectionIntake(
+            casebook,
+            desk,
+            metrics,
+            bootstrap=self.bootstrap,
+            group=self.group,
+            set_aside=set_aside,
+            queued=dispatcher.bell,
+            worker=worker,
+        )
+
+        def health() -> Health:
+            found = progress.health(
+                lag=intake.lag,
+                outbox_oldest_age_s=round(gauges.outbox_age_s, 1),
+                inbox_oldest_age_s=round(gauges.inbox_age_s, 1),
+            )
+            if found.ok and gauges.inbox_age_s > STALE_S:
+                return Health(False, f"an answer waits for {gauges.inbox_age_s:.0f} s", found.facts)
+            return found
+
+        servers: list[RunningServer] = []
+        try:
+            await intake.start()
+            servers.append(
+                await serve(
+                    receiver_app(casebook, bridge, metrics, answered=answers.bell),
+                    self.receiver_host,
+                    self.receiver_port,
+                    purpose="the receiver of answers",
+                    sock=receiver_socket,
+                )
+            )
+            servers.append(
+                await serve_observability(
+                    registry,
+                    health,
+                    host=self.observability_host,
+                    port=self.observability_port,
+                    process="notices",
+                )
+            )
+            log.info(
+                "ready",
+                receiver=servers[0].url,
+                observability=servers[1].url,
+                platforms=sorted(desk.platforms),
+                at=datetime.now(UTC).isoformat(),
+            )
+            outages = (CasebookUnavailable, KafkaError, offsets.OffsetTaken, TimeoutError)
+            steps = {
+                "intake": intake.step,
+                "dispatcher": dispatcher.step,
+                "answers": answers.step,
+                "verifier": verifier.step,
+                "poller": poller.step,
+                "deadlines": clock.step,
+                "relay": relay.step,
+                "gauges": gauges.step,
+            }
+            parts = [
+                asyncio.create_task(
+                    keep_on(name, step, outages=outages, progress=progress, metrics=metrics), name=name
+                )
+                for name, step in steps.items()
+            ]
+            stop = asyncio.create_task(stopping.wait(), name="stop")
+            done, _ = await asyncio.wait([stop, *parts], return_when=asyncio.FIRST_COMPLETED)
+            log.info("stopping", because=sorted(task.get_name() for task in done))
+            for task in (stop, *parts):
+                task.cancel()
+            await asyncio.gather(stop, *parts, return_exceptions=True)
+            await dispatcher.drain(5.0)
+            for task in done:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+        finally:
+            for server in servers:
+                await server.stop()
+            await intake.stop()

@@ -1,0 +1,1 @@
+"""What the casebook tells people: reports and exports."""

@@ -1,0 +1,35 @@
+"""What a process is told from outside: environment variables, read once at its start."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings that more than one process needs. Every field can be set as ``TAKIN_<NAME>``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TAKIN_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    kafka_bootstrap_servers: str = Field(
+        default="127.0.0.1:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS"
+    )
+    """``host:port`` of one or more brokers, separated by commas."""
+    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
+    """``postgresql://…`` or ``sqlite:///path``; absent: an SQLite file in ``data_dir``."""
+    data_dir: Path = Path(".takin")
+    """Where local state is kept: embedded Kafka, SQLite, cursors, evidence."""
+    platforms_file: Path | None = None
+    """YAML file that names the platforms, see ``connectors/registry.py``."""
+    observability_host: str = "127.0.0.1"
+    """Address of ``/metrics`` and ``/health``; loopback unless set."""
+    log_level: str = "info"
+    webhook_secret: SecretStr | None = None
+    """Secret with which our outgoing notices are signed when a platform names none of its own."""
+
+    @property
+    def casebook_url(self) -> str:
+        """The casebook's address as given, or the default SQLite file."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'casebook.db'}"

@@ -1,0 +1,662 @@
+"""The casebook and the handlers over it: every test runs on SQLite and on PostgreSQL."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from schemas.errors import OperatorError
+from streams.notices import handlers
+from streams.notices.casebook import cases, deadlines, events, figures, inbox, looks, offsets, outbox, tables
+from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.outbox import AttemptResult, Leased
+from streams.notices.handlers import Accepted
+from streams.notices.intake import Batch, Record, take_batch
+from streams.notices.item import Look
+from streams.notices.item import is_open as item_is_open
+from tests.support.notices import T0, at, make_desk, make_detection, make_listing, make_response
+from tests.support.postgres import PostgresServer
+
+DESK = make_desk()
+LEASE = timedelta(seconds=10)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'casebook.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.fresh_database(server.template("casebook", lambda address: Casebook.open(address).close()))
+
+
+@pytest.fixture
+def casebook(url: str) -> Iterator[Casebook]:
+    book = Casebook.open(url)
+    yield book
+    book.close()
+
+
+def noticed(casebook: Casebook, listing_id: str = "1", **changes: object) -> str:
+    detection = make_detection(listing_id, **changes)  # type: ignore[arg-type]
+    taken = casebook.decide(handlers.take_detection, detection, DESK, now=T0)
+    assert taken.result == "noticed"
+    assert taken.notice_id is not None
+    return taken.notice_id
+
+
+def lease(casebook: Casebook, seconds: float = 0, worker: str = "w1") -> tuple[Leased, ...]:
+    return casebook.decide(
+        handlers.start_attempts,
+        slots={"market": 10},
+        now=at(seconds),
+        hold_for=LEASE,
+        worker=worker,
+        desk=DESK,
+    )
+
+
+def deliver(casebook: Casebook, one: Leased, seconds: float = 1) -> bool:
+    receipt = make_response(kind="receipt", outcome=None, received=seconds, key=one.idempotency_key)
+    return casebook.decide(
+        handlers.delivered,
+        one,
+        AttemptResult("accepted", None, 202),
+        Accepted(receipt, at(seconds), "DESK-1"),
+        DESK,
+        now=at(seconds),
+    )
+
+
+def sent(casebook: Casebook, listing_id: str = "1") -> str:
+    notice_id = noticed(casebook, listing_id)
+    [one] = [one for one in lease(casebook) if one.notice_id == notice_id]
+    assert deliver(casebook, one)
+    return notice_id
+
+
+def look(casebook: Casebook, notice_id: str, state: str, seconds: float) -> list[str]:
+    with casebook.read() as tx:
+        [item] = cases.items_of_notice(tx, notice_id)
+    due = looks.LookDue(notice_id, item.case_id, item.platform, item.listing_id, item.url, item.content_hash)
+    happened = casebook.decide(
+        handlers.take_look,
+        due,
+        Look(state, "test", at(seconds)),  # type: ignore[arg-type]
+        DESK,
+        now=at(seconds),
+        http_status=200,
+        body_sha256=None,
+        observer="verifier",
+    )
+    return [one.type for one in happened]
+
+
+def item(casebook: Casebook, notice_id: str):  # type: ignore[no-untyped-def]
+    with casebook.read() as tx:
+        [found] = cases.items_of_notice(tx, notice_id)
+    return found
+
+
+def answer(casebook: Casebook, notice_id: str, **changes: object) -> int:
+    with casebook.read() as tx:
+        key = cases.notice_by_id(tx, notice_id).idempotency_key
+    response = make_response(key=key, **changes)  # type: ignore[arg-type]
+    return casebook.decide(handlers.apply_response, response, now=response.received_at)
+
+
+def states(casebook: Casebook, notice_id: str) -> dict[str, str]:
+    with casebook.read() as tx:
+        [found] = cases.items_of_notice(tx, notice_id)
+        return {d.kind: d.state for d in deadlines.of_item(tx, notice_id, found.case_id)}
+
+
+def types(casebook: Casebook, listing_id: str = "1") -> list[str]:
+    with casebook.read() as tx:
+        case = cases.hold_by_listing(tx, "market", listing_id) if casebook.is_sqlite else None
+        case_id = (
+            case.case_id
+            if case
+            else tx.execute(
+                sa.select(tables.case.c.case_id).where(tables.case.c.listing_id == listing_id)
+            ).scalar_one()
+        )
+        return [event.type for event in events.of_case(tx, case_id)]
+
+
+class TestSchema:
+    def test_the_migrations_make_exactly_the_tables_of_the_code(self, casebook: Casebook) -> None:
+        with casebook.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+
+            differences = compare_metadata(context, tables.metadata)
+
+        assert differences == []
+
+    def test_opening_twice_changes_nothing(self, url: str, casebook: Casebook) -> None:
+        noticed(casebook)
+        Casebook.open(url).close()
+
+        with casebook.read() as tx:
+            assert figures.totals(tx).notices == 1
+
+    def test_newer_tables_are_refused_in_a_sentence(self, url: str, casebook: Casebook) -> None:
+        with casebook.write() as tx:
+            tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+
+        with pytest.raises(OperatorError, match="9999"):
+            Casebook.open(url)
+
+    def test_instants_keep_their_microseconds_and_zone(self, casebook: Casebook) -> None:
+        moment = at(0.123456)
+        with casebook.write() as tx:
+            offsets.take_lease(tx, "x", "me", now=moment, hold_for=timedelta(0))
+
+        with casebook.read() as tx:
+            assert tx.execute(sa.select(tables.lease.c.until)).scalar_one() == moment
+
+
+class TestIntake:
+    def test_a_detection_opens_one_case_and_writes_one_notice(self, casebook: Casebook) -> None:
+        notice_id = noticed(casebook)
+
+        with casebook.read() as tx:
+            notice = cases.notice_body(tx, notice_id)
+            totals = figures.totals(tx)
+        assert (totals.cases, totals.notices, totals.waiting) == (1, 1, 1)
+        assert notice.items[0].quotes[0].text == "ivory"
+        assert types(casebook) == ["case_opened", "detected", "approved", "notice_queued"]
+
+    def test_the_same_detection_again_changes_nothing(self, casebook: Casebook) -> None:
+        noticed(casebook)
+
+        taken = casebook.decide(handlers.take_detection, make_detection(), DESK, now=at(9))
+
+        assert taken.result == "repeated"
+        assert types(casebook) == ["case_opened", "detected", "approved", "notice_queued"]
+
+    def test_a_new_verdict_on_a_noticed_listing_joins_its_case(self, casebook: Casebook) -> None:
+        noticed(casebook)
+
+        again = make_detection(version="v2", title="Carved ivory figure, reduced")
+        taken = casebook.decide(handlers.take_detection, again, DESK, now=at(9))
+
+        assert taken.result == "joined"
+        with casebook.read() as tx:
+            assert figures.totals(tx).notices == 1
+
+    def test_review_waits_for_a_person_and_sends_nothing(self, casebook: Casebook) -> None:
+        taken = casebook.decide(handlers.take_detection, make_detection(outcome="review"), DESK, now=T0)
+
+        assert taken.result == "review"
+        with casebook.read() as tx:
+            assert figures.totals(tx).waiting == 0
+
+    def test_a_platform_that_nobody_can_reach_goes_to_review(self, casebook: Casebook) -> None:
+        taken = casebook.decide(handlers.take_detection, make_detection(platform="elsewhere"), DESK, now=T0)
+
+        assert taken.result == "review"
+
+    def test_a_rule_without_a_known_law_never_reaches_a_platform(self, casebook: Casebook) -> None:
+        desk = handlers.Desk(DESK.platforms, DESK.sender, {}, DESK.render)
+
+        taken = casebook.decide(handlers.take_detection, make_detection(), desk, now=T0)
+
+        assert taken.result == "review"
+
+    def test_batch_and_offset_are_one(self, casebook: Casebook) -> None:
+        record = Record(0, 7, None, b"")
+        batch = Batch(((record, make_detection()),), {0: (None, 8)})
+        casebook.decide(take_batch, batch, DESK, topic="detections", now=T0)
+
+        with pytest.raises(offsets.OffsetTaken):
+            casebook.decide(
+                take_batch,
+                Batch(((record, make_detection("2")),), {0: (None, 8)}),
+                DESK,
+                topic="detections",
+                now=T0,
+            )
+
+        with casebook.read() as tx:
+            assert offsets.next_offsets(tx, "detections") == {0: 8}
+            assert figures.totals(tx).cases == 1
+
+    def test_replaying_the_topic_sends_nothing_again(self, casebook: Casebook) -> None:
+        for listing_id in "1234":
+            sent(casebook, listing_id)
+        for listing_id in "1234":
+            look(casebook, _notice(casebook, listing_id), "offline", 100)
+            look(casebook, _notice(casebook, listing_id), "offline", 200)
+
+        for listing_id in "1234":
+            casebook.decide(handlers.take_detection, make_detection(listing_id), DESK, now=at(300))
+            older = make_detection(listing_id, version="v2")
+            casebook.decide(handlers.take_detection, older, DESK, now=at(300))
+
+        with casebook.read() as tx:
+            totals = figures.totals(tx)
+        assert (totals.notices, totals.waiting) == (4, 0)
+
+    def test_shown_again_after_its_removal_starts_the_next_round(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        look(casebook, notice_id, "offline", 100)
+        look(casebook, notice_id, "offline", 200)
+
+        seen_again = make_detection(version="v2", observed_at=at(900))
+        taken = casebook.decide(handlers.take_detection, seen_again, DESK, now=at(901))
+
+        assert taken.result == "noticed"
+        with casebook.read() as tx:
+            notice = cases.notice_body(tx, str(taken.notice_id))
+        assert (notice.round, notice.relisting_of) == (2, notice_id)
+
+    def test_two_processes_open_one_case(self, casebook: Casebook) -> None:
+        results: list[str] = []
+
+        def take(version: str) -> None:
+            detection = make_detection(version=version)
+            results.append(casebook.decide(handlers.take_detection, detection, DESK, now=T0).result)
+
+        threads = [threading.Thread(target=take, args=(f"v{n}",)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert sorted(results) == ["joined"] * 5 + ["noticed"]
+
+
+def _notice(casebook: Casebook, listing_id: str) -> str:
+    with casebook.read() as tx:
+        return str(
+            tx.execute(
+                sa.select(tables.notice_item.c.notice_id).where(tables.notice_item.c.listing_id == listing_id)
+            ).scalar_one()
+        )
+
+
+class TestDelivery:
+    def test_a_leased_notice_is_not_given_to_another_sender(self, casebook: Casebook) -> None:
+        noticed(casebook)
+
+        assert len(lease(casebook)) == 1
+        assert lease(casebook, 5, "w2") == ()
+
+    def test_a_silent_senders_try_is_made_again_and_its_late_result_counts_for_nothing(
+        self, casebook: Casebook
+    ) -> None:
+        noticed(casebook)
+        [first] = lease(casebook)
+
+        [second] = lease(casebook, 11, "w2")
+
+        assert (second.attempt, second.idempotency_key, second.body) == (2, first.idempotency_key, first.body)
+        assert deliver(casebook, first, 12) is False
+        assert deliver(casebook, second, 13) is True
+        with casebook.read() as tx:
+            assert [w.state for w in outbox.waiting(tx)] == ["delivered"]
+            results = tx.execute(sa.select(tables.attempt.c.result).order_by(tables.attempt.c.number))
+            assert results.scalars().all() == ["late", "accepted"]
+
+    def test_a_prolonged_lease_holds(self, casebook: Casebook) -> None:
+        noticed(casebook)
+        [one] = lease(casebook)
+        casebook.decide(outbox.prolong, {one.idempotency_key: one.token}, until=at(60))
+
+        assert lease(casebook, 30, "w2") == ()
+
+    def test_a_failed_try_waits_and_asks_no_earlier_than_told(self, casebook: Casebook) -> None:
+        noticed(casebook)
+        [one] = lease(casebook)
+
+        state = casebook.decide(
+            handlers.not_delivered,
+            one,
+            AttemptResult("retry", "throttled", 429, 40.0),
+            DESK,
+            now=at(1),
+            chance=Random(1),
+        )
+
+        assert state == "queued"
+        assert lease(casebook, 40.9) == ()
+        assert len(lease(casebook, 41)) == 1
+
+    def test_tries_end_and_the_notice_is_undeliverable_and_can_be_put_back(self, casebook: Casebook) -> None:
+        noticed(casebook)
+        now, state = 0.0, ""
+        for _ in range(3):
+            [one] = lease(casebook, now)
+            state = casebook.decide(
+                handlers.not_delivered,
+                one,
+                AttemptResult("retry", "connect"),
+                DESK,
+                now=at(now),
+                chance=Random(1),
+            )
+            now += 60
+
+        assert state == "dead"
+        assert lease(casebook, now) == ()
+        casebook.decide(outbox.requeue, one.idempotency_key, now=at(now))
+        [again] = lease(casebook, now)
+        assert (again.body, again.attempt) == (one.body, 4)
+
+    def test_a_refused_notice_is_not_tried_again(self, casebook: Casebook) -> None:
+        notice_id = noticed(casebook)
+        [one] = lease(casebook)
+
+        casebook.decide(
+            handlers.not_delivered,
+            one,
+            AttemptResult("refused", "invalid", 422),
+            DESK,
+            now=at(1),
+            chance=Random(1),
+        )
+
+        assert lease(casebook, 9_999) == ()
+        assert states(casebook, notice_id) == {"acknowledge": "cancelled"}
+
+    def test_each_platform_has_its_own_places(self, casebook: Casebook) -> None:
+        for listing_id in "12345":
+            noticed(casebook, listing_id)
+
+        leased = casebook.decide(
+            handlers.start_attempts,
+            slots={"market": 2, "other": 9},
+            now=T0,
+            hold_for=LEASE,
+            worker="w",
+            desk=DESK,
+        )
+
+        assert len(leased) == 2
+
+
+class TestAnswers:
+    def test_the_same_answer_twice_is_one_transition(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+
+        assert answer(casebook, notice_id, received=60) == 1
+        assert answer(casebook, notice_id, received=60) == 0
+        assert types(casebook).count("removal_claimed") == 1
+
+    def test_the_inbox_keeps_one_of_a_repeated_webhook(self, casebook: Casebook) -> None:
+        def store(tx: sa.Connection) -> bool:
+            return inbox.store(
+                tx,
+                platform="market",
+                channel="webhook",
+                source_id="msg_1",
+                received_at=T0,
+                body=b"{}",
+                headers={"Authorization": "secret", "webhook-id": "msg_1"},
+            )
+
+        assert [casebook.decide(store), casebook.decide(store)] == [True, False]
+        [received] = casebook.answer(inbox.new, limit=9)
+        assert received.headers == {"webhook-id": "msg_1"}
+
+    def test_an_answer_to_a_notice_we_never_sent_is_kept_for_a_person(self, casebook: Casebook) -> None:
+        with casebook.write() as tx:
+            inbox.store(
+                tx,
+                platform="market",
+                channel="webhook",
+                source_id="m",
+                received_at=T0,
+                body=b"{}",
+                headers={},
+            )
+        [received] = casebook.answer(inbox.new, limit=9)
+
+        result = casebook.decide(handlers.take_inbox, received, [make_response()], now=T0)
+
+        assert result == "quarantined"
+        assert casebook.answer(inbox.new, limit=9) == ()
+
+    def test_an_answer_about_another_platforms_notice_is_refused(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        with casebook.read() as tx:
+            key = cases.notice_by_id(tx, notice_id).idempotency_key
+        foreign = make_response(key=key).model_copy(update={"platform": "other"})
+
+        with pytest.raises(handlers.UnknownNotice):
+            casebook.decide(handlers.apply_response, foreign, now=T0)
+
+
+class TestDeadlines:
+    def test_silence_fires_each_deadline_once(self, casebook: Casebook) -> None:
+        notice_id = noticed(casebook)
+        lease(casebook)
+
+        assert casebook.decide(handlers.fire_deadlines, DESK, now=at(59.9)) == 0
+        assert casebook.decide(handlers.fire_deadlines, DESK, now=at(60)) == 1
+        assert casebook.decide(handlers.fire_deadlines, DESK, now=at(61)) == 0
+        assert states(casebook, notice_id) == {"acknowledge": "missed"}
+
+    def test_after_a_stop_overdue_ones_fire_at_once_with_both_times(self, casebook: Casebook) -> None:
+        sent(casebook)
+
+        casebook.decide(handlers.fire_deadlines, DESK, now=at(9_999))
+
+        with casebook.read() as tx:
+            rows = tx.execute(sa.select(tables.deadline).where(tables.deadline.c.state == "missed")).all()
+        assert {(r.kind, r.due_at, r.fired_at) for r in rows} == {
+            ("decide", at(601), at(9_999)),
+            ("remove", at(3_601), at(9_999)),
+        }
+
+    def test_an_answer_in_time_that_is_applied_late_rescinds_the_breach(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        casebook.decide(handlers.fire_deadlines, DESK, now=at(700))
+
+        answer(casebook, notice_id, received=600)
+
+        assert states(casebook, notice_id)["decide"] == "met"
+        assert "deadline_rescinded" in types(casebook)
+
+    def test_an_answer_too_late_rescinds_nothing(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        casebook.decide(handlers.fire_deadlines, DESK, now=at(700))
+
+        answer(casebook, notice_id, received=602)
+
+        assert states(casebook, notice_id)["decide"] == "missed"
+
+    def test_a_late_answer_applied_before_firing_still_fires(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        answer(casebook, notice_id, received=602)
+
+        casebook.decide(handlers.fire_deadlines, DESK, now=at(603))
+
+        assert states(casebook, notice_id)["decide"] == "missed"
+
+    def test_only_what_was_seen_meets_the_removal_deadline(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        answer(casebook, notice_id, received=60)
+        assert states(casebook, notice_id)["remove"] == "pending"
+
+        look(casebook, notice_id, "offline", 100)
+        look(casebook, notice_id, "offline", 200)
+
+        assert states(casebook, notice_id)["remove"] == "met"
+
+    def test_gone_from_sight_when_due_waits_for_proof_and_then_is_met(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        look(casebook, notice_id, "offline", 3_600)
+
+        casebook.decide(handlers.fire_deadlines, DESK, now=at(3_602))
+        assert states(casebook, notice_id)["remove"] == "watching"
+
+        look(casebook, notice_id, "offline", 3_700)
+        assert states(casebook, notice_id)["remove"] == "met"
+
+    def test_gone_from_sight_when_due_but_back_at_the_next_look_is_missed(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        look(casebook, notice_id, "offline", 3_600)
+        casebook.decide(handlers.fire_deadlines, DESK, now=at(3_602))
+
+        look(casebook, notice_id, "online", 3_700)
+
+        assert states(casebook, notice_id)["remove"] == "missed"
+
+    def test_a_refusal_ends_the_duty_to_remove(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+
+        answer(casebook, notice_id, outcome="refused_lawful", received=50)
+
+        assert states(casebook, notice_id) == {"acknowledge": "met", "decide": "met", "remove": "cancelled"}
+
+    def test_a_look_is_planned_for_the_moment_the_removal_is_due(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        look(casebook, notice_id, "online", 950)
+
+        with casebook.read() as tx:
+            assert looks.next_look(tx) == at(3_601)
+
+
+class TestLooks:
+    def test_back_again_starts_the_next_round_by_itself(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        look(casebook, notice_id, "offline", 100)
+        look(casebook, notice_id, "offline", 200)
+
+        look(casebook, notice_id, "online", 5_000)
+
+        [second] = lease(casebook, 5_001)
+        with casebook.read() as tx:
+            notice = cases.notice_body(tx, second.notice_id)
+        assert (notice.round, notice.relisting_of) == (2, notice_id)
+        assert "appearance 2" in notice.reasons
+        assert second.idempotency_key != _key(casebook, notice_id)
+
+    def test_gone_before_it_was_sent_is_not_sent(self, casebook: Casebook) -> None:
+        notice_id = noticed(casebook)
+        look(casebook, notice_id, "offline", 1)
+
+        look(casebook, notice_id, "offline", 100)
+
+        assert lease(casebook, 200) == ()
+        with casebook.read() as tx:
+            assert cases.notice_by_id(tx, notice_id).delivery == "void"
+
+    def test_one_look_at_a_time(self, casebook: Casebook) -> None:
+        sent(casebook)
+
+        first = casebook.decide(looks.lease, now=at(2), hold_for=LEASE, limit=5)
+        second = casebook.decide(looks.lease, now=at(3), hold_for=LEASE, limit=5)
+
+        assert (len(first), len(second)) == (1, 0)
+
+
+def _key(casebook: Casebook, notice_id: str) -> str:
+    with casebook.read() as tx:
+        return cases.notice_by_id(tx, notice_id).idempotency_key
+
+
+class TestAudit:
+    def test_the_chain_holds_over_a_cases_life(self, casebook: Casebook) -> None:
+        notice_id = sent(casebook)
+        answer(casebook, notice_id, received=60)
+        look(casebook, notice_id, "offline", 100)
+
+        count, breaks = casebook.answer(events.verify)
+
+        assert count == len(types(casebook))
+        assert breaks == ()
+
+    @pytest.mark.parametrize(
+        "tampering",
+        [
+            pytest.param("UPDATE audit SET actor = 'me' WHERE position = 2", id="a changed row"),
+            pytest.param("DELETE FROM audit WHERE position = 3", id="a removed row"),
+            pytest.param(
+                "DELETE FROM audit WHERE position = (SELECT max(position) FROM audit)", id="a cut tail"
+            ),
+            pytest.param(
+                "UPDATE case_event SET body = (SELECT e.body FROM case_event AS e WHERE e.sequence = 1)",
+                id="a changed event",
+            ),
+            pytest.param("DELETE FROM case_event WHERE sequence = 2", id="a removed event"),
+            pytest.param("UPDATE audit_head SET position = position + 1", id="a moved head"),
+        ],
+    )
+    def test_tampering_shows(self, casebook: Casebook, tampering: str) -> None:
+        sent(casebook)
+        with casebook.write() as tx:
+            tx.execute(sa.text(tampering))
+
+        _, breaks = casebook.answer(events.verify)
+
+        assert breaks != ()
+
+
+class TestFigures:
+    def test_open_in_sql_is_open_in_the_decision(self, casebook: Casebook) -> None:
+        refused, gone, silent, back = (sent(casebook, listing_id) for listing_id in "1234")
+        answer(casebook, refused, outcome="refused_lawful")
+        for seconds in (100, 200):
+            look(casebook, gone, "offline", seconds)
+            look(casebook, back, "offline", seconds)
+        look(casebook, back, "online", 900)
+
+        with casebook.read() as tx:
+            [market] = figures.open_notices(tx)
+            every = [item(casebook, n) for n in (refused, gone, silent, back)]
+        assert market.count == sum(item_is_open(one) for one in every) == 1
+
+    def test_events_are_published_in_order_and_once_marked_not_again(self, casebook: Casebook) -> None:
+        sent(casebook)
+
+        waiting = casebook.answer(events.unpublished, 100)
+        casebook.decide(events.mark_published, [one.position for one in waiting])
+
+        assert [one.type for one in waiting] == types(casebook)
+        assert casebook.answer(events.unpublished, 100) == ()
+
+    def test_one_relay_at_a_time(self, casebook: Casebook) -> None:
+        def take(holder: str, seconds: float) -> bool:
+            return casebook.decide(
+                offsets.take_lease, "relay", holder, now=at(seconds), hold_for=timedelta(seconds=30)
+            )
+
+        assert [take("a", 0), take("b", 1), take("a", 20), take("b", 40), take("b", 51)] == [
+            True,
+            False,
+            True,
+            False,
+            True,
+        ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://host/db",
+        "sqlite://",
+        "not a url",
+        "postgresql://nobody:nothing@127.0.0.1:1/none",
+        "sqlite:////dev/null/casebook.db",
+    ],
+)
+def test_a_wrong_address_is_one_sentence(address: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        Casebook.open(address)
+
+    assert "\n" not in str(caught.value)
+    assert "nothing" not in str(caught.value)
+
+
+def test_listing_text_reaches_the_notice_unchanged() -> None:
+    hostile = make_listing(title="<script>\u202eivory\x00")
+
+    assert make_detection(title=hostile.title).listing.title == hostile.title
