@@ -50,7 +50,7 @@ def serve(
     from streams.logs import configure
     from streams.notices.law import load_law
     from streams.notices.sender import demonstration_sender, load_sender
-    from streams.notices.service import NoticeService
+    from streams.notices.service import NoticeService, serve_until_signal
     from streams.settings import Settings
 
     settings = Settings()
@@ -80,7 +80,7 @@ def serve(
         observability_host=settings.observability_host,
         observability_port=metrics_port,
     )
-    asyncio.run(service.run())
+    asyncio.run(serve_until_signal(service))
 
 
 def _casebook() -> Any:

@@ -73,6 +73,7 @@ class Item:
     content_hash: str
     round: int
     queued_at: datetime
+    first_attempt_at: datetime | None = None
     sent_at: datetime | None = None
     claim: Claim = "none"
     claim_rank: str | None = None
@@ -179,6 +180,11 @@ def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
     return min((at for at in (one, other) if at is not None), default=None)
 
 
+def _after(start: datetime | None, end: datetime) -> dict[str, Any]:
+    """The response time as a fact of the event, in seconds."""
+    return {} if start is None else {"after_s": round((end - start).total_seconds(), 6)}
+
+
 def apply_answer(item: Item, response: PlatformResponse) -> tuple[Item, tuple[Happening, ...]]:
     """What one answer changes. Answers may repeat, come late or out of order."""
     claim = claim_of(response)
@@ -215,10 +221,12 @@ def apply_answer(item: Item, response: PlatformResponse) -> tuple[Item, tuple[Ha
         facts["ground"] = response.ground
     happened: list[Happening] = []
     if item.acknowledged_at is None:
-        happened.append(Happening("acknowledged", at, facts))
+        happened.append(Happening("acknowledged", at, {**facts, **_after(item.first_attempt_at, at)}))
     event = _CLAIM_EVENT.get(claim)
     if event is not None:
-        happened.append(Happening(event, at, facts))
+        first = decided and item.decided_at is None
+        timing = {**_after(item.sent_at, at), "first_decision": True} if first else {}
+        happened.append(Happening(event, at, {**facts, **timing}))
     elif item.acknowledged_at is not None:
         happened.append(Happening("answer_noted", at, facts))
     return after, tuple(happened)
@@ -297,7 +305,8 @@ def _seen_offline(item: Item, look: Look, policy: LookPolicy) -> tuple[Item, tup
             closed = Happening("case_closed", look.at, {"reason": "pre_gone"})
             return after, (Happening("already_gone", look.at, {"seen": True, **facts}), closed)
         after = replace(after, content="offline_monitoring", removal_verified_at=look.at)
-        happened.append(Happening("removal_verified", look.at, facts))
+        timing = _after(item.sent_at, item.first_offline_at)
+        happened.append(Happening("removal_verified", look.at, {**facts, **timing}))
     if after.content == "offline_monitoring" and since >= policy.quiet:
         after = replace(after, content="offline_confirmed", closed_at=look.at)
         happened.append(Happening("case_closed", look.at, {"reason": "verified_removed"}))

@@ -63,7 +63,9 @@ class NoticeMetrics:
             ["platform", "kind"],
             registry=registry,
         )
-        self.case_events = Counter("takin_case_events_total", "Events published to Kafka.", registry=registry)
+        self.case_events = Counter(
+            "takin_case_events_total", "Events published to Kafka.", ["type"], registry=registry
+        )
         self.loop_errors = Counter(
             "takin_loop_errors_total",
             "Times a part of the service had to wait and try again.",

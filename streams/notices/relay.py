@@ -1,13 +1,30 @@
 """Publishes the casebook's events to Kafka, in order, at least once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from schemas.case_event import CaseEvent
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
+
+MEASURES: Mapping[str, str] = {"acknowledged": "acknowledged", "removal_verified": "removal_seen"}
+"""Event type to the measure whose response time it carries."""
+
+
+def observe(metrics: NoticeMetrics, event: CaseEvent) -> None:
+    """Count one published event, and its response time if it carries one."""
+    metrics.case_events.labels(event.type).inc()
+    if event.type == "deadline_missed":
+        metrics.deadlines_missed.labels(event.platform, event.data["kind"]).inc()
+    after_s = event.data.get("after_s")
+    measure = "decided" if event.data.get("first_decision") else MEASURES.get(event.type)
+    if measure is not None and isinstance(after_s, int | float):
+        metrics.response_seconds.labels(event.platform, measure).observe(after_s)
+
 
 Publish = Callable[[Sequence[events.Unpublished]], Awaitable[None]]
 """Sends events keyed by case, in order; returns when Kafka has acknowledged all of them."""
@@ -45,10 +62,19 @@ class Relay:
             async with asyncio.timeout(LEASE.total_seconds()):
                 await self._publish(waiting)
             await self._casebook.run(events.mark_published, [one.position for one in waiting])
-            self._metrics.case_events.inc(len(waiting))
+            for one in waiting:
+                observe(self._metrics, CaseEvent.from_bytes(one.body))
             if len(waiting) == 500:
                 return
         await self.bell.wait(self._tick_s)
+
+    async def flush(self, grace_s: float) -> None:
+        """At a stop: publish what is left, at most for ``grace_s``; the next start does the rest."""
+        self._tick_s = 0.001
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                while await self._casebook.look(events.unpublished, 1):
+                    await self.step()
 
     async def _mine(self) -> bool:
         now = self._clock()

@@ -231,6 +231,7 @@ _ITEM = (
     t.notice_item.c.content_hash,
     t.notice_item.c.round,
     t.notice.c.queued_at,
+    t.notice.c.first_attempt_at,
     t.notice.c.sent_at,
     t.notice_item.c.claim,
     t.notice_item.c.claim_rank,

@@ -1,0 +1,180 @@
+"""What a platform's configuration may say: one entry of the platforms file."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import httpx
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from connectors.http import USER_AGENT, HttpLimits
+from schemas.message import LanguageTag, PlatformName
+
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+SecretReferences = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(max_length=4)]
+"""One reference or several (the new secret first while an old one is being replaced): ``env:NAME``,
+``file:PATH``, or ``whsec_…`` itself where ``dev_only`` is set."""
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Timeouts(_Config):
+    """Bounds of one exchange, in seconds."""
+
+    connect_s: Seconds = 5.0
+    read_s: Seconds = 15.0
+    write_s: Seconds = 10.0
+    pool_s: Seconds = 5.0
+    total_s: Seconds = 30.0
+
+
+class Sla(_Config):
+    """What was agreed with the platform, in seconds from receipt. Absent: no such promise."""
+
+    policy: str = Field(min_length=1, max_length=128)
+    source: str = Field(min_length=1, max_length=512)
+    """The clause or agreement that sets the numbers."""
+    acknowledge_s: Seconds | None = None
+    decide_s: Seconds | None = None
+    remove_s: Seconds | None = None
+
+
+class Probing(_Config):
+    """How the listing itself is looked at after a notice."""
+
+    schedule_s: tuple[Seconds, ...] = Field(
+        default=(300.0, 900.0, 3_600.0, 21_600.0, 86_400.0), min_length=1, max_length=100
+    )
+    """Seconds after the notice was sent, rising; the last interval repeats."""
+    gone_after_probes: int = Field(default=2, ge=1, le=100)
+    """Looks in a row that must find it gone before it counts as removed."""
+    gone_apart_s: float = Field(default=600.0, ge=0, le=86_400, allow_inf_nan=False)
+    """Least distance between the first and the last of those looks."""
+    unknown_again_s: Seconds = 300.0
+    """Wait after a look that saw neither the listing nor its absence."""
+    mismatch_after_s: float = Field(default=3_600.0, ge=0, le=30 * 86_400, allow_inf_nan=False)
+    """A listing seen online this long after the platform said it was gone contradicts the claim."""
+    quiet_s: Seconds = 7 * 86_400.0
+    """Gone for this long: the removal is confirmed."""
+    watch_s: Seconds = 30 * 86_400.0
+    """Looks end this long after the notice."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if list(self.schedule_s) != sorted(set(self.schedule_s)):
+            raise ValueError("schedule_s must rise")
+        return self
+
+
+class DeliveryPace(_Config):
+    """When a failed delivery is tried again, and when an open notice's status is asked for."""
+
+    retry_schedule_s: tuple[Seconds, ...] = Field(
+        default=(5.0, 30.0, 120.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 18_000.0, 36_000.0),
+        min_length=1,
+        max_length=50,
+    )
+    """Waits between attempts, each times a factor of 0.5 to 1; after the last one it is given up."""
+    poll_first_s: Seconds = 60.0
+    """Wait before the first poll; it doubles with each."""
+    poll_longest_s: Seconds = 21_600.0
+
+
+class PlatformConfig(_Config):
+    """One platform as configured."""
+
+    name: PlatformName
+    kind: str = Field(min_length=1, max_length=64)
+    """Which module under ``connectors/platforms/`` speaks to it."""
+    base_url: str = Field(min_length=1, max_length=2_048)
+    """Where its API starts; https, unless ``private_address``."""
+    listing_hosts: tuple[str, ...] = Field(default=(), max_length=100)
+    """Further hosts on which its listings are shown; the prober goes nowhere else."""
+    private_address: bool = False
+    """The host of ``base_url`` may be on loopback or in a private network, and without TLS."""
+    dev_only: bool = False
+    """A sandbox for development: secrets may stand in this file."""
+    secret: SecretReferences = ()
+    """Signs our notices. Empty: the installation's own secret is used."""
+    webhook_secret: SecretReferences = ()
+    """The platform signs its answers with it. Empty: no webhooks are accepted from it."""
+    rate_per_s: float = Field(default=5.0, gt=0, le=10_000, allow_inf_nan=False)
+    """Requests a second, notices and probes each."""
+    concurrency: int = Field(default=4, ge=1, le=64)
+    timeouts: Timeouts = Timeouts()
+    probe_cap_bytes: int = Field(default=512 * 1024, ge=1_024, le=8 * 1024 * 1024)
+    """What is read of a listing's page."""
+    legal_entity: str | None = Field(default=None, max_length=256)
+    contact_point: str | None = Field(default=None, max_length=512)
+    country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    """Main establishment, ISO 3166-1 alpha-2."""
+    language: LanguageTag = "en"
+    """Notices are written in it."""
+    policy_clauses: tuple[str, ...] = Field(default=(), max_length=50)
+    """The platform's own rules that such listings break, as it numbers them."""
+    max_items: int = Field(default=1, ge=1, le=300)
+    """Items the platform takes in one notice."""
+    sla: Sla | None = None
+    probe: Probing = Probing()
+    delivery: DeliveryPace = DeliveryPace()
+    user_agent: str = Field(default=USER_AGENT, min_length=1, max_length=256, pattern=r"^[ -~]+$")
+    ca_file: Path | None = None
+    """Certificate authority of a platform that does not use a public one."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        try:
+            url = httpx.URL(self.base_url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"base_url cannot be read: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError("base_url must start with https:// or http:// and name a host")
+        if url.userinfo or url.query or url.fragment:
+            raise ValueError("base_url must carry no password, query or fragment")
+        if url.scheme == "http" and not self.private_address:
+            raise ValueError("base_url must be https (http only with private_address: true)")
+        for reference in (*self.secret, *self.webhook_secret):
+            self._check_reference(reference)
+        return self
+
+    def _check_reference(self, reference: str) -> None:
+        scheme, colon, rest = reference.partition(":")
+        if colon and scheme in ("env", "file") and rest:
+            return
+        if not reference.startswith("whsec_"):
+            raise ValueError("a secret is given as env:NAME or file:PATH")
+        if not (self.dev_only and self.kind == "sandbox"):
+            raise ValueError(
+                "a secret may stand in this file only for kind: sandbox with dev_only: true; "
+                "use env:NAME or file:PATH"
+            )
+
+    @property
+    def base(self) -> str:
+        """``base_url`` without a final slash."""
+        return self.base_url.rstrip("/")
+
+    @property
+    def limits(self) -> HttpLimits:
+        """Bounds for the HTTP client."""
+        return HttpLimits(
+            connect_s=self.timeouts.connect_s,
+            read_s=self.timeouts.read_s,
+            write_s=self.timeouts.write_s,
+            pool_s=self.timeouts.pool_s,
+            total_s=self.timeouts.total_s,
+            connections=self.concurrency,
+        )
+
+    @property
+    def page_limits(self) -> HttpLimits:
+        """The same for reading pages."""
+        return replace(self.limits, response_cap=self.probe_cap_bytes)

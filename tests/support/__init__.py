@@ -1,0 +1,1 @@
+"""Real servers for tests: a Kafka broker and a PostgreSQL, started when first used."""
