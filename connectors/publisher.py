@@ -137,6 +137,10 @@ class TopicNames:
     dead_letters: str = DEAD_LETTERS.name
 
 
+class _LargerThanOurLimit(Exception):
+    """Refused before it was sent, so it is certain which record is to blame."""
+
+
 class _Connection:
     """One producer's life. Whoever waits for it learns when it was given up."""
 
@@ -150,8 +154,9 @@ class _Connection:
         done, _ = await asyncio.wait({stopping}, timeout=within_s)
         self.lost.set()
         if not done:
-            # aiokafka's own stop waits for ever while the broker is away.
+            # aiokafka's own stop waits for ever while the broker is away, and offers no other way out.
             stopping.cancel()
+            self.producer._message_accumulator.fail_all(KafkaAway("the connection was given up"))
             sending = self.producer._sender.sender_task
             if sending is not None:
                 sending.cancel()
@@ -195,7 +200,11 @@ class Publisher:
             ) from error
 
     async def _check_topics(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        admin = AIOKafkaAdminClient(
+            # Unlike producer and consumer, the admin client does not split the string itself.
+            bootstrap_servers=[one.strip() for one in self._bootstrap.split(",")],
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
         try:
             await admin.start()
             there = set(await admin.list_topics())
@@ -231,12 +240,12 @@ class Publisher:
 
         Returns those that can never be written, as dead letters that are not yet written themselves.
         """
-        refused = await self._deliver([listing_record(one, self._topics.listings) for one in listings])
+        refused = await self.write([listing_record(one, self._topics.listings) for one in listings])
         return tuple(self._letter(one) for one in refused)
 
     async def set_aside(self, letters: Iterable[DeadLetter]) -> None:
         """Write dead letters and wait for Kafka's word."""
-        refused = await self._deliver([dead_letter_record(one, self._topics.dead_letters) for one in letters])
+        refused = await self.write([dead_letter_record(one, self._topics.dead_letters) for one in letters])
         for one in refused:
             # Its value is already cut to fit; only odd topic settings lead here.
             log.error("dead_letter_not_written", key=one.record.key.decode(), why=one.why)
@@ -261,7 +270,7 @@ class Publisher:
         ]
         try:
             async with asyncio.timeout(within_s):
-                refused = await self._deliver(records)
+                refused = await self.write(records)
         except TimeoutError as error:
             raise KafkaAway(f"no acknowledgement within {within_s:g} s") from error
         return tuple(self._letter(one) for one in refused)
@@ -271,8 +280,14 @@ class Publisher:
 
         Records of one key keep their order as long as no write fails. Returns those that can never
         be written.
+
+        Raises:
+            OperatorError: Kafka does not let us write there at all.
         """
-        return tuple(await self._deliver(records))
+        refused: list[NotWritten] = []
+        for start in range(0, len(records), IN_FLIGHT):
+            refused += await self._deliver_some(list(records[start : start + IN_FLIGHT]))
+        return tuple(refused)
 
     def _letter(self, refused: NotWritten) -> DeadLetter:
         record = refused.record
@@ -288,12 +303,6 @@ class Publisher:
             worker=self._worker,
         )
 
-    async def _deliver(self, records: Sequence[Record]) -> list[NotWritten]:
-        refused: list[NotWritten] = []
-        for start in range(0, len(records), IN_FLIGHT):
-            refused += await self._deliver_some(list(records[start : start + IN_FLIGHT]))
-        return refused
-
     async def _deliver_some(self, records: list[Record]) -> list[NotWritten]:
         """Try until every record is written or known to be impossible."""
         refused: list[NotWritten] = []
@@ -301,21 +310,20 @@ class Publisher:
         while records:
             used = self._connection
             outcomes = await self._attempt(used, records)
+            suspects: list[Record] = []
             again: list[Record] = []
             for record, error in zip(records, outcomes, strict=True):
-                if isinstance(error, _HOPELESS):
-                    raise OperatorError(
-                        f"Kafka at {self._bootstrap} does not let us write to {record.topic}: {error}."
-                    ) from error
-                if not isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
-                    again += [record] if error else []
-                elif len(records) == 1 or _size(record) > MAX_RECORD_BYTES:
+                if isinstance(error, _LargerThanOurLimit):
                     refused.append(NotWritten(record, str(error)[:300]))
-                else:
-                    # The broker refuses a batch as a whole: find the one that is to blame. A refused batch
-                    # leaves a gap in an idempotent producer's numbering, so the search needs a fresh one.
-                    await self._renew(used)
-                    refused += await self._deliver_some([record])
+                elif _is_too_large(error):
+                    suspects.append(record)
+                elif error is not None:
+                    self._check_hope(record, error)
+                    again.append(record)
+            if suspects:
+                # The broker refuses a batch as a whole, and leaves a gap in the producer's numbering.
+                await self._renew(used)
+                refused += await self._one_by_one(suspects)
             if again:
                 failures += 1
                 log.warning("kafka_not_acknowledged", records=len(again), failures=failures)
@@ -323,6 +331,37 @@ class Publisher:
                 await self._renew(used)
             records = again
         return refused
+
+    async def _one_by_one(self, suspects: Sequence[Record]) -> list[NotWritten]:
+        """Find those that Kafka refuses, on a connection that nobody else's records share."""
+        refused: list[NotWritten] = []
+        connection: _Connection | None = None
+        failures = 0
+        try:
+            for record in suspects:
+                while True:
+                    connection = connection or await self._patiently_connected()
+                    (error,) = await self._attempt(connection, [record])
+                    if error is None:
+                        break
+                    await connection.give_up()
+                    connection = None
+                    if _is_too_large(error):
+                        refused.append(NotWritten(record, str(error)[:300]))
+                        break
+                    self._check_hope(record, error)
+                    failures += 1
+                    await asyncio.sleep(_pause_s(failures))
+        finally:
+            if connection is not None:
+                await connection.give_up()
+        return refused
+
+    def _check_hope(self, record: Record, error: BaseException) -> None:
+        if isinstance(error, _HOPELESS):
+            raise OperatorError(
+                f"Kafka at {self._bootstrap} does not let us write to {record.topic}: {error}."
+            ) from error
 
     async def _attempt(
         self, connection: _Connection | None, records: Sequence[Record]
@@ -339,6 +378,8 @@ class Publisher:
                     sent = await connection.producer.send(
                         record.topic, value=record.value, key=record.key, headers=list(record.headers)
                     )
+                except MessageSizeTooLargeError as error:
+                    outcomes[place] = _LargerThanOurLimit(str(error))
                 except KafkaError as error:
                     outcomes[place] = error
                 else:
@@ -365,15 +406,29 @@ class Publisher:
             self._connection = None
             if used is not None:
                 await used.give_up()
-            failures = 0
-            while self._connection is None:
-                try:
-                    self._connection = await self._connected()
-                except (KafkaError, OSError) as error:
-                    failures += 1
-                    wait = _pause_s(failures)
-                    log.warning("kafka_away", error=type(error).__name__, again_in_s=round(wait, 1))
-                    await asyncio.sleep(wait)
+            self._connection = await self._patiently_connected()
+
+    async def _patiently_connected(self) -> _Connection:
+        failures = 0
+        while True:
+            try:
+                return await self._connected()
+            except (KafkaError, OSError) as error:
+                failures += 1
+                wait = _pause_s(failures)
+                log.warning("kafka_away", error=type(error).__name__, again_in_s=round(wait, 1))
+                await asyncio.sleep(wait)
+
+    async def reachable(self, *, within_s: float = 5.0) -> bool:
+        """Whether a broker answers now."""
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            async with asyncio.timeout(within_s):
+                return bool(await connection.producer.client.force_metadata_update())
+        except (TimeoutError, KafkaError, OSError):
+            return False
 
     async def aclose(self) -> None:
         """Write what is buffered, for at most a few seconds, and disconnect."""
@@ -403,6 +458,5 @@ def _pause_s(failures: int) -> float:
     return min(backoff_s(failures, chance=random()), LONGEST_PAUSE_S)  # noqa: S311 - spreads load, no secret
 
 
-def _size(record: Record) -> int:
-    headers = sum(len(name) + len(value) for name, value in record.headers)
-    return len(record.key) + len(record.value) + headers
+def _is_too_large(error: BaseException | None) -> bool:
+    return isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError)

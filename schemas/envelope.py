@@ -9,7 +9,7 @@ def cloud_event_headers(*, event_id: str, source: str, event_type: str, at: date
     """Headers that let any CloudEvents reader place a record without reading its value.
 
     ``event_id`` repeats when the same thing is told again; ``source`` is a URI reference such as
-    ``/takin/screening``; ``at`` is an aware UTC time.
+    ``takin/screening``; ``at`` is an aware UTC time.
     """
     return [
         ("ce_specversion", b"1.0"),

@@ -24,7 +24,9 @@ app = typer.Typer(
 )
 
 AREAS = (
+    "streams.local.up",
     "streams.local.commands",
+    "connectors.sandbox.commands",
     "streams.connect.commands",
     "streams.screening.commands",
     "streams.notices.commands",

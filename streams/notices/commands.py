@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from schemas.errors import OperatorError
+from streams.local.visible import visible
 
 
 def register(app: typer.Typer) -> None:
@@ -130,14 +131,10 @@ def list_notices(
             age = span((now - item.queued_at).total_seconds())
             late = "  LATE" if item.late else ""
             print(
-                f"{item.reference}  {item.platform}  {_plain(item.listing_id)}  round {item.round}  {age} old  "
-                f"{item.delivery}  said: {item.claim}  seen: {item.content}{late}"
+                f"{item.reference}  {item.platform}  {visible(item.listing_id)}  "
+                f"round {item.round}  {age} old  {item.delivery}  "
+                f"said: {item.claim}  seen: {item.content}{late}"
             )
-
-
-def _plain(text: str) -> str:
-    """Outside text for a terminal: nothing that could move the cursor or turn the line around."""
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def show(
@@ -160,10 +157,10 @@ def show(
                 print(cases.notice_body(tx, notice_id).model_dump_json(indent=2, exclude_none=True))
                 return
             notice = cases.notice_body(tx, notice_id)
-            print(f"{notice.human_reference}  {notice.addressee.platform}  {_plain(notice.items[0].url)}")
+            print(f"{notice.human_reference}  {notice.addressee.platform}  {visible(notice.items[0].url)}")
             for case_id in notice.case_ids:
                 for event in events.of_case(tx, case_id):
-                    facts = ", ".join(f"{name}={_plain(str(value))}" for name, value in event.data.items())
+                    facts = ", ".join(f"{name}={visible(str(value))}" for name, value in event.data.items())
                     print(f"  {event.at:%Y-%m-%d %H:%M:%S.%f}Z  {event.type:<22} {facts}")
     finally:
         casebook.close()

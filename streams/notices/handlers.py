@@ -255,6 +255,18 @@ class Accepted:
     """Its own reference."""
 
 
+def received_by(stated: datetime | None, *, first_attempt_at: datetime, accepted_at: datetime) -> datetime:
+    """When the platform had the notice: the moment from which its time is counted.
+
+    That is its 2xx, by our clock. But a reply can be lost after the notice was taken, and the desk
+    may have acted before we hear 2xx for the next try: so its own word counts where our own clock
+    does not contradict it, between the first try and the 2xx.
+    """
+    if stated is None:
+        return accepted_at
+    return min(max(stated, first_attempt_at), accepted_at)
+
+
 def delivered(
     tx: Transaction,
     leased: outbox.Leased,
@@ -272,10 +284,12 @@ def delivered(
     if not outbox.settle(tx, leased, result, now=now, state="delivered", next_at=None):
         return False
     policy = desk.platforms[leased.platform]
+    first = cases.notice_by_id(tx, leased.notice_id).first_attempt_at or leased.started_at
+    sent_at = received_by(accepted.received_at, first_attempt_at=first, accepted_at=now)
     cases.save_notice(
         tx,
         leased.notice_id,
-        sent_at=now,
+        sent_at=sent_at,
         delivery="accepted",
         platform_received_at=accepted.received_at,
         platform_reference=accepted.reference,
@@ -295,10 +309,10 @@ def delivered(
             actor=desk.actor,
             notice_id=leased.notice_id,
         )
-        first = policy.look.next_look(now, now)
-        if first is not None:
-            looks.advance(tx, leased.notice_id, item.case_id, first)
-    _set_deadlines(tx, leased.notice_id, desk, now=now, started=[("decide", now), ("remove", now)])
+        soon = policy.look.next_look(sent_at, now)
+        if soon is not None:
+            looks.advance(tx, leased.notice_id, item.case_id, soon)
+    _set_deadlines(tx, leased.notice_id, desk, now=now, started=[("decide", sent_at), ("remove", sent_at)])
     if accepted.response is not None:
         apply_response(tx, accepted.response, now=now)
     return True

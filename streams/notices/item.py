@@ -299,8 +299,8 @@ def _seen_offline(item: Item, look: Look, policy: LookPolicy) -> tuple[Item, tup
             "first_offline_at": item.first_offline_at.isoformat(),
             "looks": after.offline_looks,
         }
-        if item.sent_at is None or item.first_offline_at <= item.sent_at:
-            # Gone before the platform had our notice: no merit and no fault of its desk.
+        if item.first_attempt_at is None or item.first_offline_at <= item.first_attempt_at:
+            # Gone before the platform could have had our notice: no merit and no fault of its desk.
             after = replace(after, content="pre_gone", closed_at=look.at)
             closed = Happening("case_closed", look.at, {"reason": "pre_gone"})
             return after, (Happening("already_gone", look.at, {"seen": True, **facts}), closed)

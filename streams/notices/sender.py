@@ -9,7 +9,10 @@ from schemas.errors import OperatorError
 from schemas.notice import Party, TrustedFlagger
 from streams.notices.policy import SenderPolicy
 
-GOOD_FAITH = "We have a bona fide belief that the information and allegations in this notice are accurate and complete."
+GOOD_FAITH = (
+    "We have a bona fide belief that the information and allegations "
+    "in this notice are accurate and complete."
+)
 """What Article 16(2)(d) of Regulation (EU) 2022/2065 asks for."""
 
 

@@ -381,6 +381,21 @@ class TestDelivery:
         assert len(leased) == 2
 
 
+@pytest.mark.parametrize(
+    ("stated", "counts_from"),
+    [
+        pytest.param(None, 9, id="it says nothing: the 2xx"),
+        pytest.param(3, 3, id="an earlier try had arrived"),
+        pytest.param(-60, 0, id="its clock is behind: not before our first try"),
+        pytest.param(60, 9, id="its clock is ahead: not after our 2xx"),
+    ],
+)
+def test_the_platforms_time_starts_when_it_had_the_notice(stated: float | None, counts_from: float) -> None:
+    said = None if stated is None else at(stated)
+
+    assert handlers.received_by(said, first_attempt_at=T0, accepted_at=at(9)) == at(counts_from)
+
+
 class TestAnswers:
     def test_the_same_answer_twice_is_one_transition(self, casebook: Casebook) -> None:
         notice_id = sent(casebook)

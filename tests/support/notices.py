@@ -139,6 +139,7 @@ def make_item(**changes: Any) -> Item:
         "content_hash": ANOTHER_HASH,
         "round": 1,
         "queued_at": at(-5),
+        "first_attempt_at": at(-0.5),
         "sent_at": T0,
         "last_online_at": at(-30),
     }

@@ -65,12 +65,20 @@ class JitteryScreener(BatchScreener):
 
 
 class HastyScreener(BatchScreener):
-    """The negative control: declares a batch done before its outputs exist. An oracle must notice."""
+    """The negative control: declares a batch done before its outputs exist. An oracle must notice.
+
+    The outputs come later than the next commit and the next look at it, whatever the machine's load.
+    """
 
     async def take(self, batch: Batch) -> None:
         batch.take()
         batch.done(Tally.of("hasty", ["clear"] * len(batch.records)))
-        await asyncio.sleep(random.random())
+        late = asyncio.create_task(self._send_late(batch))
+        self._waiting.add(late)
+        late.add_done_callback(self._waiting.discard)
+
+    async def _send_late(self, batch: Batch) -> None:
+        await asyncio.sleep(4)
         now = self._now()
         decisions = [decide(record, self._screener(), now, self._desk) for record in batch.records]
         for _, _, ack in await self._send(batch.records, decisions):
@@ -95,9 +103,10 @@ def main() -> int:
     parser.add_argument("--hasty", action="store_true")
     options = parser.parse_args()
     JitteryScreener.jitter_s = options.jitter
-    worker_module.BatchScreener = HastyScreener if options.hasty else JitteryScreener  # type: ignore[misc]
+    chosen = HastyScreener if options.hasty else JitteryScreener
+    vars(worker_module)["BatchScreener"] = chosen
     try:
-        return worker_module.main(worker_module.ScreeningSettings(), WordRuleset, prefixed(options.prefix))
+        return worker_module.main(worker_module.ScreeningSettings(), WordRuleset(), prefixed(options.prefix))
     except OperatorError as error:
         print(f"takin: {error}", file=sys.stderr)
         return error.exit_code

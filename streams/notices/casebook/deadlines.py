@@ -131,3 +131,13 @@ def any_due(tx: Transaction, *, now: datetime) -> bool:
     """Whether anything is due that has not fired."""
     at = next_due(tx)
     return at is not None and at <= now
+
+
+def unresolved(tx: Transaction) -> int:
+    """Deadlines whose verdict is still open."""
+    found: int = tx.execute(
+        sa.select(sa.func.count())
+        .select_from(t.deadline)
+        .where(t.deadline.c.state.in_(["pending", "watching"]))
+    ).scalar_one()
+    return found

@@ -248,3 +248,20 @@ def of_case(tx: Transaction, case_id: str) -> tuple[CaseEvent, ...]:
         .order_by(t.case_event.c.sequence)
     )
     return tuple(CaseEvent.from_bytes(row.body) for row in rows)
+
+
+def after(tx: Transaction, position: int, *, limit: int) -> tuple[tuple[int, CaseEvent], ...]:
+    """Events recorded after a position, in order, each with its own position."""
+    rows = tx.execute(
+        sa.select(t.case_event.c.position, t.case_event.c.body)
+        .where(t.case_event.c.position > position)
+        .order_by(t.case_event.c.position)
+        .limit(limit)
+    )
+    return tuple((row.position, CaseEvent.from_bytes(row.body)) for row in rows)
+
+
+def last_position(tx: Transaction) -> int:
+    """Position of the newest event; 0 when there is none."""
+    found: int | None = tx.execute(sa.select(sa.func.max(t.case_event.c.position))).scalar_one()
+    return found or 0

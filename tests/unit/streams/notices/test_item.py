@@ -174,6 +174,13 @@ class TestLooks:
         assert types[-2:] == ["already_gone", "case_closed"]
         assert next_look(item, at(100), LOOK, last=None) is None
 
+    def test_gone_while_a_reply_was_lost_is_the_platforms_doing(self) -> None:
+        late = make_item(first_attempt_at=at(-10), sent_at=T0)
+
+        item, _ = looked(late, ("offline", -3), ("offline", 100))
+
+        assert item.content == "offline_monitoring"
+
     def test_a_listing_that_is_back_reappeared_and_the_removal_stays_on_record(self) -> None:
         item, types = looked(
             make_item(), ("online", 1), ("offline", 100), ("offline", 200), ("online", 5_000)

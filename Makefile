@@ -1,0 +1,65 @@
+# Everything a person types. Each target does its own set-up: a machine needs Python 3.11 or newer,
+# make, and the package registries.
+#   PYTHON=/path/to/python3.11   another interpreter       VENV=folder   another environment
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+export PYTHON VENV
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+RUNTIME := $(VENV)/.installed-local
+TOOLS := $(VENV)/.installed-dev
+
+.PHONY: help
+help: ## Show this
+	@echo "Takin watches platforms for offers of protected wildlife. Targets:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(TOOLS): requirements/dev.lock requirements/bootstrap.lock pyproject.toml
+	@deploy/ci/environment.sh dev
+	@touch $(RUNTIME) $@
+
+# An environment for development holds all that a run needs.
+$(RUNTIME): requirements/local.lock requirements/bootstrap.lock pyproject.toml
+	@if [ -e $(TOOLS) ]; then deploy/ci/environment.sh dev && touch $(TOOLS); else deploy/ci/environment.sh local; fi
+	@touch $@
+
+.PHONY: demo
+demo: $(RUNTIME) ## Play a set of listings through the whole path; ARGS="--once" ends by itself
+	@$(VENV)/bin/takin demo $(ARGS)
+
+.PHONY: test
+test: $(TOOLS) ## Everything that must hold: lint, types, all tests, once against the wheel
+	@deploy/ci/test.sh
+
+.PHONY: unit
+unit: $(TOOLS) ## The quick tests: no broker, no database server; ARGS go to pytest
+	@$(VENV)/bin/python -m pytest -q -m "not slow and not kafka and not postgres" $(or $(ARGS),tests/unit tests/contracts tests/golden tests/test_architecture.py)
+
+.PHONY: lint
+lint: $(TOOLS) ## Lint, format check, types, generated files
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/python -m schemas.generate --check
+
+.PHONY: format
+format: $(TOOLS) ## Format the code and mend what the linter can
+	@$(VENV)/bin/ruff check --fix --quiet . || true
+	@$(VENV)/bin/ruff format .
+
+.PHONY: schemas
+schemas: $(TOOLS) ## Write the JSON Schemas and the AsyncAPI document from the models
+	@$(VENV)/bin/python -m schemas.generate
+
+.PHONY: lock
+lock: $(TOOLS) ## Lock the requirements again; ARGS=--upgrade takes newer versions
+	@deploy/ci/lock.sh $(ARGS)
+
+.PHONY: clean
+clean: ## Remove the environment, caches and local state
+	rm -rf $(VENV) .takin .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,336 @@
+"""One HTTP exchange with the outside, bounded in time, size and reach.
+
+Requests go straight to an httpx transport: there is no client above it, so no cookies, no redirects,
+no proxy settings from the environment and no automatic decompression can happen at all.
+Limits follow section 10 of the notice rules: connect 5 s, read 15 s, write 10 s, waiting for a
+connection 5 s, and a total over the whole exchange.
+"""
+
+import asyncio
+import email.utils
+import re
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import certifi
+import httpcore
+import httpx
+
+from connectors.egress import EgressPolicy, GuardedBackend
+from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
+
+RESPONSE_CAP = 64 * 1024
+"""Bytes of a reply that are read unless the caller says otherwise."""
+MAX_HEADERS = 128
+"""Header lines of a reply; httpcore itself stops at 100 kB of them."""
+RETRY_AFTER_MIN_S = 1.0
+RETRY_AFTER_MAX_S = 3_600.0
+USER_AGENT = "takin/0.1 (wildlife listing notices)"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Time and size bounds of exchanges with one platform, in seconds and bytes."""
+
+    connect_s: float = 5.0
+    read_s: float = 15.0
+    """Between two pieces of the reply."""
+    write_s: float = 10.0
+    pool_s: float = 5.0
+    """Waiting for one of ``connections`` to be free."""
+    total_s: float = 30.0
+    """From the first look-up to the last byte."""
+    response_cap: int = RESPONSE_CAP
+    connections: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. Any status is a reply; see :func:`reply_error`."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case; the last of several wins."""
+    body: bytes
+    """Decoded if it came compressed; at most the cap."""
+    complete: bool
+    """False: the reply was longer than the cap and was cut there."""
+
+
+class OutboundClient:
+    """Talks to the hosts that a policy allows. One per platform, so that a slow one harms no other."""
+
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        limits: HttpLimits = HttpLimits(),
+        *,
+        user_agent: str = USER_AGENT,
+        ca_file: str | None = None,
+    ) -> None:
+        self.policy = policy
+        self.limits = limits
+        self._user_agent = user_agent
+        self._transport = _Transport(policy, limits, tls_context(ca_file))
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout_s: float | None = None,
+        cap: int | None = None,
+    ) -> Reply:
+        """One exchange. A compressed reply is decoded, but never beyond the cap.
+
+        Raises:
+            EgressRefused: the address is not allowed; nothing was sent.
+            PlatformUnavailable: ``timeout``, ``connect``, ``reset`` or ``bad_reply``.
+            PlatformRefused: ``invalid`` when the request itself cannot be sent.
+        """
+        address = self.policy.check_url(url)
+        total = self.limits.total_s if timeout_s is None else timeout_s
+        limit = self.limits.response_cap if cap is None else cap
+        try:
+            async with asyncio.timeout(total):
+                return await self._exchange(method, address, headers or {}, content, limit)
+        except TimeoutError as error:
+            raise PlatformUnavailable("timeout", f"no complete answer within {total:g} s") from error
+        except httpcore.TimeoutException as error:
+            raise PlatformUnavailable("timeout", _said(error)) from error
+        except (httpcore.ConnectError, httpcore.ProxyError) as error:
+            raise PlatformUnavailable("connect", _said(error)) from error
+        except httpcore.NetworkError as error:
+            raise PlatformUnavailable("reset", _said(error)) from error
+        except httpcore.RemoteProtocolError as error:
+            raise PlatformUnavailable(_protocol_reason(error), _said(error)) from error
+        except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol) as error:
+            raise PlatformRefused("invalid", f"the request cannot be sent: {_said(error)}") from error
+        except (ssl.SSLError, OSError) as error:
+            # Not mapped by httpcore when it happens in the middle of an exchange.
+            raise PlatformUnavailable("reset", _said(error)) from error
+
+    async def _exchange(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None, cap: int
+    ) -> Reply:
+        request = httpx.Request(
+            method,
+            url,
+            headers={
+                "User-Agent": self._user_agent,
+                "Accept-Encoding": "identity",
+                "Accept": "*/*",
+                **headers,
+            },
+            content=content,
+            extensions={
+                "timeout": {
+                    "connect": self.limits.connect_s,
+                    "read": self.limits.read_s,
+                    "write": self.limits.write_s,
+                    "pool": self.limits.pool_s,
+                }
+            },
+        )
+        response = await self._transport.handle_async_request(request)
+        try:
+            if len(response.headers.raw) > MAX_HEADERS:
+                raise PlatformUnavailable(
+                    "bad_reply",
+                    f"the answer has more than {MAX_HEADERS} header lines",
+                    http_status=response.status_code,
+                )
+            decode = _decoder(response.headers.get("content-encoding", ""), response.status_code)
+            body, complete = await _read(response, decode, cap)
+        finally:
+            await response.aclose()
+        return Reply(response.status_code, dict(response.headers), body, complete)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """httpx over httpcore with our own way of opening connections."""
+
+    def __init__(self, policy: EgressPolicy, limits: HttpLimits, context: ssl.SSLContext) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=limits.connections,
+            max_keepalive_connections=limits.connections,
+            # Shorter than the 5 s after which many servers hang up, so that a request does not start on
+            # a connection that is just being closed.
+            keepalive_expiry=3.0,
+            network_backend=GuardedBackend(policy),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._pool.handle_async_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=request.url.raw_scheme,
+                    host=request.url.raw_host,
+                    port=request.url.port,
+                    target=request.url.raw_path,
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Stream(answer))
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._answer.aiter_stream():
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+@lru_cache(maxsize=8)
+def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
+    """Verifies certificates and names; ``ca_file`` names a platform's own authority."""
+    return ssl.create_default_context(cafile=ca_file or certifi.where())
+
+
+class _Inflate:
+    """Decodes gzip or deflate without ever making more than it is asked for."""
+
+    def __init__(self) -> None:
+        # 32 + window: zlib tells gzip and zlib streams apart by their first bytes.
+        self._zlib = zlib.decompressobj(32 + zlib.MAX_WBITS)
+
+    def __call__(self, piece: bytes, most: int) -> bytes:
+        return self._zlib.decompress(piece, most)
+
+    @property
+    def finished(self) -> bool:
+        return self._zlib.eof
+
+
+class _Identity:
+    finished = True
+
+    def __call__(self, piece: bytes, most: int) -> bytes:
+        return piece[:most]
+
+
+def _decoder(encoding: str, status: int) -> _Inflate | _Identity:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return _Identity()
+        case "gzip" | "x-gzip" | "deflate":
+            return _Inflate()
+        case _:
+            raise PlatformUnavailable(
+                "bad_reply",
+                "the answer is compressed in a way that was not asked for",
+                http_status=status,
+            )
+
+
+async def _read(response: httpx.Response, decode: _Inflate | _Identity, cap: int) -> tuple[bytes, bool]:
+    """At most ``cap`` bytes, and whether that was all."""
+    parts = bytearray()
+    received = False
+    async for piece in response.aiter_raw():
+        received = True
+        try:
+            parts += decode(piece, cap + 1 - len(parts))
+        except zlib.error as error:
+            raise PlatformUnavailable(
+                "bad_reply", f"the compressed answer is damaged: {error}", http_status=response.status_code
+            ) from error
+        if len(parts) > cap:
+            return bytes(parts[:cap]), False
+    if not decode.finished and received:
+        raise PlatformUnavailable(
+            "bad_reply", "the compressed answer ends too early", http_status=response.status_code
+        )
+    return bytes(parts), True
+
+
+def _protocol_reason(error: httpcore.RemoteProtocolError) -> str:
+    """A connection that ends too early is a reset; anything else is not HTTP."""
+    text = str(error)
+    early = text.startswith(("Server disconnected", "peer closed connection"))
+    return "reset" if early else "bad_reply"
+
+
+def _said(error: Exception) -> str:
+    return (str(error) or type(error).__name__)[:300]
+
+
+_SECONDS = re.compile(r"[0-9]{1,18}")
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3), between 1 s and 1 h.
+
+    Both forms are read, seconds and HTTP date; ``None`` for anything else.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        wait = float(value)
+    else:
+        try:
+            moment = email.utils.parsedate_to_datetime(value)
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        wait = (moment - now).total_seconds()
+    return min(max(wait, RETRY_AFTER_MIN_S), RETRY_AFTER_MAX_S)
+
+
+_REFUSED: Mapping[int, str] = {
+    400: "invalid",
+    401: "unauthorised",
+    403: "unauthorised",
+    404: "not_found",
+    409: "conflict",
+    413: "invalid",
+    415: "invalid",
+    422: "invalid",
+}
+_LATER: Mapping[int, str] = {408: "timeout", 425: "throttled", 429: "throttled"}
+
+
+def reply_error(reply: Reply, now: datetime) -> PlatformUnavailable | PlatformRefused:
+    """The error that says what to do next, for a reply that the caller did not expect.
+
+    :class:`PlatformUnavailable` for 408, 425, 429 and 5xx, with ``Retry-After`` where given;
+    :class:`PlatformGone` for 410; :class:`PlatformRefused` for 3xx and any other 4xx.
+    """
+    status = reply.status
+    wait = retry_after(reply.headers.get("retry-after"), now)
+    if status in _LATER or status >= 500:
+        return PlatformUnavailable(
+            _LATER.get(status, "server_error"), f"HTTP {status}", retry_after_s=wait, http_status=status
+        )
+    if status == 410:
+        return PlatformGone("not_found", "HTTP 410: the endpoint is closed for good", http_status=status)
+    if 300 <= status < 400:
+        return PlatformRefused("redirect", f"HTTP {status}: redirects are not followed", http_status=status)
+    if 400 <= status < 500:
+        return PlatformRefused(_REFUSED.get(status, "refused"), f"HTTP {status}", http_status=status)
+    return PlatformUnavailable("bad_reply", f"HTTP {status} was not expected here", http_status=status)

@@ -1,0 +1,84 @@
+"""``/metrics`` and ``/health`` of a process."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from connectors.serving import RunningServer, serve
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a process makes progress, not whether it lives."""
+
+    ok: bool
+    summary: str
+    """One sentence."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Offsets, queue ages in seconds, and the like."""
+
+
+class Progress:
+    """Remembers when each named part of a process last got on, for :class:`Health`.
+
+    A part is late when there is work (``busy``) and nothing moved for its limit.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._limits: dict[str, float] = {}
+        self._moved: dict[str, float] = {}
+
+    def expect(self, part: str, *, within_s: float) -> None:
+        """From now on ``part`` must move at least every ``within_s`` seconds."""
+        self._limits[part] = within_s
+        self._moved[part] = self._monotonic()
+
+    def moved(self, part: str) -> None:
+        """``part`` got on, or found that there is nothing to do."""
+        self._moved[part] = self._monotonic()
+
+    def health(self, **facts: Any) -> Health:
+        """Healthy when no part is late."""
+        now = self._monotonic()
+        ages = {part: round(now - at, 3) for part, at in self._moved.items()}
+        late = sorted(part for part, age in ages.items() if age > self._limits.get(part, float("inf")))
+        summary = (
+            "every part makes progress"
+            if not late
+            else "no progress: " + ", ".join(f"{part} for {ages[part]:.0f} s" for part in late)
+        )
+        return Health(ok=not late, summary=summary, facts={"seconds_since_progress": ages, **facts})
+
+
+async def serve_observability(
+    registry: CollectorRegistry,
+    health: Callable[[], Health],
+    *,
+    host: str,
+    port: int,
+    process: str,
+) -> RunningServer:
+    """Serve ``/metrics`` (Prometheus text) and ``/health`` (200 or 503 with JSON)."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/metrics":
+            status, body, kind = 200, generate_latest(registry), CONTENT_TYPE_LATEST
+        elif scope["path"] == "/health":
+            now = health()
+            status = 200 if now.ok else 503
+            body = orjson.dumps({"ok": now.ok, "process": process, "summary": now.summary, **now.facts})
+            kind = "application/json"
+        else:
+            status, body, kind = 404, b"/metrics or /health\n", "text/plain"
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return await serve(app, host, port, purpose=f"the metrics of {process}")

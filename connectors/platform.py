@@ -1,0 +1,183 @@
+"""The contract every platform is spoken to through.
+
+One file under ``connectors/platforms/`` implements :class:`Platform` for one platform or one kind
+of platform. It makes single attempts and raises :mod:`connectors.errors`; case state, retries and
+deadlines belong to the notice service.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from schemas.dead_letter import DeadLetter
+from schemas.listing import Listing
+from schemas.notice import Notice
+from schemas.response import AnswerChannel, PlatformResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a platform can do, so that nobody asks it for more."""
+
+    fetch: bool = False
+    submit: bool = False
+    poll: bool = False
+    webhook: bool = False
+    probe: bool = False
+    inform: bool = False
+    """Takes further information under the same notice."""
+    honours_idempotency_key: bool = False
+    """False: after a crash ask for the status before sending again."""
+    max_items: int = 1
+    """Items in one notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one fetch brought."""
+
+    listings: tuple[Listing, ...]
+    set_aside: tuple[DeadLetter, ...] = ()
+    """What could not become a listing, each with its reason."""
+    cursor: str | None = None
+    """Where to go on after this page was published; opaque."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedNotice:
+    """The bytes that are sent, made once and stored: the same on every attempt."""
+
+    body: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt to deliver a notice."""
+
+    idempotency_key: str
+    body: bytes
+    content_type: str
+    attempt: int
+    """1 = the first."""
+    timeout_s: float
+    """Total, from connect to the last byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The platform has the notice."""
+
+    http_status: int
+    platform_reference: str | None
+    duplicate: bool
+    """True: the platform says it knows the matter already (409)."""
+    received_at: datetime | None
+    """When the platform says it received it."""
+    raw: bytes
+    """The reply's body, capped."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """An authenticated answer as it came in."""
+
+    platform: str
+    source_id: str
+    """The sender's own id of this message (``webhook-id``), or a hash of the bytes."""
+    channel: AnswerChannel
+    received_at: datetime
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTarget:
+    """What to look at."""
+
+    listing_id: str
+    url: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one look at a listing saw."""
+
+    state: Literal["online", "offline", "unknown"]
+    """A login wall, an error page or a time-out is ``unknown``, never ``offline``."""
+    reason: str
+    """Closed set: ``page_shown``, ``not_found``, ``gone``, ``removed_notice``, ``login_wall``,
+    ``server_error``, ``timeout``, ``unreachable``, ``redirected``, ``throttled``, ``other``."""
+    at: datetime
+    http_status: int | None = None
+    body_sha256: str | None = None
+    body: bytes = b""
+    """First bytes of what was shown, capped by the prober."""
+
+
+class Platform(Protocol):
+    """Everything Takin does with one platform."""
+
+    @property
+    def name(self) -> str:
+        """The platform's name as configured."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    def fetch(self, since: str | None) -> AsyncIterator[Page]:
+        """Listings that are new or changed since the cursor, oldest first.
+
+        Raises:
+            PlatformUnavailable: the caller waits and goes on from its last cursor.
+            PlatformRefused: a person must look.
+        """
+
+    def render(self, notice: Notice) -> RenderedNotice:
+        """The notice as this platform takes it: pure, and the same bytes for the same notice."""
+
+    async def submit(self, delivery: Delivery) -> Receipt:
+        """Deliver once.
+
+        Raises:
+            PlatformUnavailable: try the same bytes again later.
+            PlatformRefused: the platform will not take it like this.
+            PlatformGone: the endpoint is closed for good.
+        """
+
+    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> RawAnswer:
+        """Check an incoming webhook over its raw bytes.
+
+        Raises:
+            ForgedAnswer: it is not the platform's, or too old.
+        """
+
+    def parse(self, answer: RawAnswer) -> tuple[PlatformResponse, ...]:
+        """Read an answer with this platform's mapping table: pure.
+
+        Raises:
+            UnreadableAnswer: unknown shape or word; never guessed.
+        """
+
+    async def poll(self, idempotency_key: str) -> RawAnswer | None:
+        """Ask where a notice stands; ``None`` when the platform does not know it.
+
+        Raises:
+            PlatformUnavailable, PlatformRefused
+        """
+
+    async def inform(self, idempotency_key: str, text: str) -> None:
+        """Answer a request for information.
+
+        Raises:
+            PlatformUnavailable, PlatformRefused
+        """
+
+    async def probe(self, target: ProbeTarget) -> Observation:
+        """Look at the listing as any visitor would. Never raises for what the outside does."""
+
+    async def aclose(self) -> None:
+        """Close connections."""

@@ -1,0 +1,171 @@
+"""Which platforms there are, from one YAML file, and which module speaks to each.
+
+::
+
+    platforms:
+      - name: example-market
+        kind: sandbox
+        base_url: https://desk.example.org
+        secret: env:EXAMPLE_SIGNING_SECRET          # signs what we send
+        webhook_secret: file:/run/secrets/example   # signs what they send
+        rate_per_s: 5
+        sla: {policy: example-2026, source: "Agreement of 3 May 2026, clause 4", remove_s: 86400}
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from connectors.platform import Platform
+from connectors.platform_config import PlatformConfig
+from connectors.platforms.sandbox import SandboxPlatform
+from connectors.signing import check_secret
+from schemas.errors import OperatorError
+
+__all__ = ["KINDS", "PlatformConfig", "build", "load_platforms", "resolve_secrets"]
+
+Builder = Callable[[PlatformConfig, tuple[SecretStr, ...], tuple[SecretStr, ...]], Platform]
+"""Makes a platform from its configuration, our signing secrets and its own."""
+
+KINDS: Mapping[str, Builder] = {
+    "sandbox": SandboxPlatform,
+}
+"""Every kind of platform there is: one line each."""
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    platforms: tuple[PlatformConfig, ...] = Field(min_length=1, max_length=1_000)
+
+
+SecretUse = Literal["secret", "webhook_secret"]
+
+
+def load_platforms(path: Path) -> tuple[PlatformConfig, ...]:
+    """Read the platforms file.
+
+    Raises:
+        OperatorError: naming the file, the platform and the field.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OperatorError(
+            f"The platforms file {path} does not exist: name one with --platforms or TAKIN_PLATFORMS_FILE."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The platforms file {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise OperatorError(f"The platforms file {path} is not YAML: {_one_line(error)}.") from error
+    try:
+        platforms = _File.model_validate(document).platforms
+    except ValidationError as error:
+        raise OperatorError(f"The platforms file {path}: {_first(error, document)}.") from error
+    _check_together(path, platforms)
+    return platforms
+
+
+def _check_together(path: Path, platforms: tuple[PlatformConfig, ...]) -> None:
+    names: set[str] = set()
+    owners: dict[str, str] = {}
+    for config in platforms:
+        if config.name in names:
+            raise OperatorError(f"The platforms file {path}: the name {config.name} is used twice.")
+        names.add(config.name)
+        if config.kind not in KINDS:
+            known = ", ".join(sorted(KINDS))
+            raise OperatorError(
+                f"The platforms file {path}: {config.name}.kind: there is no {config.kind!r}; known: {known}."
+            )
+        for reference in config.webhook_secret:
+            owner = owners.setdefault(reference, config.name)
+            if owner != config.name:
+                raise OperatorError(
+                    f"The platforms file {path}: {config.name}.webhook_secret is also that of {owner}, "
+                    f"so one could answer for the other: give each its own."
+                )
+
+
+def _first(error: ValidationError, document: Any) -> str:
+    """The first thing that is wrong, with the platform's name and the field's path."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    path = list(problem["loc"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if len(path) >= 2 and path[0] == "platforms" and isinstance(path[1], int):
+        position = path[1]
+        try:
+            name = str(document["platforms"][position].get("name") or f"platform number {position + 1}")
+        except (AttributeError, KeyError, TypeError, IndexError):
+            name = f"platform number {position + 1}"
+        field = ".".join(str(part) for part in path[2:])
+        return f"{name}{'.' + field if field else ''}: {_one_line(message)}"
+    where = ".".join(str(part) for part in path) or "the whole file"
+    return f"{where}: {_one_line(message)}"
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split()).rstrip(".")[:500]
+
+
+def resolve_secrets(
+    config: PlatformConfig, use: SecretUse, environment: Mapping[str, str] = os.environ
+) -> tuple[SecretStr, ...]:
+    """The secrets that the configuration points at.
+
+    Raises:
+        OperatorError: a variable or file is missing, or does not hold a signing secret.
+    """
+    references: tuple[str, ...] = getattr(config, use)
+    return tuple(_resolve(config.name, use, reference, environment) for reference in references)
+
+
+def _resolve(name: str, use: str, reference: str, environment: Mapping[str, str]) -> SecretStr:
+    scheme, _, rest = reference.partition(":")
+    if scheme == "env":
+        if not environment.get(rest):
+            raise OperatorError(f"{name}.{use}: the environment variable {rest} is not set.")
+        text = environment[rest]
+    elif scheme == "file":
+        try:
+            text = Path(rest).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise OperatorError(f"{name}.{use}: the file {rest} cannot be read: {reason}.") from error
+    else:
+        text = reference
+    secret = SecretStr(text.strip())
+    try:
+        check_secret(secret)
+    except ValueError as error:
+        where = reference if scheme in ("env", "file") else "the secret in the platforms file"
+        raise OperatorError(f"{name}.{use}: {where} does not hold a signing secret: {error}.") from None
+    return secret
+
+
+def build(
+    config: PlatformConfig,
+    *,
+    default_secret: SecretStr | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Platform:
+    """The platform that a configuration describes, ready to be used inside a running event loop.
+
+    ``default_secret`` signs our notices where the platform has no secret of its own.
+
+    Raises:
+        OperatorError: a secret is missing.
+    """
+    ours = resolve_secrets(config, "secret", environment)
+    if not ours and default_secret is not None:
+        ours = (default_secret,)
+    if not ours:
+        raise OperatorError(
+            f"{config.name}.secret: there is no secret to sign notices with; set it or TAKIN_WEBHOOK_SECRET."
+        )
+    theirs = resolve_secrets(config, "webhook_secret", environment)
+    return KINDS[config.kind](config, ours, theirs)

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands; `make test` calls it in a ready environment.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+venv=${VENV:-.venv}
+bin=$venv/bin
+began=$SECONDS
+
+step() {
+    echo
+    echo "== $1 ($((SECONDS - began)) s)"
+}
+
+step "lint and format"
+"$bin/ruff" check .
+"$bin/ruff" format --check .
+step "types"
+"$bin/mypy"
+step "generated files"
+"$bin/python" -m schemas.generate --check
+step "a PostgreSQL server and the Kafka jars"
+deploy/ci/postgresql.sh
+"$bin/python" -c '
+import sys
+from schemas.errors import OperatorError
+from streams.local.jars import ensure_jars
+
+try:
+    ensure_jars()
+except OperatorError as error:
+    sys.exit(f"takin: {error}")
+'
+step "tests"
+"$bin/python" -m pytest -m "not long" --ignore=tests/bench --durations=15
+step "tests against the built wheel"
+deploy/ci/wheel.sh
+echo
+echo "takin: all of it held, in $((SECONDS - began)) s"

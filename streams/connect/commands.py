@@ -1,0 +1,184 @@
+"""``takin connect`` reads listings into Kafka; ``takin intake`` takes those that others push."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.errors import OperatorError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this area."""
+    app.command("connect")(connect)
+    app.command("intake")(intake)
+    app.command("intake-key")(intake_key)
+
+
+def connect(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="file:PATH (.jsonl or .csv), feed:URL (RSS, Atom, JSON Feed), page:URL (schema.org "
+            "product), or the name of a platform in the platforms file."
+        ),
+    ],
+    platforms: Annotated[
+        Path | None, typer.Option(help="The platforms file; else TAKIN_PLATFORMS_FILE.")
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option(help="Whose listings a feed or page holds; else told by its host.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Listings a second at most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow/--once", help="Go on and wait for more, or stop at the end.")
+    ] = False,
+    interval: Annotated[
+        float, typer.Option(min=1.0, help="Seconds between two looks at a feed or page with --follow.")
+    ] = 60.0,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Forget how far the last run came.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be published; touch neither Kafka nor cursor.")
+    ] = False,
+    summary: Annotated[
+        Path | None, typer.Option(help="Write a JSON summary here at the end: read, published, set aside.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve /metrics and /health on this port; 0 takes a free one.")
+    ] = None,
+) -> None:
+    """Read new listings from a source and publish them to Kafka.
+
+    It remembers how far it came (in TAKIN_DATA_DIR/cursors) and goes on from there next time; what cannot
+    be a listing goes to dead-letters with its reason. Examples:
+
+        takin connect file:listings.jsonl --platforms platforms.yaml
+
+        takin connect feed:https://market.example/new.xml --platform example-market --follow
+    """
+    from streams.connect.process import ConnectOptions, run_connect
+    from streams.logs import configure
+    from streams.settings import Settings
+
+    settings = Settings()
+    configure(settings.log_level)
+    options = ConnectOptions(
+        source=source,
+        platforms_file=platforms or settings.platforms_file,
+        platform=platform,
+        rate=rate,
+        limit=limit,
+        follow=follow,
+        interval_s=interval,
+        from_start=from_start,
+        dry_run=dry_run,
+        metrics_port=metrics_port,
+    )
+    done = asyncio.run(run_connect(options, settings))
+    text = json.dumps(done, ensure_ascii=False)
+    if summary is not None:
+        try:
+            summary.parent.mkdir(parents=True, exist_ok=True)
+            summary.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise OperatorError(f"The summary cannot be written to {summary}: {error.strerror}.") from error
+    sys.stderr.write(f"takin connect: {_sentence(done)}\n")
+
+
+def _sentence(done: dict[str, object]) -> str:
+    aside = done["set_aside"]
+    assert isinstance(aside, dict)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in aside.items()) or "none"
+    return (
+        f"read {done['read']}, published {done['published']}, set aside {sum(aside.values())} "
+        f"({reasons}) in {done['seconds']} s"
+        + (
+            "; nothing new since the last run (--from-start reads it all again)"
+            if done["read"] == 0 and done["resumed"]
+            else ""
+        )
+        + "."
+    )
+
+
+def intake(
+    keys: Annotated[Path, typer.Option(help="The keys file; takin intake-key makes its rows.")] = Path(
+        "intake_keys.yaml"
+    ),
+    platforms: Annotated[
+        Path | None, typer.Option(help="The platforms file; else TAKIN_PLATFORMS_FILE.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8720,
+    metrics_port: Annotated[
+        int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
+    ] = 8721,
+) -> None:
+    """Take listings that platforms push and reports that people file, over HTTP.
+
+    POST /v1/listings and POST /v1/reports with Authorization: Bearer KEY; described at /openapi.json.
+    A 202 means that Kafka has it. Put a TLS proxy in front of it before others may reach it. Example:
+
+        takin intake --keys intake_keys.yaml --port 8720
+    """
+    from streams.connect.process import IntakeOptions, run_intake
+    from streams.logs import configure
+    from streams.settings import Settings
+
+    settings = Settings()
+    configure(settings.log_level)
+    options = IntakeOptions(
+        keys_file=keys,
+        platforms_file=platforms or settings.platforms_file,
+        host=host,
+        port=port,
+        metrics_port=metrics_port,
+    )
+    asyncio.run(run_intake(options, settings))
+
+
+def intake_key(
+    key_id: Annotated[str, typer.Argument(help="Name of the key, for example example-market-2026.")],
+    organisation: Annotated[str, typer.Option(help="Who will hold it.")],
+    platform: Annotated[
+        list[str] | None, typer.Option(help="A platform whose listings it may push; may be repeated.")
+    ] = None,
+    reports: Annotated[bool, typer.Option("--reports", help="It may file reports.")] = False,
+) -> None:
+    """Make a key for the intake: prints the key for its holder and the row for the keys file.
+
+    Only a hash of the key is in the row; the key itself is shown once. Example:
+
+        takin intake-key example-market-2026 --organisation "Example Market" --platform example-market
+    """
+    import secrets
+
+    import yaml
+    from pydantic import ValidationError
+
+    from connectors.intake_keys import IntakeKey, hash_key
+
+    token = "tk_" + secrets.token_urlsafe(32)
+    roles = [*(["listings"] if platform else []), *(["reports"] if reports else [])]
+    row = {
+        "id": key_id,
+        "sha256": hash_key(token),
+        "organisation": organisation,
+        "roles": roles,
+        "platforms": list(platform or []),
+    }
+    try:
+        IntakeKey.model_validate(row)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        field = problem["loc"][0] if problem["loc"] else "key"
+        hint = " Give --platform, --reports or both." if field == "roles" else ""
+        raise OperatorError(f"{field}: {problem['msg']}.{hint}") from error
+    typer.echo(f"# For its holder, shown once:\n#   {token}\n# For intake_keys.yaml, under keys:")
+    typer.echo(yaml.safe_dump([row], sort_keys=False, allow_unicode=True).rstrip())

@@ -1,0 +1,161 @@
+"""From what a person writes after ``takin connect`` to a source that can be read."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from connectors.egress import EgressPolicy, EgressRefused
+from connectors.http import OutboundClient
+from connectors.platform import Page, Platform
+from connectors.registry import PlatformConfig, build
+from connectors.sources.feed import FeedSource
+from connectors.sources.file import PAGE, FileSource
+from connectors.sources.page import PageSource
+from schemas.errors import OperatorError
+from streams.connect.runner import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for."""
+
+    source: str
+    """``file:PATH``, ``feed:URL``, ``page:URL`` or a platform's name."""
+    platform: str | None = None
+    """Whose listings a feed or page holds."""
+    follow: bool = False
+    rate: float | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A source, ready to be read."""
+
+    source: Source
+    connector: str
+    place: str
+    platform: str
+    close: Callable[[], object]
+    size: int | None = None
+    """Bytes, for a progress bar."""
+
+
+class _PlatformSource:
+    """A configured platform's own source."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def read(self, since: str | None) -> AsyncIterator[Page]:
+        return self._platform.fetch(since)
+
+
+def open_source(
+    wanted: Wanted,
+    configs: Sequence[PlatformConfig],
+    *,
+    run_id: str,
+    now: Callable[[], datetime],
+    progress: Callable[[int], None] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Opened:
+    """Open what was asked for; nothing is fetched yet.
+
+    Raises:
+        OperatorError: the source is not known or cannot be there.
+    """
+    kind, colon, rest = wanted.source.partition(":")
+    known = {config.name: config.base for config in configs}
+    if colon and kind == "file" and rest:
+        path = Path(rest).expanduser()
+        # At a low rate smaller pages, so that the cursor is never far behind what was published.
+        page_size = PAGE if wanted.rate is None else max(1, min(PAGE, int(wanted.rate)))
+        source = FileSource(
+            path,
+            platforms=known,
+            now=now,
+            run_id=run_id,
+            page_size=page_size,
+            limit=wanted.limit,
+            follow=wanted.follow,
+            progress=progress,
+        )
+        return Opened(source, "file", str(path.resolve()), "several", _nothing, source.size)
+    if colon and kind in ("feed", "page") and rest:
+        client, platform = _client(rest, wanted.platform, configs)
+        made = FeedSource if kind == "feed" else PageSource
+        web = made(rest, platform=platform, client=client, now=now, run_id=run_id)
+        return Opened(web, kind, f"{platform} {rest}", platform, client.aclose)
+    for config in configs:
+        if config.name == wanted.source:
+            spoken = build(config, environment=environment) if environment else build(config)
+            if not spoken.capabilities.fetch:
+                raise OperatorError(f"{config.name} offers no listings to read; it only takes notices.")
+            return Opened(_PlatformSource(spoken), config.kind, config.name, config.name, spoken.aclose)
+    names = ", ".join(sorted(known)) or "none"
+    raise OperatorError(
+        f"{wanted.source!r} is no source: write file:PATH, feed:URL, page:URL or a platform's name ({names})."
+    )
+
+
+def _client(url: str, platform: str | None, configs: Sequence[PlatformConfig]) -> tuple[OutboundClient, str]:
+    """A client for a feed or page, and the name of the platform it belongs to."""
+    try:
+        host = httpx.URL(url).host
+    except httpx.InvalidURL as error:
+        raise OperatorError(f"{url} is not a web address: {error}.") from error
+    if not host:
+        raise OperatorError(f"{url} is not a web address: write it with https:// in front.")
+    config = _owner(url, platform, configs)
+    if config is not None:
+        policy = EgressPolicy.for_base_url(
+            config.base, private=config.private_address, more_hosts=config.listing_hosts, plain_http=True
+        )
+        client = OutboundClient(
+            policy,
+            config.limits,
+            user_agent=config.user_agent,
+            ca_file=str(config.ca_file) if config.ca_file else None,
+        )
+    else:
+        policy = EgressPolicy(origins=None, plain_http=True)
+        client = OutboundClient(policy)
+    try:
+        policy.check_url(url)
+    except EgressRefused as error:
+        raise OperatorError(f"{url} is not fetched: {error.detail}.") from error
+    return client, config.name if config else platform or name_of(host)
+
+
+def _owner(url: str, platform: str | None, configs: Sequence[PlatformConfig]) -> PlatformConfig | None:
+    """The platform that was named, or the one whose host and port the address has."""
+    asked = httpx.URL(url)
+    for config in configs:
+        base = httpx.URL(config.base)
+        same = (base.host, base.port) == (asked.host, asked.port)
+        if config.name == platform or (platform is None and (same or asked.host in config.listing_hosts)):
+            return config
+    if platform is not None and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", platform):
+        raise OperatorError(
+            f"{platform!r} cannot be a platform's name: use lower-case letters, digits and hyphens."
+        )
+    return None
+
+
+def name_of(host: str) -> str:
+    """A platform name for a host that nobody has named.
+
+    >>> name_of("www.Example.co.uk")
+    'example-co-uk'
+    """
+    bare = re.sub(r"^www\.", "", host.lower())
+    return re.sub(r"[^a-z0-9]+", "-", bare).strip("-")[:63] or "unnamed"
+
+
+def _nothing() -> None:
+    return None

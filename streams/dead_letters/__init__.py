@@ -1,0 +1,1 @@
+"""Looking at what was set aside, and putting it back."""

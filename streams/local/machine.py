@@ -1,0 +1,271 @@
+"""Everything on one machine: which services there are, on which ports, with which files. Pure but for
+:func:`prepare`, which writes those files.
+
+With ``KAFKA_BOOTSTRAP_SERVERS`` or ``DATABASE_URL`` set, the real servers are used instead of the
+embedded Kafka and the SQLite file. Without a platforms file the sandbox's platforms are there.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from connectors.sandbox.scenario import Scenario
+from streams.local.ports import free_port
+from streams.local.readiness import join_group
+from streams.local.service import Service
+
+PORT_NAMES = ("kafka", "receiver", "notices", "screening", "connect")
+
+PRACTICE = {
+    "rate_per_s": 50,
+    "concurrency": 8,
+    "sla": {
+        "policy": "practice",
+        "source": "no agreement: numbers for practice, so that a demonstration ends",
+        "acknowledge_s": 5,
+        "decide_s": 20,
+        "remove_s": 30,
+    },
+    "probe": {
+        "schedule_s": [1, 2, 3, 4, 6, 8, 10, 12, 14, 17, 20, 23, 26, 30, 35, 40, 50, 60],
+        "gone_after_probes": 2,
+        "gone_apart_s": 1.5,
+        "unknown_again_s": 3,
+        "mismatch_after_s": 5,
+    },
+    "delivery": {
+        "retry_schedule_s": [1, 2, 3, 5, 8, 8, 8, 15, 30, 60],
+        "poll_first_s": 2,
+        "poll_longest_s": 5,
+    },
+    "timeouts": {"connect_s": 2, "read_s": 5, "write_s": 5, "pool_s": 5, "total_s": 8},
+}
+"""Practice platforms count in seconds where real ones count in hours; see the scenario's times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What was asked for."""
+
+    data_dir: Path
+    source: str | None
+    """``file:PATH``, ``feed:URL`` or ``page:URL``; absent: nothing is read."""
+    stock: Path | None
+    """File with the listings that the practice platforms show."""
+    scenario: Scenario | None
+    """How the practice platforms behave; absent with ``platforms_file``."""
+    platforms_file: Path | None = None
+    sender_file: Path | None = None
+    bootstrap: str | None = None
+    """A real Kafka; absent: the embedded one."""
+    casebook_url: str | None = None
+    rate: float | None = None
+    """Listings a second; absent: as fast as it goes."""
+    follow: bool = False
+    screening_workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was written, and what to start."""
+
+    services: tuple[Service, ...]
+    bootstrap: str
+    casebook_url: str
+    platforms_file: Path
+    summary_file: Path
+    ports: Mapping[str, int]
+
+
+def prepare(machine: Machine) -> Prepared:
+    """Choose ports (kept in the folder between runs), write the files, and name the services.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = machine.data_dir.absolute()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    names = [one.name for one in machine.scenario.platforms] if machine.scenario else []
+    ports = _ports(folder / "ports.json", (*PORT_NAMES, *(f"sandbox:{name}" for name in names)))
+    bootstrap = machine.bootstrap or f"127.0.0.1:{ports['kafka']}"
+    casebook_url = machine.casebook_url or f"sqlite:///{folder / 'casebook.db'}"
+    platforms_file = machine.platforms_file
+    if platforms_file is None:
+        assert machine.scenario is not None, "there is a scenario or a platforms file"
+        platforms_file = folder / "platforms.yaml"
+        _write(platforms_file, practice_platforms(machine.scenario, ports))
+        scenario = machine.scenario.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        for platform in scenario["platforms"]:
+            platform["port"] = ports[f"sandbox:{platform['name']}"]
+        _write(folder / "scenario.yaml", scenario)
+    summary = folder / "connect-summary.json"
+    summary.unlink(missing_ok=True)
+    return Prepared(
+        services=_services(machine, folder, platforms_file, summary, bootstrap, casebook_url, ports),
+        bootstrap=bootstrap,
+        casebook_url=casebook_url,
+        platforms_file=platforms_file,
+        summary_file=summary,
+        ports=ports,
+    )
+
+
+def practice_platforms(scenario: Scenario, ports: Mapping[str, int]) -> dict[str, Any]:
+    """A platforms file for the sandbox's platforms."""
+    return {
+        "platforms": [
+            {
+                "name": one.name,
+                "kind": "sandbox",
+                "base_url": f"http://127.0.0.1:{ports[f'sandbox:{one.name}']}",
+                "private_address": True,
+                "dev_only": True,
+                "secret": list(one.incoming_secrets),
+                "webhook_secret": list(one.outgoing_secrets),
+                "legal_entity": f"{one.name} (practice)",
+                **PRACTICE,
+            }
+            for one in scenario.platforms
+        ]
+    }
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.chmod(0o600)
+
+
+def _ports(file: Path, names: tuple[str, ...]) -> dict[str, int]:
+    """A port for each name: the one it had before, or a free one."""
+    known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    ports = dict(known)
+    for name in names:
+        while name not in ports or list(ports.values()).count(ports[name]) > 1:
+            ports[name] = free_port()
+    if ports != known:
+        file.write_text(json.dumps(ports, indent=2) + "\n")
+    return ports
+
+
+def takin(*arguments: str) -> tuple[str, ...]:
+    """Our own command in this interpreter."""
+    return (sys.executable, "-m", "streams.cli", *arguments)
+
+
+def _services(
+    machine: Machine,
+    folder: Path,
+    platforms_file: Path,
+    summary: Path,
+    bootstrap: str,
+    casebook_url: str,
+    ports: Mapping[str, int],
+) -> tuple[Service, ...]:
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+        "DATABASE_URL": casebook_url,
+        "TAKIN_DATA_DIR": str(folder),
+        "TAKIN_PLATFORMS_FILE": str(platforms_file),
+    }
+    services: list[Service] = []
+    if machine.bootstrap is None:
+        services.append(
+            Service(
+                "kafka",
+                takin("kafka", "--data-dir", str(folder / "kafka"), "--port", str(ports["kafka"])),
+                ready=_group_joined(bootstrap),
+                ready_within_s=120,
+            )
+        )
+    kafka = tuple(service.name for service in services)
+    services.append(Service("topics", takin("topics", "apply"), env, needs=kafka, once=True))
+    sandbox: tuple[str, ...] = ()
+    if machine.scenario is not None and machine.platforms_file is None:
+        first = machine.scenario.platforms[0].name
+        stock = ("--stock", str(machine.stock)) if machine.stock else ()
+        services.append(
+            Service(
+                "sandbox",
+                takin(
+                    "sandbox",
+                    *("--scenario", str(folder / "scenario.yaml"), "--state", str(folder / "sandbox")),
+                    *stock,
+                ),
+                env,
+                ready=f"http://127.0.0.1:{ports[f'sandbox:{first}']}/",
+            )
+        )
+        sandbox = ("sandbox",)
+    sender = ("--sender", str(machine.sender_file)) if machine.sender_file else ()
+    services.append(
+        Service(
+            "notices",
+            takin(
+                "notices",
+                "serve",
+                *("--port", str(ports["receiver"]), "--metrics-port", str(ports["notices"])),
+                *sender,
+            ),
+            env,
+            ready=f"http://127.0.0.1:{ports['notices']}/health",
+            needs=("topics", *sandbox),
+        )
+    )
+    workers = []
+    for number in range(1, machine.screening_workers + 1):
+        name = "screening" if number == 1 else f"screening-{number}"
+        port = ports["screening"] if number == 1 else 0
+        workers.append(name)
+        services.append(
+            Service(
+                name,
+                takin("screening"),
+                {**env, "TAKIN_OBSERVABILITY_PORT": str(port)},
+                ready=f"http://127.0.0.1:{port}/health" if port else None,
+                needs=("topics",),
+            )
+        )
+    if machine.source is not None:
+        pace = () if machine.rate is None else ("--rate", str(machine.rate))
+        mode = "--follow" if machine.follow else "--once"
+        services.append(
+            Service(
+                "connect",
+                takin(
+                    "connect",
+                    machine.source,
+                    mode,
+                    *("--summary", str(summary), "--metrics-port", str(ports["connect"])),
+                    *pace,
+                ),
+                env,
+                needs=("topics", "notices", *workers, *sandbox),
+                once=not machine.follow,
+            )
+        )
+    return tuple(services)
+
+
+def _group_joined(bootstrap: str) -> Callable[[], Awaitable[bool]]:
+    """Ready when a consumer group can be joined, not when the port is open."""
+
+    async def ready() -> bool:
+        try:
+            await asyncio.wait_for(join_group(bootstrap), 10)
+        except TimeoutError:
+            return False
+        return True
+
+    return ready
+
+
+def environment() -> tuple[str | None, str | None]:
+    """The real Kafka and database that the environment names, if it does."""
+    return os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), os.environ.get("DATABASE_URL")

@@ -1,0 +1,266 @@
+"""Which specimens a text names: a *claim* says "this place names this specimen of this taxon".
+
+An animal's name makes a claim only with a specimen word beside it that fits the animal and is not
+another animal's; a product's name (rhino horn) makes one by itself. What a claim is worth is
+decided in :mod:`streams.screening.offer`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from streams.screening.lexicon import Animal, CodeWord, Cue, Product, SpecimenWord, Term
+from streams.screening.matching import Found
+from streams.screening.taxa import Taxon
+
+
+class Answer(IntEnum):
+    """How sure the text lets us be; ordered, so that the weaker of two answers is the smaller."""
+
+    NO = 0
+    UNLIKELY = 1
+    UNKNOWN = 2
+    LIKELY = 3
+    YES = 4
+
+    @property
+    def word(self) -> str:
+        """As rules see it: ``no`` … ``yes``."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Indication:
+    """A word that speaks for or against a claim."""
+
+    category: str
+    found: Found
+
+    @property
+    def supports(self) -> bool:
+        return not self.category.startswith("not-")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A specimen of a taxon that the text names."""
+
+    taxon: Taxon
+    group: str
+    klass: str
+    product: str
+    kind: str
+    """``live``, ``part``, ``derivative`` or ``unclear``."""
+    sure: bool
+    """True: the words themselves can hardly mean anything but the real material."""
+    named_by: tuple[Found, ...]
+    """Where taxon and specimen are named."""
+    ref: str
+    real: Answer = Answer.UNKNOWN
+    offered: Answer = Answer.UNKNOWN
+    indications: tuple[Indication, ...] = ()
+    curated: bool = True
+
+    @property
+    def disguised(self) -> bool:
+        """True when the text had to be undisguised to read the name."""
+        return any(one.disguised for one in self.named_by)
+
+    @property
+    def against(self) -> tuple[str, ...]:
+        """Categories of what speaks against it, without doubles."""
+        return tuple(dict.fromkeys(one.category for one in self.indications if not one.supports))
+
+    @property
+    def support(self) -> tuple[str, ...]:
+        """Categories of what speaks for it, without doubles."""
+        return tuple(dict.fromkeys(one.category for one in self.indications if one.supports))
+
+    @property
+    def score(self) -> float:
+        """How sure it is that the specimen is offered, 0 to 1."""
+        return round(_SHARE[self.real] * _SHARE[self.offered], 4)
+
+
+_SHARE = {Answer.NO: 0.02, Answer.UNLIKELY: 0.25, Answer.UNKNOWN: 0.6, Answer.LIKELY: 0.85, Answer.YES: 0.98}
+
+_FITS: dict[str, frozenset[str]] = {
+    "mammal": frozenset(["body", "fur", "leather", "tooth", "bone", "meat", "live", "livehint", "weak"]),
+    "bird": frozenset(["body", "feather", "meat", "live", "livehint"]),
+    "reptile": frozenset(
+        ["body", "leather", "carrier", "tooth", "bone", "shell", "meat", "live", "livehint", "weak"]
+    ),
+    "amphibian": frozenset(["body", "leather", "live", "livehint"]),
+    "fish": frozenset(["body", "tooth", "fin", "leather", "meat", "live", "livehint"]),
+    "invertebrate": frozenset(["body", "shell", "live"]),
+    "plant": frozenset(),
+    "other": frozenset(["body", "live"]),
+}
+"""Which classes of specimen word make sense for which class of animal."""
+
+_ONLY_FOR = {
+    "horn": frozenset({"rhino", "saiga", "ungulate"}),
+    "tusk": frozenset({"elephant", "walrus", "hippo", "narwhal"}),
+    "scales": frozenset({"pangolin"}),
+    "casque": frozenset({"hornbill", "helmeted-hornbill"}),
+    "insect": frozenset({"butterfly", "arachnid"}),
+}
+"""Classes of specimen word that belong to few groups."""
+
+_SOLD_ALIVE = frozenset(
+    {"ape", "arowana", "lemur", "lizard", "loris", "monitor", "owl", "parrot", "parrot1"}
+    | {"primate", "python", "raptor", "tortoise", "tortoise1"}
+)
+"""Groups whose bare name next to "for sale" means the living animal."""
+
+_REACH = 40
+_REACH_SALE = 14
+_REACH_AMBIGUOUS = 18
+_REACH_LIVE = 16
+_REACH_CARRIER = 45
+_NARROW = frozenset({"weak", "meat", "shell", "feather", "livehint"})
+
+
+def gap(one: Found, other: Found) -> int:
+    """Folded characters between two places of one field; negative when they overlap."""
+    return max(one.start, other.start) - min(one.end, other.end)
+
+
+def named(found: Sequence[Found]) -> list[Claim]:
+    """Every claim that the words make, unweighed; the same one as often as it is made."""
+    return [*_product_claims(found), *_animal_claims(found), *_code_claims(found)]
+
+
+def _product_claims(found: Sequence[Found]) -> list[Claim]:
+    made = []
+    before: Found | None = None
+    for one in found:
+        options = [(term.meaning, term) for term in one.terms if isinstance(term.meaning, Product)]
+        if options:
+            # A word that is a colour in one language and the bare material in another is the material.
+            p, term = max(options, key=lambda option: option[0].sure)
+            claim = Claim(p.taxon, p.group, "product", p.product, p.kind, p.sure, (one,), term.ref)
+            narrowed = _narrowed(claim, one, before)
+            if narrowed is not None:
+                made.append(narrowed)
+        before = one
+    return made
+
+
+def _narrowed(claim: Claim, product: Found, before: Found | None) -> Claim | None:
+    """The claim in the light of a name that runs into it: a *snow leopard* skin, a *tiger snake* skin."""
+    if before is None or before.field != product.field or before.end <= product.start:
+        return claim
+    best = _best_animal(before)
+    if best is not None:
+        animal = best[0]
+        return replace(claim, taxon=animal.taxon, group=animal.group, named_by=(before, product))
+    other = any(
+        isinstance(t.meaning, Cue) and t.meaning.category in ("other-animal", "not-other-meaning")
+        for t in before.terms
+    )
+    return None if other else claim
+
+
+def _code_claims(found: Sequence[Found]) -> list[Claim]:
+    made = []
+    for one in found:
+        for term in one.terms:
+            if isinstance(term.meaning, CodeWord):
+                c = term.meaning
+                made.append(Claim(c.taxon, c.group, "code", c.product, "part", False, (one,), term.ref))
+    return made
+
+
+def _best_animal(one: Found) -> tuple[Animal, Term] | None:
+    """The meaning to go by: the hand-kept one, unless the words are a scientific name."""
+    options = [(t.meaning, t) for t in one.terms if isinstance(t.meaning, Animal)]
+    if not options:
+        return None
+    return max(options, key=lambda o: (o[1].ref.startswith("taxon:") and " " in o[0].id, o[0].curated))
+
+
+def _animal_claims(found: Sequence[Found]) -> list[Claim]:
+    specimens = [
+        (one, term.meaning) for one in found for term in one.terms if isinstance(term.meaning, SpecimenWord)
+    ]
+    others, sales = _places(found, "other-animal"), _places(found, "sale")
+    made = []
+    for one in found:
+        best = _best_animal(one)
+        if best is None:
+            continue
+        animal, term = best
+        partner = _partner(one, animal, specimens, others) or _sold(one, animal, sales)
+        if partner is None:
+            continue
+        where, word = partner
+        made.append(
+            Claim(
+                taxon=animal.taxon,
+                group=animal.group,
+                klass=animal.klass,
+                product=word.id,
+                kind=word.kind,
+                sure=False,
+                named_by=(one, where),
+                ref=term.ref,
+                curated=animal.curated,
+            )
+        )
+    return made
+
+
+_IMPLIED = SpecimenWord("livehint", "live", "livehint")
+
+
+def _places(found: Sequence[Found], category: str) -> list[Found]:
+    return [
+        one
+        for one in found
+        if any(isinstance(term.meaning, Cue) and term.meaning.category == category for term in one.terms)
+    ]
+
+
+def _sold(one: Found, animal: Animal, sales: Sequence[Found]) -> tuple[Found, SpecimenWord] | None:
+    """The words "for sale" beside an animal that is usually sold alive."""
+    if animal.group not in _SOLD_ALIVE or not animal.curated:
+        return None
+    for sale in sales:
+        if sale.field == one.field and 0 <= gap(one, sale) <= _REACH_SALE:
+            return (sale, _IMPLIED)
+    return None
+
+
+def _fits(animal: Animal, word: SpecimenWord) -> bool:
+    only = _ONLY_FOR.get(word.klass)
+    if only is not None:
+        return animal.group in only
+    return word.klass in _FITS[animal.klass] and not (word.klass == "carrier" and animal.ambiguous)
+
+
+def _partner(
+    one: Found,
+    animal: Animal,
+    specimens: Sequence[tuple[Found, SpecimenWord]],
+    others: Sequence[Found],
+) -> tuple[Found, SpecimenWord] | None:
+    """The nearest specimen word that fits the animal and is not another animal's; parts before life."""
+    best: tuple[tuple[bool, bool, int], Found, SpecimenWord] | None = None
+    for where, word in specimens:
+        if where.field != one.field or not _fits(animal, word):
+            continue
+        distance = gap(one, where)
+        reach = _REACH_LIVE if word.kind == "live" else _REACH_AMBIGUOUS if animal.ambiguous else _REACH
+        if word.klass in _NARROW:
+            reach = min(reach, _REACH_AMBIGUOUS)
+        elif word.klass == "carrier":
+            reach = _REACH_CARRIER
+        if distance < 0 or distance > reach:
+            continue
+        if any(other.field == where.field and 0 <= gap(other, where) < distance for other in others):
+            continue
+        rank = (word.kind == "live", word.klass == "weak", distance)
+        if best is None or rank < best[0]:
+            best = (rank, where, word)
+    return None if best is None else (best[1], best[2])

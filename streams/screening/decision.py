@@ -1,0 +1,143 @@
+"""What becomes of one record: a detection, a dead letter, or a count. Pure: the time is an argument."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from schemas.dead_letter import DeadLetterReason, dead_letter
+from schemas.detection import Coordinates, Detection, Outcome, RuleFinding, detection_id
+from schemas.listing import Listing, content_hash
+from streams.screening.decode import Rejected, decode
+from streams.screening.output import Output, dead_letter_output, detection_output
+from streams.screening.topics import ScreeningTopics
+from streams.screening.verdict import RuleFailed, Screener, Verdict
+
+MAX_OUTPUT_BYTES = 1_000_000
+"""Of a record's value; Kafka's default limit of 1 MiB leaves room for key, headers and framing."""
+
+
+class Record(Protocol):
+    """The part of aiokafka's ``ConsumerRecord`` that is looked at."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every decision of a worker is made with."""
+
+    topics: ScreeningTopics
+    worker: str
+    """Name of this worker, for people who trace a record."""
+    known_platforms: frozenset[str] | None = None
+    publish_clear: bool = False
+    """Also publish detections whose outcome is ``clear``: an audit of a whole run, and tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided on one record."""
+
+    outcome: Outcome | Literal["set_aside"]
+    output: Output | None
+    """Absent: the listing is clear and only counted."""
+    platform: str | None = None
+    reason: DeadLetterReason | None = None
+    """Why it was set aside."""
+    observed_at: datetime | None = None
+    rules: tuple[RuleFinding, ...] = ()
+
+
+def decide(record: Record, screener: Screener, now: datetime, desk: Desk) -> Decision:
+    """Decode and screen one record. Never raises, whatever record and rules do."""
+    listing = decode(record.value, now, known_platforms=desk.known_platforms)
+    if isinstance(listing, Rejected):
+        return set_aside(record, listing, now, desk)
+    try:
+        verdict = screener.screen(listing, now)
+        if verdict.outcome == "clear" and not desk.publish_clear:
+            return Decision("clear", None, listing.platform, observed_at=listing.observed_at)
+        output = detection_output(
+            _detection(record, listing, verdict, screener.version, now), desk.topics.detections
+        )
+    except Exception as error:
+        return set_aside(record, _rule_failed(error), now, desk, listing)
+    if len(output.value) > MAX_OUTPUT_BYTES:
+        why = Rejected(
+            "too_large", "The detection would be larger than Kafka takes: let the connector leave out images."
+        )
+        return set_aside(record, why, now, desk, listing)
+    return Decision(
+        verdict.outcome, output, listing.platform, observed_at=listing.observed_at, rules=verdict.rules
+    )
+
+
+def set_aside(
+    record: Record, why: Rejected, now: datetime, desk: Desk, listing: Listing | None = None
+) -> Decision:
+    """A dead letter with the record's coordinates; setting the same record aside again gives the same id."""
+    letter = dead_letter(
+        stage="screening",
+        reason=why.reason,
+        detail=why.sentence,
+        value=record.value or b"",
+        now=now,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        worker=desk.worker,
+    )
+    return Decision(
+        "set_aside",
+        dead_letter_output(letter, desk.topics.dead_letters),
+        listing.platform if listing else None,
+        reason=why.reason,
+        observed_at=listing.observed_at if listing else None,
+    )
+
+
+def _rule_failed(error: Exception) -> Rejected:
+    what = str(error) if isinstance(error, RuleFailed) else f"screening raised {type(error).__name__}"
+    return Rejected("rule_failed", f"{what}: mend the rule, then replay this record.")
+
+
+def _detection(
+    record: Record, listing: Listing, verdict: Verdict, ruleset_version: str, now: datetime
+) -> Detection:
+    """The detection, under the listing's true content hash.
+
+    The id is made from the hash, so a connector that sends a wrong one could make two different
+    snapshots look the same to everybody who removes duplicates. It is computed again here, where it
+    is used: only for the few listings that are published, not for every one that is read.
+    """
+    true_hash = content_hash(listing)
+    if listing.content_hash != true_hash:
+        listing = listing.model_copy(update={"content_hash": true_hash})
+    return Detection(
+        detection_id=detection_id(listing, ruleset_version),
+        platform=listing.platform,
+        listing_id=listing.listing_id,
+        content_hash=true_hash,
+        ruleset_version=ruleset_version,
+        outcome=verdict.outcome,
+        severity=verdict.severity,
+        score=verdict.score,
+        taxon=verdict.taxon,
+        specimen=verdict.specimen,
+        matches=verdict.matches,
+        rules=verdict.rules,
+        explanation=verdict.explanation,
+        screened_at=now,
+        source=Coordinates(topic=record.topic, partition=record.partition, offset=record.offset),
+        listing=listing,
+    )

@@ -1,0 +1,133 @@
+"""Finds every known term of a folded text in one pass, however many terms there are."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import ahocorasick_rs
+
+from streams.screening.lexicon import Cue, Meaning, Term
+from streams.screening.text import Folded, is_unspaced
+
+HITS_LIMIT = 3_000
+"""Raw hits looked at in one field; a text made of nothing but terms must not cost more than its length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Terms at one place of a folded field. ``start`` and ``end`` count folded characters."""
+
+    field: str
+    start: int
+    end: int
+    terms: tuple[Term, ...]
+    explains: bool = True
+    """True when what lies inside this phrase has no meaning of its own."""
+    disguised: bool = False
+    """True when the text had to be undisguised to read it."""
+
+
+class Matcher:
+    """An automaton over terms; immutable."""
+
+    def __init__(self, terms: Iterable[Term | None]) -> None:
+        by_spelling: dict[str, list[Term]] = {}
+        for term in terms:
+            if term is not None:
+                by_spelling.setdefault(term.folded, []).append(term)
+        self._terms = [tuple(same) for same in by_spelling.values()]
+        self._explaining = [_explains(terms) for terms in self._terms]
+        # Measured on 37,600 names: two thirds of the default's time; a DFA is a quarter quicker
+        # still, but takes 370 MB.
+        self._automaton = ahocorasick_rs.AhoCorasick(
+            list(by_spelling),
+            store_patterns=False,
+            implementation=ahocorasick_rs.Implementation.ContiguousNFA,
+        )
+
+    def __len__(self) -> int:
+        return len(self._terms)
+
+    def meanings(self) -> Iterator[tuple[Meaning, ...]]:
+        """What each spelling may mean."""
+        return (tuple(term.meaning for term in terms) for terms in self._terms)
+
+    def find(self, field: str, folded: Folded) -> list[Found]:
+        """Every term in the field, in no particular order, at word borders only."""
+        text = folded.text
+        plain = folded.read is folded.original and folded.original.isascii()
+        found: list[Found] = []
+        hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        for pattern, start, end in hits[:HITS_LIMIT]:
+            terms = self._terms[pattern]
+            if terms[0].exact is not None or len(terms) > 1:
+                terms = _spelled(terms, folded, start, end)
+                if not terms:
+                    continue
+            left = start + (text[start] == " ")
+            right = end - (text[end - 1] == " ")
+            if text[left] > "\u0dff" and is_unspaced(text[left]) and not _stands_alone(text, left, right):
+                continue
+            disguised = not plain and folded.is_disguised(left, right)
+            found.append(Found(field, left, right, terms, self._explaining[pattern], disguised))
+        return found
+
+
+def _spelled(terms: Sequence[Term], folded: Folded, start: int, end: int) -> tuple[Term, ...]:
+    """The terms whose marks are right at this place."""
+    if all(term.exact is None for term in terms):
+        return tuple(terms)
+    if folded.original.isascii():
+        return tuple(term for term in terms if term.exact is None)
+    first, last = folded.span(start, end)
+    written = unicodedata.normalize("NFC", folded.original[first:last]).casefold()
+    # Who writes the marks means the word that has them: ``bán`` is not also ``ban``.
+    meant = tuple(term for term in terms if term.exact == written)
+    return meant or tuple(term for term in terms if term.exact is None)
+
+
+def _is_katakana(character: str) -> bool:
+    return "\u30a0" <= character <= "\u30ff"
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Borders in scripts without spaces: no letter cut from its mark, no katakana word cut in two."""
+    after = text[end] if end < len(text) else " "
+    if unicodedata.category(after) in ("Mn", "Mc"):
+        return False
+    before = text[start - 1] if start else " "
+    if _is_katakana(text[start]) and _is_katakana(before):
+        return False
+    return not (_is_katakana(text[end - 1]) and _is_katakana(after))
+
+
+_COMPANIONS = frozenset(
+    {"real", "craft", "object", "jewelry", "antique", "sale", "trade", "condition", "recent"}
+)
+
+
+def _explains(terms: Iterable[Term]) -> bool:
+    return any(not (isinstance(t.meaning, Cue) and t.meaning.category in _COMPANIONS) for t in terms)
+
+
+def uncovered(found: Sequence[Found]) -> list[Found]:
+    """In order of place, without what lies strictly inside a longer phrase: the tiger in ``tiger moth``.
+
+    Places are those of one field. Terms of two matchers at one place become one.
+    """
+    ordered = sorted(found, key=lambda one: (one.start, -one.end))
+    kept: list[Found] = []
+    reach, owner = -1, (0, 0)
+    for one in ordered:
+        place = (one.start, one.end)
+        if one.end <= reach and place != owner:
+            continue
+        if kept and (kept[-1].start, kept[-1].end) == place:
+            kept[-1] = replace(
+                kept[-1], terms=kept[-1].terms + one.terms, explains=kept[-1].explains or one.explains
+            )
+        else:
+            kept.append(one)
+        if one.end > reach and one.explains:
+            reach, owner = one.end, place
+    return kept

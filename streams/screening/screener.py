@@ -1,0 +1,358 @@
+"""The screening itself: text to matches to claims to rules to a verdict, pure from end to end."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
+from schemas.listing import Listing
+from schemas.message import digest
+from schemas.watchlist import WatchlistEntry
+from streams.screening.claims import Claim
+from streams.screening.disguise import Undisguiser
+from streams.screening.explain import explain
+from streams.screening.law import load_law
+from streams.screening.lexicon import (
+    Animal,
+    Cue,
+    Product,
+    Term,
+    context_terms,
+    listed_terms,
+    named_terms,
+    quote,
+    watchlist_terms,
+)
+from streams.screening.matching import Found, Matcher, uncovered
+from streams.screening.offer import claims, survey, watched
+from streams.screening.rules import ORDER, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.taxa import Taxa, load_taxa
+from streams.screening.text import Folded
+from streams.screening.verdict import Verdict
+
+LOGIC_VERSION = "1"
+"""Raised with every change of code that can change a verdict, because the version must say so."""
+
+MATCHES_LIMIT = 60
+
+_CLEAR = "Nothing speaks for an offer of a listed specimen."
+_FIELDS = ("title", "description")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Everything that is looked for, apart from the watchlist; compiled once."""
+
+    names: Matcher
+    context: Matcher
+    undisguiser: Undisguiser
+
+    def read(self, fields: Mapping[str, Folded]) -> list[Found]:
+        """Names and the words around them, in order; nothing when no field names anything.
+
+        The words around are looked for only then: most listings name nothing.
+        """
+        named = {name: self.names.find(name, folded) for name, folded in fields.items()}
+        if not any(named.values()):
+            return []
+        found: list[Found] = []
+        for name, folded in fields.items():
+            found += uncovered([*named[name], *self.context.find(name, folded)])
+        return found
+
+
+class ListingScreener:
+    """Reference data, packs and one watchlist, compiled; see :class:`streams.screening.verdict.Screener`."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        rules: RuleBook,
+        entries: Mapping[str, WatchlistEntry],
+        taxa: Taxa,
+        base: str,
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._rules = rules
+        self._taxa = taxa
+        texts = [entry for entry in entries.values() if entry.state != "retired"]
+        watched_terms = [term for term in watchlist_terms(texts) if term is not None]
+        self._watch = Matcher(watched_terms) if watched_terms else None
+        self._sellers = {
+            entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
+        }
+        listed = digest(entries[key].to_bytes() for key in sorted(entries))
+        self._version = f"r{LOGIC_VERSION}-{base[:20]}-{listed[:12]}"
+
+    @property
+    def version(self) -> str:
+        """Over code, reference data, packs and watchlist entries."""
+        return self._version
+
+    def screen(self, listing: Listing, now: datetime) -> Verdict:  # noqa: ARG002 — part of the contract
+        """Decide on one snapshot; deterministic.
+
+        Raises:
+            RuleFailed: a rule could not be evaluated on this listing.
+        """
+        fields = self._fields(listing)
+        found = self._vocabulary.read(fields)
+        seen = self._watchlist(listing, fields) if self._watch or self._sellers else []
+        if not found and not seen:
+            return _NOTHING
+        # When the description repeats the title, the heading is only that part of it.
+        heading = len(listing.title) + 2 if "title" not in fields and listing.title else 140
+        texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
+        around = survey(found, texts, priced=listing.price is not None, heading=heading)
+        made = claims(around)
+        rulings = [
+            ruling
+            for claim in made
+            for ruling in self._rules.rule(claim, _facts(claim, listing, priced=around.priced))
+        ]
+        return _verdict(rulings, made, seen, fields, self._taxa)
+
+    def _fields(self, listing: Listing) -> dict[str, Folded]:
+        """The texts to read; a description that repeats the title is read once."""
+        title, description = listing.title, listing.description
+        fields: dict[str, Folded] = {}
+        if title and not description.startswith(title):
+            fields["title"] = self._meant(title)
+        if description:
+            fields["description"] = self._meant(description)
+        return fields
+
+    def _meant(self, text: str) -> Folded:
+        plain = Folded(text)
+        meant = self._vocabulary.undisguiser.read(text, plain.text)
+        return plain if meant is text or meant == text else Folded(text, meant)
+
+    def _watchlist(self, listing: Listing, fields: Mapping[str, Folded]) -> "list[_Seen]":
+        seen: list[_Seen] = []
+        if self._watch is not None:
+            for name, folded in fields.items():
+                for entry, term, one in watched(self._watch.find(name, folded)):
+                    if entry.entry.platform in (None, listing.platform):
+                        seen.append(_Seen(entry.entry, term, one))
+        if self._sellers and listing.seller is not None:
+            for shown in (listing.seller.handle, listing.seller.account_id):
+                entry_for_seller = self._sellers.get(shown.casefold()) if shown else None
+                if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
+                    seen.append(_Seen(entry_for_seller, None, None, shown or ""))
+                    break
+        return seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A watchlist entry that the listing matches."""
+
+    entry: WatchlistEntry
+    term: Term | None
+    found: Found | None
+    shown: str = ""
+
+
+_NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
+
+
+def _facts(claim: Claim, listing: Listing, *, priced: bool) -> dict[str, object]:
+    return {
+        "group": claim.group,
+        "taxon": claim.taxon.name,
+        "rank": claim.taxon.rank,
+        "appendix": claim.taxon.appendix,
+        "product": claim.product,
+        "kind": claim.kind,
+        "klass": claim.klass,
+        "real": claim.real.word,
+        "offered": claim.offered.word,
+        "sure": claim.sure,
+        "disguised": claim.disguised,
+        "curated": claim.curated,
+        "support": list(claim.support),
+        "against": list(claim.against),
+        "permit": "permit" in claim.support or bool(listing.permit_statement),
+        "priced": priced,
+        "platform": listing.platform,
+        "language": listing.language or "",
+        "category": (listing.category or "").encode("utf-8", "replace").decode("utf-8"),
+    }
+
+
+def _term_for(one: Found) -> Term:
+    """The term to show for a place: what names a taxon or product before what merely indicates."""
+    return next((term for term in one.terms if not isinstance(term.meaning, Cue)), one.terms[0])
+
+
+def _match(one: Found, fields: Mapping[str, Folded], term: Term | None = None) -> Match:
+    folded = fields[one.field]
+    start, end = folded.span(one.start, one.end)
+    return quote(
+        term or _term_for(one),
+        one.field,
+        start,
+        end,
+        folded.original[start:end],
+        disguised=one.disguised,
+    )
+
+
+def _verdict(
+    rulings: Sequence[Ruling],
+    made: Sequence[Claim],
+    seen: Sequence[_Seen],
+    fields: Mapping[str, Folded],
+    taxa: Taxa,
+) -> Verdict:
+    effective = [one for one in rulings if not one.rule.pack.shadow]
+    best = max(effective, key=_gravity, default=None)
+    outcome: Outcome = best.outcome if best else "clear"
+    severity: Severity = best.rule.rule.severity if best else "normal"
+    claim = best.claim if best else max(made, key=lambda one: one.score, default=None)
+    findings = [one.finding() for one in sorted(rulings, key=_gravity, reverse=True)]
+    quotes: dict[int, Match] = {}
+    if claim is not None:
+        for one in (*claim.named_by, *(indication.found for indication in claim.indications)):
+            if len(quotes) < MATCHES_LIMIT:
+                quotes.setdefault(id(one), _match(one, fields))
+        for ruling in rulings:
+            for one in ruling.claim.named_by:
+                if len(quotes) < MATCHES_LIMIT:
+                    quotes.setdefault(id(one), _match(one, fields))
+    matches = list(quotes.values())
+    extra: list[str] = []
+    outcome, severity = _with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
+    taxon, specimen = _subject(claim, seen, taxa)
+    score = claim.score if claim else 0.0
+    if outcome in ("review", "notify"):
+        listed = [one.entry.confidence for one in seen if not one.entry.kind.startswith("not_")]
+        score = max(score, *listed) if listed else score
+    explanation = explain(outcome, best, claim, quotes, extra) if claim or extra else _CLEAR
+    return Verdict(
+        outcome=outcome,
+        severity=severity,
+        score=score,
+        taxon=taxon,
+        specimen=specimen,
+        matches=tuple(matches),
+        rules=tuple(findings),
+        explanation=explanation,
+    )
+
+
+def _gravity(ruling: Ruling) -> tuple[int, float, bool]:
+    return (ORDER[ruling.outcome], ruling.claim.score, ruling.rule.rule.zero_tolerance)
+
+
+def _with_watchlist(
+    seen: Sequence[_Seen],
+    fields: Mapping[str, Folded],
+    matches: list[Match],
+    findings: list[RuleFinding],
+    extra: list[str],
+    so_far: tuple[Outcome, Severity],
+) -> tuple[Outcome, Severity]:
+    """Add what the watchlist says to the verdict so far."""
+    outcome, severity = so_far
+    negative = [one for one in seen if one.entry.kind.startswith("not_")]
+    for one in seen:
+        entry = one.entry
+        if one.term is not None and one.found is not None:
+            match = _match(one.found, fields, one.term)
+        else:
+            match = Match.model_construct(
+                field="seller",
+                start=0,
+                end=len(one.shown),
+                quote=one.shown[:2_000],
+                term=entry.value[:512],
+                kind="watchlist",
+                ref=f"watchlist:{entry.entry_id}"[:256],
+                disguised=False,
+            )
+        if len(matches) < 2 * MATCHES_LIMIT:
+            matches.append(match)
+        if entry.kind.startswith("not_"):
+            continue
+        shadow = entry.state != "active"
+        findings.append(
+            RuleFinding.model_construct(
+                rule_id=f"watchlist.{entry.kind.replace('_', '-')}",
+                pack="watchlist",
+                title=entry.reason[:512],
+                outcome=entry.outcome,
+                severity="high",
+                zero_tolerance=False,
+                legal_basis=(),
+                shadow=shadow,
+            )
+        )
+        extra.append(
+            f"The listing says “{match.quote}”, which is on the watchlist as {entry.entry_id} "
+            f"({entry.reason}; source: {entry.source})."
+        )
+        if not shadow and not negative and ORDER[entry.outcome] > ORDER[outcome]:
+            outcome, severity = entry.outcome, "high" if severity == "normal" else severity
+    if negative and outcome == "notify":
+        outcome = "review"
+    for one in negative:
+        extra.append(f"On the negative list as {one.entry.entry_id}: {one.entry.reason}.")
+    return outcome, severity
+
+
+def _subject(
+    claim: Claim | None, seen: Sequence[_Seen], taxa: Taxa
+) -> tuple[TaxonRef | None, Specimen | None]:
+    if claim is not None:
+        product = claim.product[:128]
+        kind: Any = claim.kind
+        return claim.taxon.reference(), Specimen.model_construct(kind=kind, product=product)
+    for one in seen:
+        if one.entry.taxon:
+            known = taxa.find(one.entry.taxon)
+            if known is not None:
+                return known.reference(), Specimen.model_construct(kind="unclear", product=one.entry.product)
+    return None, None
+
+
+class ScreeningRuleset:
+    """Reference data and packs, loaded once; see :class:`streams.screening.verdict.Ruleset`."""
+
+    def __init__(self, packs: Iterable[Pack]) -> None:
+        self.taxa = load_taxa()
+        self.rules = RuleBook(packs, load_law())
+        named = [term for term in named_terms(self.taxa) if term is not None]
+        self.vocabulary = Vocabulary(
+            names=Matcher([*named, *listed_terms(self.taxa)]),
+            context=Matcher(context_terms()),
+            undisguiser=Undisguiser(
+                term.folded for term in named if isinstance(term.meaning, Product | Animal)
+            ),
+        )
+        self._base = digest([_reference_digest(), self.rules.version])
+
+    def screener(self, entries: Mapping[str, WatchlistEntry]) -> ListingScreener:
+        """An immutable screener for these entries, by entry id."""
+        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._base)
+
+
+def _reference_digest() -> str:
+    folder = files("streams.screening") / "reference"
+    named = sorted(
+        (entry.name, entry) for entry in folder.iterdir() if entry.name.endswith((".csv", ".gz", ".yaml"))
+    )
+    return digest(part for name, entry in named for part in (name, entry.read_bytes()))
+
+
+def build_ruleset(packs_folder: Path | None = None) -> ScreeningRuleset:
+    """Load reference data and packs: the packaged ones, or those of a folder. Takes about a second.
+
+    Raises:
+        BadPack: a pack is broken; the message says where.
+        OSError: the folder cannot be read.
+    """
+    return ScreeningRuleset(packaged_packs() if packs_folder is None else packs_from(packs_folder))

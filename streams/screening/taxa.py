@@ -1,0 +1,117 @@
+"""The CITES taxa that Takin knows by name, and their common names; loaded once, immutable.
+
+A row says at which rank and in which appendix a name is listed, since when that is known and
+from where. The list is incomplete and is not legal advice: rows marked ``needs_check`` were
+inferred from a higher listing or come from general knowledge.
+"""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import get_args
+
+from schemas.detection import Appendix, TaxonRef
+
+_APPENDICES = frozenset(get_args(Appendix))
+
+
+@dataclass(frozen=True, slots=True)
+class Taxon:
+    """One listed taxon."""
+
+    name: str
+    """Scientific name as listed."""
+    rank: str
+    appendix: str
+    """``I``, ``II``, ``III``, a combination such as ``I/II``, or ``none`` when not listed."""
+    annotation: str
+    klass: str
+    order: str
+    family: str
+    needs_check: bool
+    source: str
+    as_of: str
+
+    @property
+    def basis(self) -> str:
+        """Where the listing is known from and as of when."""
+        doubt = "; inferred, to be checked" if self.needs_check else ""
+        return f"{self.source}, as of {self.as_of}{doubt}"[:512]
+
+    def reference(self, common_name: str | None = None) -> TaxonRef:
+        """This taxon as it stands in a detection."""
+        appendix = self.appendix if self.appendix in _APPENDICES else None
+        return TaxonRef(
+            scientific_name=self.name,
+            rank=self.rank,
+            appendix=appendix,
+            common_name=common_name,
+            basis=self.basis,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CommonName:
+    """A name people use for a taxon."""
+
+    scientific_name: str
+    language: str
+    name: str
+    source: str
+
+
+def read_table(name: str) -> Iterator[dict[str, str]]:
+    """The rows of a packaged reference table, ``.csv`` or ``.csv.gz``."""
+    raw = (files("streams.screening") / "reference" / name).read_bytes()
+    if name.endswith(".gz"):
+        raw = gzip.decompress(raw)
+    return csv.DictReader(io.StringIO(raw.decode("utf-8"), newline=""))
+
+
+@dataclass(frozen=True)
+class Taxa:
+    """All listed taxa by scientific name, with their common names."""
+
+    by_name: dict[str, Taxon]
+    common_names: tuple[CommonName, ...]
+
+    @cached_property
+    def higher(self) -> dict[str, Taxon]:
+        """Genus, family and order listings by name."""
+        return {
+            name: taxon for name, taxon in self.by_name.items() if taxon.rank not in ("species", "subspecies")
+        }
+
+    def find(self, scientific_name: str) -> Taxon | None:
+        """The taxon of that name, or the genus that it belongs to when only that is known."""
+        found = self.by_name.get(scientific_name)
+        return found or self.higher.get(scientific_name.partition(" ")[0])
+
+
+def load_taxa() -> Taxa:
+    """Read the packaged tables (about 0.2 s)."""
+    by_name = {
+        row["scientific_name"]: Taxon(
+            name=row["scientific_name"],
+            rank=row["rank"],
+            appendix=row["appendix"],
+            annotation=row["annotation"],
+            klass=row["class"],
+            order=row["order"],
+            family=row["family"],
+            needs_check=row["needs_check"] == "yes",
+            source=row["source"],
+            as_of=row["as_of"],
+        )
+        for row in read_table("taxa.csv.gz")
+    }
+    names = tuple(
+        CommonName(row["scientific_name"], row["language"], row["name"], row["source"])
+        for table in ("names_public_domain.csv.gz", "names_cc_by_sa.csv.gz")
+        for row in read_table(table)
+    )
+    return Taxa(by_name=by_name, common_names=names)

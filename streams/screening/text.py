@@ -1,0 +1,250 @@
+"""The normal form in which listings and terms are compared, with the way back to the original.
+
+One fold for text and terms alike: default-ignorable characters out, compatibility forms
+resolved (NFKD, character by character), casefolded, combining marks of Latin, Greek and Cyrillic
+letters and of Arabic vocalisation dropped, everything that is not a letter, digit or mark turned
+into one space, and a space put wherever a script that is written without spaces meets one that is
+written with them. A folded text begins and ends with a space, so a term of a spaced script,
+folded the same way, can only match at word borders. All of it is linear in the text's length and
+none of it raises, whatever the text holds (lone surrogates, control characters, bidi marks).
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+_TABLE_LIMIT = 60_000
+"""Characters remembered at most; hostile text must not make the table grow without end."""
+
+_DROPPED_RANGES = (
+    (0x00AD, 0x00AD),  # soft hyphen
+    (0x034F, 0x034F),  # combining grapheme joiner
+    (0x061C, 0x061C),  # Arabic letter mark
+    (0x0640, 0x0640),  # tatweel: lengthens a word, changes nothing
+    (0x115F, 0x1160),
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x200B, 0x200F),  # zero width and direction marks
+    (0x202A, 0x202E),
+    (0x2060, 0x206F),
+    (0x3164, 0x3164),
+    (0xFE00, 0xFE0F),  # variation selectors
+    (0xFEFF, 0xFEFF),
+    (0xFFA0, 0xFFA0),
+    (0xE0000, 0xE0FFF),
+    (0x0300, 0x036F),  # combining marks of Latin, Greek and Cyrillic
+    (0x0483, 0x0489),
+    (0x064B, 0x065F),  # Arabic vocalisation
+    (0x0670, 0x0670),
+    (0x1AB0, 0x1AFF),
+    (0x1DC0, 0x1DFF),
+    (0x20D0, 0x20FF),
+    (0xFE20, 0xFE2F),
+)
+
+_LETTERS = {
+    "đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th",
+    "ɑ": "a", "ɡ": "g", "ɩ": "i", "ʋ": "v", "ʏ": "y", "ɪ": "i", "ᴏ": "o", "ʀ": "r", "ᴠ": "v",
+    "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ة": "ه", "ک": "ك", "ی": "ي",
+}  # fmt: skip
+"""Letters that Unicode does not decompose but that writers use for one another."""
+
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x2FDF),
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),  # kana
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+_UNSPACED_CLASS = "".join(f"{chr(low)}-{chr(high)}" for low, high in _UNSPACED)
+_HAS_UNSPACED = re.compile(f"[{_UNSPACED_CLASS}]")
+_SCRIPT_SEAM = re.compile(
+    f"(?<=[{_UNSPACED_CLASS}])(?=[^ {_UNSPACED_CLASS}])|(?<=[^ {_UNSPACED_CLASS}])(?=[{_UNSPACED_CLASS}])"
+)
+_MARKS_IN_WORDS = frozenset({"Mn", "Mc", "Me"})
+
+
+def is_unspaced(character: str) -> bool:
+    """True for a character of a script that is written without spaces between words."""
+    return _HAS_UNSPACED.match(character) is not None
+
+
+def _in_ranges(code: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    return any(low <= code <= high for low, high in ranges)
+
+
+def _fold_character(code: int) -> str:
+    """The folded form of one character: empty, one or more characters."""
+    if _in_ranges(code, _DROPPED_RANGES):
+        return ""
+    character = chr(code)
+    if 0xAC00 <= code <= 0xD7A3:  # Hangul syllables stay whole
+        return character
+    folded: list[str] = []
+    for piece in unicodedata.normalize("NFKD", character).casefold():
+        for part in unicodedata.normalize("NFKD", piece):
+            if _in_ranges(ord(part), _DROPPED_RANGES):
+                continue
+            letter = _LETTERS.get(part, part)
+            word = letter.isalnum() or unicodedata.category(letter[0]) in _MARKS_IN_WORDS
+            folded.append(letter if word else " ")
+    return "".join(folded)
+
+
+class _FoldTable(dict[int, str]):
+    """``str.translate`` table that fills itself; a memo of :func:`_fold_character`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uneven: set[str] = set()
+        """Characters seen so far whose folded form is not exactly one character long."""
+
+    def __missing__(self, code: int) -> str:
+        folded = _fold_character(code)
+        if len(self) < _TABLE_LIMIT:
+            self[code] = folded
+            if len(folded) != 1:
+                self.uneven.add(chr(code))
+        return folded
+
+
+_TABLE = _FoldTable()
+_ASCII = str.maketrans({code: _fold_character(code) for code in range(128)})
+
+
+def fold(text: str) -> str:
+    """The normal form of a text: padded with one space at each end, single spaces inside."""
+    if text.isascii():
+        folded = text.translate(_ASCII)
+    else:
+        folded = text.translate(_TABLE)
+        if _HAS_UNSPACED.search(folded):
+            folded = _SCRIPT_SEAM.sub(" ", folded)
+    if "  " in folded or folded[:1] == " " or folded[-1:] == " ":
+        folded = " ".join(folded.split())
+    return f" {folded} " if folded else " "
+
+
+def fold_term(term: str) -> str:
+    """The form under which a term is looked up: bare for unspaced scripts, padded otherwise."""
+    folded = fold(term)
+    body = folded.strip(" ")
+    if not body:
+        return ""
+    left = "" if is_unspaced(body[0]) else " "
+    right = "" if is_unspaced(body[-1]) else " "
+    return f"{left}{body}{right}"
+
+
+_LETTERS_RUN = re.compile("[^ ]+")
+
+
+class Folded:
+    """A text with its normal form; the way back is worked out only when somebody asks for it.
+
+    ``read`` is the text as it was meant when the original is disguised: as long as the original,
+    character for character. Quotes are always taken from the original.
+    """
+
+    __slots__ = ("__dict__", "original", "read", "text")
+
+    def __init__(self, original: str, read: str | None = None) -> None:
+        self.original = original
+        self.read = original if read is None else read
+        self.text = fold(self.read)
+
+    @cached_property
+    def _origin(self) -> Callable[[int], int]:
+        """From the index of a folded character to the index of the original one."""
+        read = self.read
+        translated = read.translate(_ASCII if read.isascii() else _TABLE)
+        if len(translated) == len(read) and (
+            read.isascii() or (_TABLE.uneven.isdisjoint(read) and not _HAS_UNSPACED.search(translated))
+        ):
+            return _even_origin(self.text, translated)
+        return _uneven_origins(read).__getitem__
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Code points of the original for the folded ``start:end``; spaces at its ends do not count."""
+        while start < end and self.text[start] == " ":
+            start += 1
+        while end > start and self.text[end - 1] == " ":
+            end -= 1
+        if start >= end:
+            return (0, 0)
+        first = self._origin(start)
+        last = self._origin(end - 1) + 1
+        # Marks and ignorable characters after the last letter belong to the quote's last letter.
+        while last < len(self.original) and unicodedata.combining(self.original[last]):
+            last += 1
+        return (first, last)
+
+    def is_disguised(self, start: int, end: int) -> bool:
+        """True when the folded ``start:end`` was read through a disguise."""
+        if self.read is self.original and self.original.isascii():
+            return False
+        first, last = self.span(start, end)
+        if self.read[first:last] != self.original[first:last]:
+            return True
+        quote = self.original[first:last]
+        foreign = [character for character in quote if character > "\x7f"]
+        if any(character not in _JOINING and _is_dress(character) for character in foreign):
+            return True
+        return bool(foreign) and all(character in _JOINING for character in foreign)
+
+
+_JOINING = frozenset("\u200c\u200d\u200e\u200f\u061c")
+"""Invisible, but at home in Arabic and Indic writing; a disguise only between plain ASCII letters."""
+
+
+def _is_dress(character: str) -> bool:
+    """True for characters that only serve to look like, or to hide between, others."""
+    if unicodedata.category(character) == "Cf":
+        return True
+    return unicodedata.decomposition(character).startswith(
+        ("<font>", "<circle>", "<square>", "<super>", "<sub>")
+    )
+
+
+def _even_origin(folded: str, translated: str) -> Callable[[int], int]:
+    """When every character folded to exactly one, only runs of spaces were shortened."""
+    there = [run.start() for run in _LETTERS_RUN.finditer(translated)]
+    here = [run.start() for run in _LETTERS_RUN.finditer(folded)]
+
+    def origin(index: int) -> int:
+        run = bisect_right(here, index) - 1
+        return there[run] + index - here[run]
+
+    return origin
+
+
+def _uneven_origins(read: str) -> list[int]:
+    """Origins worked out character by character; the reference for the quick way."""
+    origins: list[int] = []
+    characters: list[str] = []
+    previous = " "
+    previous_unspaced = False
+    for index, character in enumerate(read):
+        for part in _TABLE[ord(character)]:
+            if part == " ":
+                if previous == " ":
+                    continue
+                unspaced = False
+            else:
+                unspaced = part > "\u0dff" and is_unspaced(part)
+                if previous != " " and unspaced != previous_unspaced:
+                    characters.append(" ")
+                    origins.append(index)
+            characters.append(part)
+            origins.append(index)
+            previous, previous_unspaced = part, unspaced
+    while characters and characters[-1] == " ":
+        del characters[-1], origins[-1]
+    return [origins[0], *origins, len(read)] if origins else [0]

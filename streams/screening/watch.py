@@ -1,0 +1,211 @@
+"""Follow the watchlist topic and keep one immutable screener for its present state."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from schemas.dead_letter import dead_letter
+from schemas.watchlist import WatchlistEntry
+from streams.screening.decode import Rejected
+from streams.screening.metrics import ScreeningMetrics
+from streams.screening.output import Output, dead_letter_output
+from streams.screening.topics import ScreeningTopics
+from streams.screening.verdict import Ruleset, Screener
+from streams.screening.watchlist import (
+    Change,
+    Removal,
+    apply,
+    build_what_can_be,
+    in_force,
+    next_expiry,
+    read_change,
+)
+
+log = structlog.get_logger(__name__)
+
+QUIET_MS = 200
+"""Changes that follow each other this closely are taken together …"""
+GATHER_S = 1.0
+"""… but never longer than this, so that a steady stream of changes still takes effect."""
+RETRY_S = 1.0
+
+Publish = Callable[[Output], Awaitable[None]]
+
+
+class WatchlistFollower:
+    """Reads the whole topic on entry, then :meth:`follow` keeps up with it.
+
+    Offsets are not kept: the topic is compacted and read from its start each time. A bad entry goes
+    to the dead letters (again at each start, under the same id) and what was in force before under
+    its id stays in force. Faust's GlobalTable is not used: it was seen to miss updates.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topics: ScreeningTopics,
+        ruleset: Ruleset,
+        publish: Publish,
+        *,
+        worker: str,
+        metrics: ScreeningMetrics,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._consumer = AIOKafkaConsumer(
+            topics.watchlist,
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        self._topics = topics
+        self._ruleset = ruleset
+        self._publish = publish
+        self._worker = worker
+        self._metrics = metrics
+        self._now = now
+        self._entries: dict[str, WatchlistEntry] = {}
+        self._built_from: dict[str, WatchlistEntry] = {}
+        self._records: dict[str, Any] = {}
+        self._screener: Screener | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        await self._load()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    @property
+    def screener(self) -> Screener:
+        """The screener in force; immutable, so whoever holds one may finish with it."""
+        if self._screener is None:
+            raise RuntimeError("the watchlist is not loaded yet")
+        return self._screener
+
+    @property
+    def entries(self) -> int:
+        """How many entries are in force."""
+        return len(self._built_from)
+
+    async def follow(self) -> None:
+        """Take changes and expiries as they come; runs until cancelled."""
+        while True:
+            await self._take(await self._gather())
+
+    async def _load(self) -> None:
+        started = time.monotonic()
+        partitions = self._consumer.assignment()
+        ends = await self._consumer.end_offsets(list(partitions))
+        records: list[Any] = []
+        while any([await self._consumer.position(part) < end for part, end in ends.items()]):
+            records += await self._read(QUIET_MS)
+        await self._take(records)
+        log.info(
+            "watchlist loaded",
+            entries=self.entries,
+            ruleset=self.screener.version,
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    async def _gather(self) -> list[Any]:
+        """The next changes, all that arrive close together; empty when an entry expires meanwhile."""
+        records = await self._read(self._patience_ms())
+        until = time.monotonic() + GATHER_S
+        while records and time.monotonic() < until:
+            more = await self._read(QUIET_MS)
+            if not more:
+                break
+            records += more
+        return records
+
+    def _patience_ms(self) -> int:
+        now = self._now()
+        expiry = next_expiry(self._built_from, now)
+        left_s = 1.0 if expiry is None else min(1.0, (expiry - now).total_seconds())
+        return max(10, int(left_s * 1000))
+
+    async def _read(self, timeout_ms: int) -> list[Any]:
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=timeout_ms)
+        except KafkaError as error:
+            log.warning("the watchlist cannot be read", why=repr(error))
+            await asyncio.sleep(RETRY_S)
+            return []
+        return [record for records in fetched.values() for record in records]
+
+    async def _take(self, records: Sequence[Any]) -> None:
+        changes: list[Change] = []
+        for record in records:
+            change = read_change(record.key, record.value)
+            if isinstance(change, Rejected):
+                await self._set_aside(record, change)
+                continue
+            changes.append(change)
+            if isinstance(change, Removal):
+                self._records.pop(change.entry_id, None)
+            else:
+                self._records[change.entry_id] = record
+        self._entries = apply(self._entries, changes)
+        await self._rebuild()
+
+    async def _rebuild(self) -> None:
+        wanted = in_force(self._entries, self._now())
+        if self._screener is not None and wanted == self._built_from:
+            return
+        started = time.monotonic()
+        try:
+            screener, used, bad = await asyncio.to_thread(
+                build_what_can_be, self._ruleset.screener, self._built_from, wanted
+            )
+        except Exception as error:
+            if self._screener is None:
+                raise
+            log.exception("the last good watchlist stays in force", why=type(error).__name__)
+            return
+        self._screener, self._built_from = screener, used
+        self._metrics.swapped(screener.version, len(used))
+        for entry_id, why in bad.items():
+            await self._leave_out(entry_id, why)
+        log.info(
+            "watchlist in force",
+            entries=len(used),
+            ruleset=screener.version,
+            build_seconds=round(time.monotonic() - started, 3),
+        )
+
+    async def _leave_out(self, entry_id: str, why: str) -> None:
+        """Set a well-formed entry aside that no screener can be built with."""
+        self._entries.pop(entry_id)
+        if entry_id in self._built_from:
+            self._entries[entry_id] = self._built_from[entry_id]
+        sentence = f"Watchlist entry {entry_id} cannot be matched with ({why}): mend its value or remove it."
+        await self._set_aside(self._records.pop(entry_id), Rejected("rule_failed", sentence))
+
+    async def _set_aside(self, record: Any, why: Rejected) -> None:
+        letter = dead_letter(
+            stage="watchlist",
+            reason=why.reason,
+            detail=why.sentence,
+            value=record.value or b"",
+            now=self._now(),
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key,
+            worker=self._worker,
+        )
+        self._metrics.set_aside("watchlist", why.reason)
+        log.warning("watchlist entry set aside", reason=why.reason, dead_letter_id=letter.dead_letter_id)
+        try:
+            await self._publish(dead_letter_output(letter, self._topics.dead_letters))
+        except KafkaError as error:
+            # Not lost: the topic is read again at the next start, and the record is still in it.
+            log.warning("the dead letter could not be written", why=repr(error))

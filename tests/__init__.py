@@ -1,0 +1,1 @@
+"""Takin's tests. A package, so that `tests.support` is found wherever the folder lies."""

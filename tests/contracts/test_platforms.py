@@ -1,0 +1,686 @@
+"""One suite for every kind of platform: what any of them must do when the other side is rude.
+
+A new kind adds one :class:`Sample`; everything here then runs for it.
+"""
+
+import asyncio
+import gzip
+import json
+import logging
+import re
+import ssl
+import subprocess
+import time
+import tracemalloc
+import zlib
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from connectors.errors import (
+    ForgedAnswer,
+    PlatformGone,
+    PlatformRefused,
+    PlatformUnavailable,
+    UnreadableAnswer,
+)
+from connectors.platform import Delivery, Platform, ProbeTarget, RawAnswer
+from connectors.registry import KINDS, PlatformConfig, build
+from connectors.signing import sign, verify
+from schemas.notice import Notice
+from tests.contracts.rude_server import Asked, RudeServer, answer, rude_server
+
+DATA = Path(__file__).parent.parent / "data" / "platforms"
+KEY = "n1_" + "a" * 52
+OURS = "whsec_" + b64encode(b"ours-canary-0123456789abcdef0123").decode()
+THEIRS = "whsec_" + b64encode(b"their-canary-123456789abcdef0123").decode()
+OTHERS = "whsec_" + b64encode(b"another-platform-89abcdef0123456").decode()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a kind of platform says when all is well."""
+
+    kind: str
+    accepted: tuple[int, bytes]
+    reference: str
+    known_already: tuple[int, bytes]
+    answers: tuple[str, ...]
+    """Files of genuine webhook bodies under ``tests/data/platforms/<kind>/``."""
+    unmapped: str
+
+
+def _file(kind: str, name: str) -> bytes:
+    return (DATA / kind / name).read_bytes()
+
+
+SAMPLES = {
+    "sandbox": Sample(
+        kind="sandbox",
+        accepted=(202, _file("sandbox", "receipt.json")),
+        reference="DESK-000042",
+        known_already=(409, _file("sandbox", "duplicate.json")),
+        answers=("answer_removed.json", "answer_need_info.json", "answer_kept.json"),
+        unmapped="answer_unmapped.json",
+    ),
+}
+
+
+def test_every_kind_has_a_sample() -> None:
+    assert set(SAMPLES) == set(KINDS)
+
+
+@pytest.fixture(params=sorted(SAMPLES))
+def sample(request: pytest.FixtureRequest) -> Sample:
+    return SAMPLES[request.param]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RudeServer]:
+    async with rude_server() as running:
+        yield running
+
+
+def config(sample: Sample, url: str, **changes: Any) -> PlatformConfig:
+    return PlatformConfig.model_validate(
+        {
+            "name": f"{sample.kind}-under-test",
+            "kind": sample.kind,
+            "base_url": url,
+            "private_address": True,
+            "dev_only": True,
+            "secret": "env:OURS",
+            "webhook_secret": "env:THEIRS",
+            "rate_per_s": 1_000,
+            "timeouts": {"connect_s": 0.5, "read_s": 0.5, "write_s": 0.5, "pool_s": 0.5, "total_s": 1.0},
+            **changes,
+        }
+    )
+
+
+ENVIRONMENT = {"OURS": OURS, "THEIRS": THEIRS}
+
+
+@pytest.fixture
+async def platform(sample: Sample, server: RudeServer) -> AsyncIterator[Platform]:
+    made = build(config(sample, server.url), environment=ENVIRONMENT)
+    yield made
+    await made.aclose()
+
+
+def delivery(body: bytes = b'{"notice":1}', *, attempt: int = 1, timeout_s: float = 1.0) -> Delivery:
+    return Delivery(KEY, body, "application/json", attempt, timeout_s)
+
+
+# ---- submitting ---------------------------------------------------------------------------------
+
+
+async def test_an_accepted_notice_gives_a_receipt(
+    sample: Sample, server: RudeServer, platform: Platform
+) -> None:
+    server.answers(*sample.accepted)
+
+    receipt = await platform.submit(delivery())
+
+    assert (receipt.http_status, receipt.platform_reference) == (sample.accepted[0], sample.reference)
+    assert not receipt.duplicate
+    assert receipt.raw == sample.accepted[1]
+
+
+async def test_a_matter_that_is_known_already_is_a_receipt_too(
+    sample: Sample, server: RudeServer, platform: Platform
+) -> None:
+    server.answers(*sample.known_already)
+
+    receipt = await platform.submit(delivery())
+
+    assert receipt.duplicate
+    assert receipt.platform_reference
+
+
+async def test_a_retry_sends_the_same_bytes_and_key_and_a_fresh_signature(
+    sample: Sample, server: RudeServer, platform: Platform
+) -> None:
+    body = '{"reasons":"象牙 بيع"}'.encode()
+    server.answers(503)
+    with pytest.raises(PlatformUnavailable):
+        await platform.submit(delivery(body))
+    server.answers(*sample.accepted)
+    await platform.submit(delivery(body, attempt=2))
+
+    first, second = server.asked
+    assert first.body == second.body == body
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"] == KEY
+    for asked in server.asked:
+        assert verify((SecretStr(OURS),), asked.headers, asked.body, datetime.now(UTC)).message_id == KEY
+        assert asked.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_trouble_on_their_side_is_retried(status: int, server: RudeServer, platform: Platform) -> None:
+    server.answers(status, b"<html>sorry</html>")
+
+    with pytest.raises(PlatformUnavailable) as trouble:
+        await platform.submit(delivery())
+
+    assert trouble.value.http_status == status
+    assert trouble.value.reason == ("throttled" if status == 429 else "server_error")
+    assert trouble.value.retry_after_s is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("form", ["seconds", "date"])
+async def test_retry_after_is_honoured_and_nothing_is_sent_meanwhile(
+    status: int, form: str, server: RudeServer, platform: Platform
+) -> None:
+    later = datetime.now(UTC) + timedelta(seconds=30)
+    server.answers(
+        status, b"", ("retry-after", "30" if form == "seconds" else format_datetime(later, usegmt=True))
+    )
+
+    with pytest.raises(PlatformUnavailable) as trouble:
+        await platform.submit(delivery())
+    assert trouble.value.retry_after_s == pytest.approx(30, abs=2)
+
+    with pytest.raises(PlatformUnavailable) as early:
+        await platform.submit(delivery())
+    assert early.value.reason == "throttled"
+    assert early.value.retry_after_s == pytest.approx(30, abs=2)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(400, "invalid"), (401, "unauthorised"), (403, "unauthorised"), (404, "not_found"), (413, "invalid")],
+)
+async def test_a_refusal_is_not_retried(
+    status: int, reason: str, server: RudeServer, platform: Platform
+) -> None:
+    server.answers(status, b"no")
+
+    with pytest.raises(PlatformRefused) as refusal:
+        await platform.submit(delivery())
+
+    assert (refusal.value.reason, refusal.value.http_status) == (reason, status)
+
+
+async def test_a_closed_endpoint_is_gone(server: RudeServer, platform: Platform) -> None:
+    server.answers(410)
+
+    with pytest.raises(PlatformGone):
+        await platform.submit(delivery())
+
+
+async def test_unmet_requirements_are_told_one_by_one(server: RudeServer, platform: Platform) -> None:
+    unmet = [{"code": "policy_clause_missing", "path": "/legal_basis/0", "message": "Name our clause."}]
+    server.answers(422, json.dumps({"unmetRequirements": unmet}).encode())
+
+    with pytest.raises(PlatformRefused) as refusal:
+        await platform.submit(delivery())
+
+    assert [(one.code, one.path) for one in refusal.value.unmet] == [
+        ("policy_clause_missing", "/legal_basis/0")
+    ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed(status: int, server: RudeServer, platform: Platform) -> None:
+    server.answers(status, b"", ("location", f"{server.url}/elsewhere"))
+
+    with pytest.raises(PlatformRefused) as refusal:
+        await platform.submit(delivery())
+
+    assert refusal.value.reason == "redirect"
+    assert [asked.target for asked in server.asked] == [server.asked[0].target]
+
+
+async def _resets_in_the_middle(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 500\r\n\r\n{")
+    await writer.drain()
+    writer.transport.abort()
+
+
+async def _ends_in_the_middle(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def _resets_before(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def _hangs_up(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def _never_answers(_: Asked, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+
+
+async def _trickles_the_head(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 202 Accepted\r\n")
+    while True:
+        writer.write(b"x-slow: 1\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.2)
+
+
+async def _trickles_the_body(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 5000\r\n\r\n")
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.2)
+
+
+async def _talks_nonsense(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+    await writer.drain()
+
+
+async def _sends_endless_headers(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 202 Accepted\r\n")
+    for number in range(20_000):
+        writer.write(b"x-%d: %s\r\n" % (number, b"y" * 100))
+    await writer.drain()
+
+
+async def _sends_many_headers(_: Asked, writer: asyncio.StreamWriter) -> None:
+    lines = b"".join(b"x-%d: y\r\n" % number for number in range(1_000))
+    writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n" + lines + b"\r\n")
+    await writer.drain()
+
+
+async def _sends_endless_continues(_: Asked, writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def _sends_endless_chunks(_: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"2000\r\n" + b" " * 0x2000 + b"\r\n")
+        await writer.drain()
+
+
+def _bomb(megabytes: int) -> bytes:
+    """Made piece by piece, so that the test itself never holds what it inflates to."""
+    press = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    piece = b" " * 1_000_000
+    return b"".join(press.compress(piece) for _ in range(megabytes)) + press.flush()
+
+
+_BOMB = _bomb(100)
+
+
+@pytest.mark.parametrize(
+    ("manners", "reasons"),
+    [
+        (_resets_before, {"reset"}),
+        (_resets_in_the_middle, {"reset"}),
+        (_ends_in_the_middle, {"reset"}),
+        (_hangs_up, {"reset"}),
+        (_never_answers, {"timeout"}),
+        (_trickles_the_head, {"timeout"}),
+        (_trickles_the_body, {"timeout"}),
+        (_sends_endless_continues, {"timeout"}),
+        (_talks_nonsense, {"bad_reply"}),
+        (_sends_endless_headers, {"bad_reply"}),
+        (_sends_many_headers, {"bad_reply"}),
+        (_sends_endless_chunks, {"bad_reply"}),
+        (answer(202, _BOMB, ("content-encoding", "gzip")), {"bad_reply"}),
+        (answer(202, b"\x1f\x8bnot gzip", ("content-encoding", "gzip")), {"bad_reply"}),
+        (answer(202, gzip.compress(b"{}" * 99)[:30], ("content-encoding", "gzip")), {"bad_reply"}),
+        (answer(202, b"whatever", ("content-encoding", "br")), {"bad_reply"}),
+        (answer(202, b"<html>please log in</html>"), {"bad_reply"}),
+        (answer(202, b'{"reference": 7}'), {"bad_reply"}),
+        (answer(202, b"[" * 60_000), {"bad_reply"}),
+        (answer(200, b"{}"), {"bad_reply"}),
+        (answer(202, b""), {"bad_reply"}),
+        (answer(202, b"{}", length=400), {"timeout"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) if callable(value) else None,
+)
+async def test_rudeness_ends_in_time_as_something_to_try_again(
+    manners: Any, reasons: set[str], server: RudeServer, platform: Platform
+) -> None:
+    server.manners = manners
+    started = time.monotonic()
+    tracemalloc.start()
+
+    try:
+        with pytest.raises(PlatformUnavailable) as trouble:
+            await platform.submit(delivery())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert trouble.value.reason in reasons
+    assert time.monotonic() - started < 2.5
+    assert peak < 5_000_000
+
+
+async def test_a_huge_error_page_does_not_hide_its_status(server: RudeServer, platform: Platform) -> None:
+    server.answers(503, b"x" * 500_000, ("retry-after", "7"))
+
+    with pytest.raises(PlatformUnavailable) as trouble:
+        await platform.submit(delivery())
+
+    assert (trouble.value.reason, trouble.value.retry_after_s) == ("server_error", 7.0)
+
+
+async def test_a_small_gzip_answer_that_nobody_asked_for_is_read_all_the_same(
+    sample: Sample, server: RudeServer, platform: Platform
+) -> None:
+    server.answers(sample.accepted[0], gzip.compress(sample.accepted[1]), ("content-encoding", "gzip"))
+
+    assert (await platform.submit(delivery())).platform_reference == sample.reference
+
+
+async def test_the_delivery_s_own_limit_counts(server: RudeServer, platform: Platform) -> None:
+    server.manners = _trickles_the_body
+    started = time.monotonic()
+
+    with pytest.raises(PlatformUnavailable):
+        await platform.submit(delivery(timeout_s=0.3))
+
+    assert time.monotonic() - started < 0.8
+
+
+async def test_a_platform_that_hangs_does_not_leave_connections_behind(
+    sample: Sample, server: RudeServer, platform: Platform
+) -> None:
+    """After more hanging calls than there are connections the next good call still gets one."""
+    server.manners = _never_answers
+    calls = [platform.submit(delivery(timeout_s=0.2)) for _ in range(12)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert {getattr(result, "reason", None) for result in results} == {"timeout"}
+
+    server.answers(*sample.accepted)
+    assert (await platform.submit(delivery())).platform_reference == sample.reference
+
+
+async def test_nobody_listening_is_told_as_such(sample: Sample) -> None:
+    async with rude_server() as closed:
+        url = closed.url
+    platform = build(config(sample, url), environment=ENVIRONMENT)
+
+    with pytest.raises(PlatformUnavailable) as trouble:
+        await platform.submit(delivery())
+    await platform.aclose()
+
+    assert trouble.value.reason == "connect"
+
+
+async def test_an_address_that_the_operator_did_not_call_private_is_never_connected_to(
+    sample: Sample, server: RudeServer, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    url = server.url.replace("http:", "https:").replace("127.0.0.1", "localhost")
+    platform = build(config(sample, url, private_address=False), environment=ENVIRONMENT)
+
+    with pytest.raises(PlatformRefused) as refusal:
+        await platform.submit(delivery())
+    await platform.aclose()
+
+    assert refusal.value.reason == "refused"
+    assert server.asked == []
+
+
+# ---- TLS ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's context and the certificate by which it can be trusted."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+            *("-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(
+    sample: Sample, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    async with rude_server(tls[0]) as server:
+        server.answers(*sample.accepted)
+        platform = build(config(sample, server.url), environment=ENVIRONMENT)
+        with pytest.raises(PlatformUnavailable) as trouble:
+            await platform.submit(delivery())
+        await platform.aclose()
+
+        assert trouble.value.reason == "connect"
+        assert "certificate" in trouble.value.detail.lower()
+        assert server.asked == []
+
+
+async def test_a_platform_s_own_authority_is_trusted_where_it_is_named(
+    sample: Sample, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    async with rude_server(tls[0]) as server:
+        server.answers(*sample.accepted)
+        platform = build(config(sample, server.url, ca_file=str(tls[1])), environment=ENVIRONMENT)
+        receipt = await platform.submit(delivery())
+        wrong_name = server.url.replace("127.0.0.1", "localhost")
+        impostor = build(config(sample, wrong_name, ca_file=str(tls[1])), environment=ENVIRONMENT)
+        with pytest.raises(PlatformUnavailable, match="connect"):
+            await impostor.submit(delivery())
+        await platform.aclose()
+        await impostor.aclose()
+
+        assert receipt.platform_reference == sample.reference
+
+
+# ---- answers ------------------------------------------------------------------------------------
+
+
+def _signed(body: bytes, secret: str, message_id: str = "msg_1") -> dict[str, str]:
+    return sign((SecretStr(secret),), message_id, body, datetime.now(UTC))
+
+
+async def test_every_sample_answer_is_read_and_reading_it_twice_gives_the_same(
+    sample: Sample, platform: Platform
+) -> None:
+    for name in sample.answers:
+        body = _file(sample.kind, name)
+        raw = platform.authenticate(_signed(body, THEIRS), body, datetime.now(UTC))
+
+        once, twice = platform.parse(raw), platform.parse(raw)
+
+        assert once == twice
+        assert once
+        assert {response.platform for response in once} == {platform.name}
+        assert {response.idempotency_key for response in once} == {KEY}
+
+
+async def test_an_answer_is_only_accepted_from_this_platform(sample: Sample, platform: Platform) -> None:
+    body = _file(sample.kind, sample.answers[0])
+    now = datetime.now(UTC)
+
+    for secret in (OTHERS, OURS):
+        with pytest.raises(ForgedAnswer) as forged:
+            platform.authenticate(_signed(body, secret), body, now)
+        assert forged.value.reason == "bad_signature"
+    genuine = platform.authenticate(_signed(body, THEIRS), body, now)
+    foreign = RawAnswer("another-platform", "msg_1", "webhook", now, body)
+    with pytest.raises(ForgedAnswer) as forged:
+        platform.parse(foreign)
+
+    assert genuine.platform == platform.name
+    assert genuine.source_id == "msg_1"
+    assert forged.value.reason == "wrong_platform"
+
+
+async def test_an_altered_old_or_unsigned_answer_is_forged(sample: Sample, platform: Platform) -> None:
+    body = _file(sample.kind, sample.answers[0])
+    headers = _signed(body, THEIRS)
+    now = datetime.now(UTC)
+
+    for bad_headers, bad_body, at, reason in (
+        (headers, body + b" ", now, "bad_signature"),
+        (headers, body, now + timedelta(seconds=302), "old"),
+        (headers, body, now - timedelta(seconds=302), "old"),
+        ({}, body, now, "no_signature"),
+    ):
+        with pytest.raises(ForgedAnswer) as forged:
+            platform.authenticate(bad_headers, bad_body, at)
+        assert forged.value.reason == reason
+
+
+async def test_without_a_secret_no_webhook_is_accepted(sample: Sample, server: RudeServer) -> None:
+    platform = build(config(sample, server.url, webhook_secret=[]), environment=ENVIRONMENT)
+    body = _file(sample.kind, sample.answers[0])
+
+    assert not platform.capabilities.webhook
+    with pytest.raises(ForgedAnswer):
+        platform.authenticate(_signed(body, THEIRS), body, datetime.now(UTC))
+    await platform.aclose()
+
+
+async def test_a_word_that_is_not_mapped_is_never_guessed(sample: Sample, platform: Platform) -> None:
+    raw = RawAnswer(platform.name, "msg_1", "webhook", datetime.now(UTC), _file(sample.kind, sample.unmapped))
+
+    with pytest.raises(UnreadableAnswer) as unreadable:
+        platform.parse(raw)
+
+    assert unreadable.value.reason == "unmapped"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not_json"),
+        (b"<html>", "not_json"),
+        (b"\xff\xfe", "not_json"),
+        (b"[]", "wrong_shape"),
+        (b"{}", "wrong_shape"),
+        (b"[" * 50_000, "not_json"),
+    ],
+)
+async def test_a_genuine_answer_that_cannot_be_read_is_told_as_such(
+    body: bytes, reason: str, platform: Platform
+) -> None:
+    for channel in ("webhook", "poll"):
+        with pytest.raises(UnreadableAnswer) as unreadable:
+            platform.parse(RawAnswer(platform.name, "msg_1", channel, datetime.now(UTC), body))  # type: ignore[arg-type]
+        assert unreadable.value.reason == reason
+
+
+async def test_polling_an_unknown_notice_finds_nothing(server: RudeServer, platform: Platform) -> None:
+    server.answers(404, b"{}")
+
+    assert await platform.poll(KEY) is None
+
+
+async def test_polling_trouble_is_told_as_such(server: RudeServer, platform: Platform) -> None:
+    server.answers(500)
+    with pytest.raises(PlatformUnavailable):
+        await platform.poll(KEY)
+    server.answers(401)
+    with pytest.raises(PlatformRefused):
+        await platform.poll(KEY)
+
+
+# ---- looking ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("manners", "state", "reason"),
+    [
+        (answer(404), "offline", "not_found"),
+        (answer(410), "offline", "gone"),
+        (answer(401), "unknown", "login_wall"),
+        (answer(403), "unknown", "login_wall"),
+        (answer(429), "unknown", "throttled"),
+        (answer(302, b"", ("location", "/login")), "unknown", "redirected"),
+        (answer(500), "unknown", "server_error"),
+        (answer(503), "unknown", "server_error"),
+        (answer(451), "unknown", "other"),
+        (answer(200, b""), "unknown", "other"),
+        (answer(200, b"<html><title>Welcome</title>L-1 ivory</html>"), "unknown", "other"),
+        (_never_answers, "unknown", "timeout"),
+        (_trickles_the_body, "unknown", "timeout"),
+        (_resets_in_the_middle, "unknown", "unreachable"),
+        (_talks_nonsense, "unknown", "unreachable"),
+        (answer(200, _BOMB, ("content-encoding", "gzip")), "unknown", "other"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) if callable(value) else None,
+)
+async def test_only_the_platform_s_own_word_counts_as_gone(
+    manners: Any, state: str, reason: str, server: RudeServer, platform: Platform
+) -> None:
+    server.manners = manners
+
+    seen = await platform.probe(ProbeTarget("L-1", f"{server.url}/listing/L-1", "0" * 64))
+
+    assert (seen.state, seen.reason) == (state, reason)
+    assert seen.at.tzinfo is not None
+
+
+async def test_the_prober_goes_to_no_other_host(
+    server: RudeServer, platform: Platform, sample: Sample
+) -> None:
+    async with rude_server() as elsewhere:
+        for url in (f"{elsewhere.url}/listing/L-1", "https://example.org/", "file:///etc/passwd", "::", ""):
+            seen = await platform.probe(ProbeTarget("L-1", url, "0" * 64))
+            assert (seen.state, seen.reason) == ("unknown", "other")
+        assert elsewhere.asked == []
+
+
+async def test_nobody_listening_is_unknown_not_gone(sample: Sample) -> None:
+    async with rude_server() as closed:
+        url = closed.url
+    platform = build(config(sample, url), environment=ENVIRONMENT)
+
+    seen = await platform.probe(ProbeTarget("L-1", f"{url}/listing/L-1", "0" * 64))
+    await platform.aclose()
+
+    assert (seen.state, seen.reason) == ("unknown", "unreachable")
+
+
+# ---- always -------------------------------------------------------------------------------------
+
+
+async def test_rendering_is_the_same_every_time(platform: Platform) -> None:
+    example = Path(__file__).parents[2] / "schemas" / "examples" / "notice.json"
+    notice = Notice.from_bytes(example.read_bytes())
+
+    assert platform.render(notice) == platform.render(Notice.from_bytes(notice.to_bytes()))
+
+
+async def test_no_secret_reaches_a_log_or_an_error(
+    sample: Sample, server: RudeServer, platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    said: list[str] = [repr(platform), repr(vars(platform))]
+    for status in (202, 401, 409, 422, 500):
+        server.answers(status, b"{}")
+        try:
+            await platform.submit(delivery())
+        except Exception as error:
+            said += [str(error), repr(error)]
+    text = caplog.text + " ".join(said)
+
+    for secret in (OURS, THEIRS):
+        assert secret not in text
+        assert secret.removeprefix("whsec_") not in text
+    assert not re.search(r"v1,[A-Za-z0-9+/=]{40}", caplog.text)

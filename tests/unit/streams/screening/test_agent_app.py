@@ -1,0 +1,123 @@
+"""The Faust app is built with the settings that lose nothing, whatever the environment says."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from faust.serializers import codecs
+from faust.types.enums import ProcessingGuarantee
+
+from streams.screening.app import AppConfig, build_app, refuse_pickle
+from streams.screening.lossless.consumer import LosslessConsumer
+from streams.screening.quiet import PER_WINDOW, WINDOW_S, RepeatLimit
+from streams.screening.worker import ScreeningSettings
+
+
+async def announce(runs: Any) -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture
+def config() -> AppConfig:
+    return AppConfig(bootstrap="127.0.0.1:9092, 127.0.0.2:9093", group="screening")
+
+
+async def test_the_settings_that_matter_are_pinned(config: AppConfig) -> None:
+    conf = build_app(config, announce).conf
+
+    assert str(conf.processing_guarantee) == "ProcessingGuarantee.AT_LEAST_ONCE"
+    assert conf.consumer_auto_offset_reset == "earliest"
+    assert conf.web_enabled is False
+    assert conf.topic_allow_declare is False
+    assert conf.broker_commit_interval == 1.0
+    assert (conf.broker_session_timeout, conf.broker_heartbeat_interval) == (10.0, 3.0)
+    assert [str(url) for url in conf.broker] == ["kafka://127.0.0.1:9092", "kafka://127.0.0.2:9093"]
+
+
+async def test_environment_variables_cannot_change_them(
+    config: AppConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "PROCESSING_GUARANTEE": "exactly_once",
+        "CONSUMER_AUTO_OFFSET_RESET": "latest",
+        "BROKER_URL": "kafka://elsewhere:1",
+        "TOPIC_ALLOW_DECLARE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    conf = build_app(config, announce).conf
+
+    assert str(conf.processing_guarantee) == "ProcessingGuarantee.AT_LEAST_ONCE"
+    assert conf.consumer_auto_offset_reset == "earliest"
+    assert conf.broker[0].host == "127.0.0.1"
+    assert conf.topic_allow_declare is False
+
+
+async def test_the_app_uses_the_lossless_consumer_without_a_thread(config: AppConfig) -> None:
+    app = build_app(config, announce)
+
+    consumer = app.consumer
+
+    assert isinstance(consumer, LosslessConsumer)
+    assert consumer._thread.thread_loop is asyncio.get_running_loop()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        pytest.param("consumer_auto_offset_reset", "latest", "must be earliest", id="latest"),
+        pytest.param(
+            "processing_guarantee",
+            ProcessingGuarantee.EXACTLY_ONCE,
+            "exactly_once is refused",
+            id="exactly once",
+        ),
+    ],
+)
+async def test_a_setting_that_loses_records_is_refused(
+    config: AppConfig, setting: str, value: object, says: str
+) -> None:
+    app = build_app(config, announce)
+    setattr(app.conf, setting, value)
+
+    with pytest.raises(RuntimeError, match=says):
+        _ = app.consumer
+
+
+def test_codecs_that_run_what_a_producer_sent_are_gone() -> None:
+    refuse_pickle()
+
+    assert [name for name in codecs.codecs if "pickle" in name] == []
+    with pytest.raises(KeyError):
+        codecs.loads("pickle", b"gASVAAAAAAAAAAAu")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("TAKIN_SESSION_TIMEOUT_S", "5.9", id="session below the broker's minimum"),
+        pytest.param("TAKIN_OBSERVABILITY_PORT", "70000", id="no such port"),
+        pytest.param("TAKIN_RULE_FAILURES_IN_A_ROW", "0", id="no failure allowed"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValueError, match=name.removeprefix("TAKIN_").lower()):
+        ScreeningSettings()
+
+
+def test_a_line_that_repeats_is_left_out_until_the_next_window() -> None:
+    clock = [0.0]
+    limit = RepeatLimit(lambda: clock[0])
+
+    def passes(template: str) -> bool:
+        return limit.filter(logging.LogRecord("aiokafka", logging.ERROR, "f", 1, template, (), None))
+
+    assert [passes("cannot connect to %s") for _ in range(20)].count(True) == PER_WINDOW
+    assert passes("another line")
+    clock[0] += WINDOW_S
+    assert passes("cannot connect to %s")
