@@ -6,7 +6,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 class ConnectorMetrics:
     """Counters of sources and of the intake. Labels come from closed sets and from the configuration."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        registry = registry if registry is not None else CollectorRegistry()
+        self.registry = registry
         self.listings = Counter(
             "takin_connector_listings",
             "Listings that a source read, by what became of them: published or set_aside.",

@@ -203,10 +203,10 @@ def _location(
     url, listing_id = item.get("url"), item.get("listing_id")
     if not check(_filled(url), "url_missing", f"{path}/url", "The exact location is needed."):
         return
-    if _filled(listing_id) and url == own_url(str(listing_id)):
-        return
     prefix = f"{base_url}/listing/"
     here = str(url).startswith(prefix)
+    if not here and _filled(listing_id) and url == own_url(str(listing_id)):
+        return
     if not check(
         here,
         "url_not_on_this_platform",

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from connectors.cursors import CursorStore
 from connectors.intake import Intake, intake_app
@@ -71,8 +70,7 @@ async def run_connect(options: ConnectOptions, settings: Settings) -> dict[str, 
     Raises:
         OperatorError
     """
-    registry = CollectorRegistry()
-    metrics = ConnectorMetrics(registry)
+    metrics = ConnectorMetrics()
     progress = Progress()
     progress.expect("source", within_s=options.interval_s + STALL_S)
     run_id = f"run-{utc_now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
@@ -85,7 +83,7 @@ async def run_connect(options: ConnectOptions, settings: Settings) -> dict[str, 
         sink = await _sink(options, settings, run_id, stack)
         if options.metrics_port is not None:
             served = await serve_observability(
-                registry,
+                metrics.registry,
                 progress.health,
                 host=settings.observability_host,
                 port=options.metrics_port,
@@ -160,7 +158,7 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
     """
     keys = load_keys(options.keys_file)
     configs = _configs(options.platforms_file)
-    registry = CollectorRegistry()
+    metrics = ConnectorMetrics()
     async with contextlib.AsyncExitStack() as stack:
         publisher = Publisher(settings.kafka_bootstrap_servers, now=utc_now, worker="intake")
         stack.push_async_callback(publisher.aclose)
@@ -169,7 +167,7 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
             publisher,
             keys,
             platforms=frozenset(config.name for config in configs),
-            metrics=ConnectorMetrics(registry),
+            metrics=metrics,
             now=utc_now,
         )
 
@@ -182,7 +180,7 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
         app = await serve(intake_app(intake), options.host, options.port, purpose="the intake")
         stack.push_async_callback(app.stop)
         served = await serve_observability(
-            registry,
+            metrics.registry,
             health,
             host=settings.observability_host,
             port=options.metrics_port,

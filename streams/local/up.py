@@ -129,6 +129,7 @@ def _run(
 ) -> None:
     import asyncio
 
+    from connectors.registry import load_platforms
     from connectors.sandbox.scenario_file import load_scenario
     from streams.local.machine import Machine, environment
     from streams.local.together import Wishes, run
@@ -136,6 +137,8 @@ def _run(
 
     assert isinstance(wishes, Wishes)
     configure("warning")
+    if platforms is not None:
+        load_platforms(platforms)
     bootstrap, casebook_url = (None, None) if embedded else environment()
     machine = Machine(
         data_dir=data_dir,

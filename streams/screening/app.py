@@ -8,6 +8,8 @@ from schemas.topics import PARTITIONS
 from streams.screening.lossless.app import LosslessApp
 from streams.screening.lossless.book import Announce
 
+METADATA_EVERY_MS = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class AppConfig:
@@ -46,6 +48,9 @@ def build_app(config: AppConfig, announce: Announce) -> LosslessApp:
         broker_request_timeout=max(30.0, config.session_timeout_s),
         broker_rebalance_timeout=20.0,
         broker_max_poll_records=config.max_poll_records,
+        # A broker that just came back may not know the topic for a moment; a group that joined then
+        # has no partitions until its leader looks at the metadata again (default: five minutes).
+        consumer_metadata_max_age_ms=METADATA_EVERY_MS,
         producer_request_timeout=30.0,
         stream_buffer_maxsize=256,
         stream_wait_empty=True,

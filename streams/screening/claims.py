@@ -67,6 +67,11 @@ class Claim:
         return any(one.disguised for one in self.named_by)
 
     @property
+    def by_scientific_name(self) -> bool:
+        """True when the text gives the scientific name of a species."""
+        return self.ref.startswith("taxon:") and " " in self.taxon.name
+
+    @property
     def against(self) -> tuple[str, ...]:
         """Categories of what speaks against it, without doubles."""
         return tuple(dict.fromkeys(one.category for one in self.indications if not one.supports))
@@ -115,7 +120,8 @@ _SOLD_ALIVE = frozenset(
 
 _REACH = 40
 _REACH_SALE = 14
-_REACH_AMBIGUOUS = 18
+_REACH_AMBIGUOUS = 24
+_REACH_NARROW = 18
 _REACH_LIVE = 16
 _REACH_CARRIER = 45
 _NARROW = frozenset({"weak", "meat", "shell", "feather", "livehint"})
@@ -253,7 +259,7 @@ def _partner(
         distance = gap(one, where)
         reach = _REACH_LIVE if word.kind == "live" else _REACH_AMBIGUOUS if animal.ambiguous else _REACH
         if word.klass in _NARROW:
-            reach = min(reach, _REACH_AMBIGUOUS)
+            reach = min(reach, _REACH_NARROW)
         elif word.klass == "carrier":
             reach = _REACH_CARRIER
         if distance < 0 or distance > reach:

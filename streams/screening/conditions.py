@@ -27,6 +27,8 @@ FACTS: dict[str, type | str] = {
     "sure": bool,
     "disguised": bool,
     "curated": bool,
+    "scientific": bool,
+    "excepted_population": bool,
     "support": "list of str",
     "against": "list of str",
     "permit": bool,

@@ -30,7 +30,11 @@ _LEET_TOKEN = re.compile(r"[\w@$!|€*]{3,60}")
 _SINGLE_LETTERS = re.compile(r" \S \S \S \S ")
 _APART = re.compile(r"(?<![^\W\d_])(?:[^\W\d_][ .·•*_\-/\\~,|+]{1,2}){3,40}[^\W\d_](?![^\W\d_])")
 _BETWEEN = re.compile(r"[ .·•*_\-/\\~,|+]")
-_HAN_APART = re.compile(r"(?<=[\u4e00-\u9fff])[ .·•*_\-/|+]{1,2}(?=[\u4e00-\u9fff])")
+_HAN_DOTTED = re.compile(r"(?<=[\u4e00-\u9fff])[.·•*_|+]{1,2}(?=[\u4e00-\u9fff])")
+_HAN_APART = re.compile(
+    r"(?<![\u4e00-\u9fff])[\u4e00-\u9fff](?:[ .·•*_\-/|+]{1,2}[\u4e00-\u9fff]){1,40}(?![\u4e00-\u9fff])"
+)
+"""Han characters one by one; words of two or more with a space between them are just words."""
 
 _LATIN_LIKE = str.maketrans(
     "аАеЕоОрРсСуУхХіІјЈѕЅԁһкКмМтТвВнНгзбАԛԝѵѴүҮαΑοΟνρΡτΤυΥιΙκΚχΧεΕβΒηΗμΜΝΖγσω",
@@ -79,8 +83,10 @@ class Undisguiser:
         if not text.isascii():
             if _FOREIGN.search(text) and _LATIN.search(text):
                 text = _WORD.sub(self._one_script, text)
+            if _HAN_DOTTED.search(text):
+                text = _HAN_DOTTED.sub(lambda found: _JOINER * len(found.group()), text)
             if _HAN_APART.search(text):
-                text = _HAN_APART.sub(lambda found: _JOINER * len(found.group()), text)
+                text = _HAN_APART.sub(lambda found: _BETWEEN.sub(_JOINER, found.group()), text)
         return text
 
     def _known(self, word: str) -> bool:

@@ -29,6 +29,7 @@ _UNITS = (
     "克 公斤 กรัม กก г гр грамм кг см мм غرام جرام كيلو ग्राम किलो gramu グラム"
 )
 _SIZE = re.compile(rf" \d{{1,6}} ?(?:{'|'.join(_UNITS.split())})\b")
+_LONG_AGO = re.compile(r" (?:c|ca|circa)? ?1(?:[678]\d\d|9[0-3]\d)s? ")
 _MONEY_WORDS = "usd eur gbp euro euros dollar dollars vnd idr rp tr triệu"
 _PRICE = re.compile(
     rf"[$€£¥₫₽฿₹]\s?\d|\d\s?(?:[$€£¥₫₽฿₹]|руб|บาท|元|円|(?:{'|'.join(_MONEY_WORDS.split())})\b)"
@@ -155,6 +156,8 @@ class Surroundings:
     """True: the text reads like the heading of an ad, not like sentences."""
     priced: bool
     sized: bool
+    dated: bool
+    """True: a year of long ago is named."""
     heading: tuple[str, int]
     """Field that holds the heading, and how many folded characters of it are the heading."""
 
@@ -196,6 +199,7 @@ def survey(
         title_like=not is_prose(whole),
         priced=priced or any(_PRICE.search(original) for original, _ in fields.values()),
         sized=_SIZE.search(whole) is not None,
+        dated=_LONG_AGO.search(whole) is not None,
         heading=(next(iter(fields), "title"), min(heading, _HEADING)),
     )
 
@@ -323,12 +327,12 @@ def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: S
         + 2 * ("craft" in having)
         + 2 * ("object" in having)
         + ("jewelry" in having)
-        + ("antique" in having)
+        + ("antique" in having or around.dated)
         + around.sized
         + dealt
     )
     if "not-colour" in having:
-        return Answer.UNKNOWN if points >= 5 else Answer.NO
+        return Answer.UNKNOWN if points >= 4 else Answer.NO
     if points >= 3:
         return Answer.YES
     return Answer.LIKELY if points == 2 else Answer.UNLIKELY
@@ -359,9 +363,12 @@ def _is_offered(indications: Sequence[Indication], around: Surroundings) -> Answ
         return _told_or_offered(sale + 2 * around.priced - news, around, news)
     if around.priced or sale:
         return Answer.YES
-    if around.title_like or "trade" in words:
+    described = bool(words.keys() & {"condition", "antique"}) or around.sized
+    if around.title_like:
+        # On a marketplace a heading with measures, and none of the words of a report, is an offer.
+        return Answer.YES if around.sized and (described or "trade" in words) else Answer.LIKELY
+    if "trade" in words:
         return Answer.LIKELY
-    described = words.keys() & {"condition", "antique"} or around.sized
     return Answer.UNKNOWN if described else Answer.UNLIKELY
 
 

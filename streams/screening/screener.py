@@ -108,10 +108,11 @@ class ListingScreener:
         texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
         around = survey(found, texts, priced=listing.price is not None, heading=heading)
         made = claims(around)
+        text = " ".join(folded.text for folded in fields.values())
         rulings = [
             ruling
             for claim in made
-            for ruling in self._rules.rule(claim, _facts(claim, listing, priced=around.priced))
+            for ruling in self._rules.rule(claim, _facts(claim, listing, text, priced=around.priced))
         ]
         return _verdict(rulings, made, seen, fields, self._taxa)
 
@@ -159,7 +160,7 @@ class _Seen:
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
 
 
-def _facts(claim: Claim, listing: Listing, *, priced: bool) -> dict[str, object]:
+def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[str, object]:
     return {
         "group": claim.group,
         "taxon": claim.taxon.name,
@@ -173,6 +174,8 @@ def _facts(claim: Claim, listing: Listing, *, priced: bool) -> dict[str, object]
         "sure": claim.sure,
         "disguised": claim.disguised,
         "curated": claim.curated,
+        "scientific": claim.by_scientific_name,
+        "excepted_population": claim.taxon.names_excepted_population(text),
         "support": list(claim.support),
         "against": list(claim.against),
         "permit": "permit" in claim.support or bool(listing.permit_statement),

@@ -8,6 +8,7 @@ inferred from a higher listing or come from general knowledge.
 import csv
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +16,11 @@ from importlib.resources import files
 from typing import get_args
 
 from schemas.detection import Appendix, TaxonRef
+from streams.screening.text import fold
 
 _APPENDICES = frozenset(get_args(Appendix))
+
+_COUNTRY = re.compile(r"\b[A-Z][a-z]{3,}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,12 @@ class Taxon:
     needs_check: bool
     source: str
     as_of: str
+
+    def names_excepted_population(self, folded: str) -> bool:
+        """True when a folded text names a country whose population the annotation excepts."""
+        if "population" not in self.annotation:
+            return False
+        return any(f" {fold(country).strip()}" in folded for country in _COUNTRY.findall(self.annotation))
 
     @property
     def basis(self) -> str:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.dead_letter import dead_letter
+from schemas.errors import OperatorError
 from schemas.watchlist import WatchlistEntry
 from streams.screening.decode import Rejected
 from streams.screening.metrics import ScreeningMetrics
@@ -76,8 +77,12 @@ class WatchlistFollower:
         self._screener: Screener | None = None
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
-        await self._load()
+        try:
+            await self._consumer.start()
+            await self._load()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -102,8 +107,9 @@ class WatchlistFollower:
 
     async def _load(self) -> None:
         started = time.monotonic()
-        partitions = self._consumer.assignment()
-        ends = await self._consumer.end_offsets(list(partitions))
+        partitions = self._assign_all()
+        await self._consumer.seek_to_beginning(*partitions)
+        ends = await self._consumer.end_offsets(partitions)
         records: list[Any] = []
         while any([await self._consumer.position(part) < end for part, end in ends.items()]):
             records += await self._read(QUIET_MS)
@@ -114,6 +120,23 @@ class WatchlistFollower:
             ruleset=self.screener.version,
             seconds=round(time.monotonic() - started, 3),
         )
+
+    def _assign_all(self) -> list[TopicPartition]:
+        """Take every partition for good.
+
+        A subscription would follow the metadata, which may lack the topic for a moment after a
+        broker's restart, and would then read the old entries once more.
+        """
+        numbers = self._consumer.partitions_for_topic(self._topics.watchlist)
+        if not numbers:
+            raise OperatorError(
+                f"Kafka does not know the topic {self._topics.watchlist} at this moment: try again, "
+                "or create it with `takin topics apply`."
+            )
+        partitions = [TopicPartition(self._topics.watchlist, number) for number in sorted(numbers)]
+        self._consumer.unsubscribe()
+        self._consumer.assign(partitions)
+        return partitions
 
     async def _gather(self) -> list[Any]:
         """The next changes, all that arrive close together; empty when an entry expires meanwhile."""

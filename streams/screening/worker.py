@@ -73,7 +73,13 @@ async def run_worker(
         OperatorError: no broker, topics missing, a port taken, or the rules fail on everything.
     """
     worker = Worker(settings, topics or ScreeningTopics())
-    return await worker.run(ruleset)
+    try:
+        return await worker.run(ruleset)
+    except KafkaError as error:
+        raise OperatorError(
+            f"Kafka at {settings.kafka_bootstrap_servers} stopped answering ({type(error).__name__}): "
+            "see whether it runs, then start screening again."
+        ) from error
 
 
 class Worker:

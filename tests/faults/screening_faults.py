@@ -290,6 +290,7 @@ async def play(
             length_s = max(5.0, scenario.faults * sum(scenario.every_s) / 2)
             feeding = asyncio.create_task(feed(scenario, bootstrap, topics.listings, length_s))
             async with _background(_check_each_second(watcher)):
+                await _until_underway(watcher, crew)
                 terms = await inflict(scenario, crew, watcher, dice, kafka)
                 await feeding
                 quiet_at = time.monotonic()
@@ -333,6 +334,14 @@ async def _check_each_second(watcher: Watcher) -> None:
     while True:
         await asyncio.sleep(1)
         await watcher.check("timer")
+
+
+async def _until_underway(watcher: Watcher, crew: Crew) -> None:
+    """Wait until something is committed: a fault during the start is another experiment."""
+    async with asyncio.timeout(60):
+        while not any(shore.committed for shore in watcher.shores):
+            assert not crew.exits, f"a worker ended at its start: {crew.exits}"
+            await asyncio.sleep(0.2)
 
 
 async def _until_rest(watcher: Watcher, patience_s: float) -> bool:

@@ -20,6 +20,7 @@ import streams.local.kafka as kafka_module
 from schemas.errors import OperatorError
 from streams.local.kafka import LocalKafka
 from streams.local.ports import answers, free_port
+from streams.local.readiness import admin_client
 from tests.support.broker import create_topic, read_all, send
 
 RECORDS = [(f"k{number}".encode(), f"v{number}".encode()) for number in range(200)]
@@ -50,14 +51,15 @@ async def test_it_listens_on_loopback_only(own_broker: LocalKafka) -> None:
 
 
 async def test_no_topic_comes_to_be_by_being_named(own_broker: LocalKafka) -> None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=own_broker.bootstrap)
-    await consumer.start()
+    producer = AIOKafkaProducer(bootstrap_servers=own_broker.bootstrap, request_timeout_ms=2_000)
+    await producer.start()
     try:
-        consumer._client.add_topic("misspelt")
-        await consumer._client.force_metadata_update()
-        assert "misspelt" not in await consumer.topics()
+        with pytest.raises(KafkaError):
+            await producer.send_and_wait("misspelt", b"x")
     finally:
-        await consumer.stop()
+        await producer.stop()
+    async with admin_client(own_broker.bootstrap) as admin:
+        assert "misspelt" not in await admin.list_topics()
 
 
 async def test_data_and_port_stay_over_a_stop(tmp_path: Path) -> None:

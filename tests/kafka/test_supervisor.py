@@ -263,7 +263,7 @@ def test_no_service_outlives_a_killed_supervisor(tmp_path: Path) -> None:
         from streams.local.supervisor import Supervisor
 
         async def main():
-            argv = (sys.executable, "-S", "-c", "import time; time.sleep(100)")
+            argv = (sys.executable, "-S", "-c", "import time; print('up', flush=True); time.sleep(100)")
             services = [Service(name, argv) for name in "abc"]
             async with Supervisor(services, log_dir=Path(sys.argv[1]), say=lambda _: None) as supervisor:
                 print(*(supervisor.pid_of(name) for name in "abc"), flush=True)
@@ -278,6 +278,8 @@ def test_no_service_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     pids = [int(pid) for pid in killed.stdout.readline().split()]
     killed.stdout.close()
     assert len(pids) == 3
+    for name in "abc":
+        wait_for_text(tmp_path / f"{name}.log", "up")
 
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()

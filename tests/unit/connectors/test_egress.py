@@ -159,3 +159,13 @@ async def test_one_private_address_among_public_ones_is_enough_to_refuse() -> No
     with pytest.raises(EgressRefused, match=r"10\.0\.0\.1"):
         await backend.connect_tcp("rebinding.example", 443, timeout=2)
     assert names.asked == 1
+
+
+async def test_a_host_that_is_not_allowed_is_not_even_looked_up() -> None:
+    names = _Names("93.184.216.34")
+    backend = GuardedBackend(EgressPolicy(frozenset({("desk.example.org", 443)})), resolve=names)
+
+    for host, port in (("evil.example", 443), ("desk.example.org", 8443)):
+        with pytest.raises(EgressRefused):
+            await backend.connect_tcp(host, port, timeout=2)
+    assert names.asked == 0

@@ -31,6 +31,7 @@ async def test_the_settings_that_matter_are_pinned(config: AppConfig) -> None:
     assert conf.web_enabled is False
     assert conf.topic_allow_declare is False
     assert conf.broker_commit_interval == 1.0
+    assert conf.consumer_metadata_max_age_ms == 5_000
     assert (conf.broker_session_timeout, conf.broker_heartbeat_interval) == (10.0, 3.0)
     assert [str(url) for url in conf.broker] == ["kafka://127.0.0.1:9092", "kafka://127.0.0.2:9093"]
 
