@@ -265,6 +265,7 @@ class SandboxPlatform:
                 idempotency_key=key,
                 item_id=None if kind == "receipt" else item.item_id,
                 received_at=answer.received_at,
+                said_at=item.at,
                 channel=answer.channel,
                 platform_reference=reference,
                 kind=kind,

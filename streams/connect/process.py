@@ -19,7 +19,7 @@ from connectors.metrics import ConnectorMetrics
 from connectors.observability import Health, Progress, serve_observability
 from connectors.publisher import Publisher
 from connectors.registry import PlatformConfig, load_platforms
-from connectors.serving import serve
+from connectors.serving import bind, serve
 from streams.connect.runner import Assignment, Runner, Sink
 from streams.connect.sources import Opened, Wanted, open_source
 from streams.connect.terminal import DryRun, shown_progress
@@ -159,7 +159,9 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
     keys = load_keys(options.keys_file)
     configs = _configs(options.platforms_file)
     metrics = ConnectorMetrics()
+    listening = bind(options.host, options.port, purpose="the intake")
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(listening.close)
         publisher = Publisher(settings.kafka_bootstrap_servers, now=utc_now, worker="intake")
         stack.push_async_callback(publisher.aclose)
         await publisher.start()
@@ -177,7 +179,9 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
                 ok, "Kafka takes what is pushed" if ok else "Kafka is away: senders are told to come back"
             )
 
-        app = await serve(intake_app(intake), options.host, options.port, purpose="the intake")
+        app = await serve(
+            intake_app(intake), options.host, options.port, purpose="the intake", sock=listening
+        )
         stack.push_async_callback(app.stop)
         served = await serve_observability(
             metrics.registry,

@@ -71,7 +71,7 @@ def test_an_unambiguous_offer_is_noticed_with_taxon_specimen_and_rule() -> None:
         "Ivory lace wedding dress, size 12",
         "Elephant plush toy",
         "Book about the ivory trade, hardcover",
-        "Tiger balm 30 g",
+        "Tiger lily bulbs",
         "Blue ceramic mug",
         "",
     ],
