@@ -9,13 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Settings that more than one process needs. Every field can be set as ``TAKIN_<NAME>``."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="TAKIN_", frozen=True, extra="ignore", populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_prefix="TAKIN_", frozen=True, extra="ignore", populate_by_name=True)
 
-    kafka_bootstrap_servers: str = Field(
-        default="127.0.0.1:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS"
-    )
+    kafka_bootstrap_servers: str = Field(default="127.0.0.1:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     """``host:port`` of one or more brokers, separated by commas."""
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
     """``postgresql://…`` or ``sqlite:///path``; absent: an SQLite file in ``data_dir``."""

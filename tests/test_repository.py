@@ -2,9 +2,12 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,3 +71,38 @@ def test_the_locks_carry_hashes_and_no_address() -> None:
         assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == [], lock.name
         assert "://" not in text, lock.name
         assert "-index" not in text, lock.name
+
+
+def pins(lock: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
+    found = re.findall(r"^([A-Za-z0-9][\w.-]*)==([^\s;]+)", text, re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in found}
+
+
+def test_the_locks_hold_what_the_project_asks_for() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project, groups = declared["project"], declared["dependency-groups"]
+    run = project["dependencies"]
+    local = [*run, *project["optional-dependencies"]["local"]]
+    asked = {
+        "run.lock": run,
+        "local.lock": local,
+        "dev.lock": [*local, *groups["dev"]],
+        "bootstrap.lock": groups["bootstrap"],
+    }
+
+    unmet = [
+        f"{lock}: {wanted}"
+        for lock, texts in asked.items()
+        for wanted in map(Requirement, texts)
+        if (pin := pins(lock).get(canonicalize_name(wanted.name))) is None
+        or not wanted.specifier.contains(pin, prereleases=True)
+    ]
+    assert unmet == [], "run 'make lock'"
+
+
+def test_a_package_has_one_version_in_every_lock_that_holds_it() -> None:
+    whole = pins("dev.lock")
+
+    for lock in ("run.lock", "local.lock"):
+        assert pins(lock).items() <= whole.items()

@@ -1,6 +1,7 @@
-"""Which practice platform a listing belongs to when its row does not say."""
+"""Which practice platform a listing belongs to when its row does not say, and where it is shown."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from schemas.message import digest
 
@@ -18,6 +19,11 @@ def assign_platform(listing_id: str, names: Sequence[str]) -> str:
         raise ValueError("there is no platform to assign a listing to")
     ordered = sorted(set(names))
     return ordered[int(digest([listing_id])[:16], 16) % len(ordered)]
+
+
+def listing_url(base_url: str, listing_id: str) -> str:
+    """Where a listing of a practice platform is shown."""
+    return f"{base_url}/listing/{quote(listing_id, safe='')}"
 
 
 def share_of(*parts: str) -> float:

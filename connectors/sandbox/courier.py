@@ -15,6 +15,7 @@ import structlog
 
 from connectors.desk_contract import AnswerBody, AnswerData
 from connectors.sandbox.records import Said, WebhookSent
+from connectors.sandbox.replies import item_status
 from connectors.sandbox.signing import signed_headers
 from connectors.sandbox.state import Post
 
@@ -161,7 +162,5 @@ def _asked_wait(response: httpx.Response, now: datetime) -> float:
 
 def answer_body(said: Said) -> bytes:
     """The webhook's body; the same bytes on every attempt."""
-    from connectors.sandbox.reception import item_status
-
     notice = AnswerData(idempotency_key=said.key, reference=said.reference, item=item_status(said))
     return AnswerBody(timestamp=said.at, data=notice).model_dump_json(exclude_none=True).encode()

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from connectors.desk_contract import ErrorBody, ReceiptBody, StatusBody, UnmetBody
 from connectors.sandbox import requirements
 from connectors.sandbox.practice_platform import PracticePlatform
-from connectors.sandbox.reception import Request
 from connectors.sandbox.records import RequestReceived
+from connectors.sandbox.replies import Request
 from connectors.sandbox.wire import ClientDisconnect, WireResponse, read_body
 
 _SIGNED: list[dict[str, Any]] = [

@@ -5,8 +5,8 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from connectors.sandbox.assignment import listing_url
 from connectors.sandbox.practice_platform import PracticePlatform
-from connectors.sandbox.reception import listing_url
 from schemas.message import digest
 
 _SCRIPT = r"""#!/usr/bin/env bash

@@ -19,8 +19,8 @@ from xml.etree import ElementTree
 
 import orjson
 
+from connectors.sandbox.assignment import listing_url
 from connectors.sandbox.markup import plain
-from connectors.sandbox.reception import listing_url
 from connectors.sandbox.state import PlatformState
 from connectors.sandbox.stock import Offer
 

@@ -30,6 +30,10 @@ from connectors.sandbox.records import (
 from schemas.errors import OperatorError
 
 
+class JournalBrokenError(Exception):
+    """A record could not be written, so what it tells must not happen; the sandbox is ending."""
+
+
 class JournalFile:
     """The one writer of a journal."""
 

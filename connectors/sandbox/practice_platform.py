@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from connectors.sandbox.agenda import Agenda
 from connectors.sandbox.courier import Courier
-from connectors.sandbox.journal import JournalFile
+from connectors.sandbox.journal import JournalBrokenError, JournalFile
 from connectors.sandbox.plan import GONE_WORDS, OPEN_WORDS, Step
 from connectors.sandbox.reception import Reception
 from connectors.sandbox.records import PageChanged, Record, Said, Stocked, StockLoaded, Viewed, Withdrawn
@@ -75,8 +75,16 @@ class PracticePlatform:
                 self.courier.send_at(post.next_at or self._leaves_at(post.said), post.said.answer_id)
 
     def record(self, record: Record) -> None:
-        """Write down, then know."""
-        self._journal.append(record)
+        """Write down, then know.
+
+        Raises:
+            JournalBrokenError: the disk is full or gone; ``failed`` was told.
+        """
+        try:
+            self._journal.append(record)
+        except OSError as error:
+            self.failed(error)
+            raise JournalBrokenError from error
         self.state.apply(record)
 
     # -- the desk's plans

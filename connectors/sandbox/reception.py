@@ -4,77 +4,36 @@ The order in which a notice is looked at: outage, size, media type, signature, t
 key (replay or reuse), requirements, duplicates. What a request changes stands in its one record.
 """
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from pydantic import BaseModel
 
-from connectors.desk_contract import (
-    ErrorBody,
-    InformationBody,
-    ItemStatus,
-    ReceiptBody,
-    StatusBody,
-    Unmet,
-    UnmetBody,
-)
+from connectors.desk_contract import InformationBody, Unmet, UnmetBody
 from connectors.sandbox.plan import choose_rule, plan_item
-from connectors.sandbox.records import Accepted, Outcome, RequestReceived
+from connectors.sandbox.records import Accepted
+from connectors.sandbox.replies import (
+    MAX_BODY,
+    Reply,
+    Request,
+    RequestLog,
+    error_reply,
+    receipt,
+    reply_with,
+    status_body,
+)
 from connectors.sandbox.requirements import unmet_requirements
 from connectors.sandbox.scenario import Flaky, Rejects422
 from connectors.sandbox.signing import signature_fault
-from connectors.sandbox.state import DeskNotice
 from connectors.sandbox.trouble import Attempt, Struck, down_now, promise, strikes
 
 if TYPE_CHECKING:
     from connectors.sandbox.practice_platform import PracticePlatform
 
-MAX_BODY = 1_000_000
-"""Bytes of a request."""
 _FAULTS = {
     "no_signature": "webhook-id, webhook-timestamp and webhook-signature are needed.",
     "bad_signature": "The signature does not hold: check the secret, and sign the very bytes you send.",
     "old": "The time stamp is more than 300 seconds off: sign each attempt anew.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request to the desk with its body read."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes | None
-    """Absent: larger than :data:`MAX_BODY`."""
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back, and how."""
-
-    status: int
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    wire: Literal["plain", "reset", "cut", "trickle", "late", "hang"] = "plain"
-    wait_s: float = 0.0
-    """Real seconds: before a late reply, or until a hung connection is cut."""
-
-
-def _reply(status: int, body: BaseModel | None, **headers: str) -> Reply:
-    raw = body.model_dump_json(exclude_none=True).encode() if body else b""
-    return Reply(status, raw, {name.replace("_", "-"): value for name, value in headers.items()})
-
-
-def _error(status: int, code: str, message: str, reference: str | None = None, **headers: str) -> Reply:
-    return _reply(status, ErrorBody(code=code, message=message, reference=reference), **headers)
 
 
 def _decode(body: bytes) -> Any:
@@ -114,7 +73,7 @@ class Reception:
         key = (request.headers.get("idempotency-key") or request.headers.get("webhook-id") or "")[
             :256
         ] or None
-        log = _Log(platform, request, key=key, attempt=state.attempts[key or ""] + 1)
+        log = RequestLog(platform, request, key=key, attempt=state.attempts[key or ""] + 1)
         promised = state.not_before.get(key or "")
         log.early = promised is not None and request.at < promised
         fault = self._gate(log, needs_json=True)
@@ -140,7 +99,7 @@ class Reception:
 
     def _consider(
         self,
-        log: "_Log",
+        log: RequestLog,
         request: Request,
         key: str | None,
         content: Any,
@@ -152,14 +111,14 @@ class Reception:
         if known is not None and config.keys == "honours":
             if known.sha256 == log.sha256:
                 log.write("replayed", 202, reference=known.reference)
-                return _reply(202, _receipt(known), idempotent_replayed="true")
+                return reply_with(202, receipt(known), idempotent_replayed="true")
             log.write("key_reused", 409, code="key_reused", reference=known.reference)
             text = "This key came with other bytes before: a changed notice needs a new key."
-            return _error(409, "key_reused", text, known.reference)
+            return error_reply(409, "key_reused", text, known.reference)
         unmet = self._unmet(request, content, items)
         if unmet:
             log.write("invalid", 422, codes=tuple(u.code for u in unmet))
-            return _reply(422, UnmetBody(unmetRequirements=unmet))
+            return reply_with(422, UnmetBody(unmetRequirements=unmet))
         if config.duplicates == "refuses":
             for _, listing_id, round_ in items:
                 other = state.open_notice_on(listing_id, round_)
@@ -167,7 +126,7 @@ class Reception:
                     log.write("duplicate", 409, code="duplicate", reference=other.reference)
                     since = other.received_at.isoformat(timespec="seconds")
                     text = f"Notice {other.reference} of {since} covers this listing and is still open."
-                    return _error(409, "duplicate", text, other.reference)
+                    return error_reply(409, "duplicate", text, other.reference)
         accepted = Accepted(
             reference=platform.next_reference(),
             items=tuple(
@@ -187,7 +146,7 @@ class Reception:
         log.write("accepted", 202, reference=accepted.reference, accepted=accepted)
         notice = state.notices[accepted.reference]
         platform.enter(notice)
-        return _reply(202, _receipt(notice))
+        return reply_with(202, receipt(notice))
 
     def _unmet(self, request: Request, content: Any, items: list[tuple[str, str, int]]) -> tuple[Unmet, ...]:
         platform = self._platform
@@ -215,29 +174,29 @@ class Reception:
 
     def status(self, request: Request, key: str) -> Reply:
         """Where a notice stands."""
-        log = _Log(self._platform, request, key=key)
+        log = RequestLog(self._platform, request, key=key)
         fault = self._gate(log, needs_json=False)
         if fault is not None:
             return fault
         notice = self._platform.state.notice(key)
         if notice is None:
             log.write("unknown_key", 404, code="unknown_key")
-            return _error(404, "unknown_key", "No notice came under this key.")
+            return error_reply(404, "unknown_key", "No notice came under this key.")
         log.write("status_shown", 200, reference=notice.reference)
-        return _reply(200, status_body(notice))
+        return reply_with(200, status_body(notice))
 
     # -- POST /desk/v1/notices/{key}/information
 
     def inform(self, request: Request, key: str) -> Reply:
         """Take the answer to ``NEED_MORE_INFORMATION``; again is as good as once."""
-        log = _Log(self._platform, request, key=key)
+        log = RequestLog(self._platform, request, key=key)
         fault = self._gate(log, needs_json=True)
         if fault is not None:
             return fault
         notice = self._platform.state.notice(key)
         if notice is None:
             log.write("unknown_key", 404, code="unknown_key")
-            return _error(404, "unknown_key", "No notice came under this key.")
+            return error_reply(404, "unknown_key", "No notice came under this key.")
         try:
             text = InformationBody.model_validate_json(request.body or b"").text
         except ValueError:
@@ -245,21 +204,21 @@ class Reception:
         if not text.strip():
             log.write("invalid", 422, codes=("text_missing",), reference=notice.reference)
             words = "`text` with 1 to 20,000 characters is needed."
-            return _reply(
+            return reply_with(
                 422, UnmetBody(unmetRequirements=(Unmet(code="text_missing", path="/text", message=words),))
             )
         asking = tuple(item_id for item_id, item in notice.items.items() if item.is_asking)
         if not asking and not any(item.was_asked for item in notice.items.values()):
             log.write("nothing_asked", 409, code="nothing_asked", reference=notice.reference)
-            return _error(409, "nothing_asked", "Nothing was asked about this notice.", notice.reference)
+            return error_reply(409, "nothing_asked", "Nothing was asked about this notice.", notice.reference)
         log.write("informed", 202, reference=notice.reference, information_for=asking)
         if asking:
             self._platform.enter(notice)
-        return _reply(202, _receipt(notice))
+        return reply_with(202, receipt(notice))
 
     # -- what all three have in common
 
-    def _gate(self, log: "_Log", *, needs_json: bool) -> Reply | None:
+    def _gate(self, log: RequestLog, *, needs_json: bool) -> Reply | None:
         platform, request = self._platform, log.request
         outage = self._outage(log)
         if outage is not None:
@@ -267,19 +226,19 @@ class Reception:
         if request.body is None:
             log.write("too_large", 413, code="too_large")
             text = f"A body may have {MAX_BODY:,} bytes."
-            return _error(413, "too_large", text, connection="close")
+            return error_reply(413, "too_large", text, connection="close")
         media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
         encoding = request.headers.get("content-encoding", "identity").lower()
         if needs_json and (media_type != "application/json" or encoding != "identity"):
             log.write("wrong_media_type", 415, code="wrong_media_type")
-            return _error(415, "wrong_media_type", "Send application/json without a content encoding.")
+            return error_reply(415, "wrong_media_type", "Send application/json without a content encoding.")
         fault = signature_fault(request.headers, request.body, platform.config.incoming_secrets)
         if fault is not None:
             log.write("unsigned", 401, code=fault)
-            return _error(401, fault, _FAULTS[fault])
+            return error_reply(401, fault, _FAULTS[fault])
         return None
 
-    def _outage(self, log: "_Log") -> Reply | None:
+    def _outage(self, log: RequestLog) -> Reply | None:
         platform, now = self._platform, log.request.at
         found = down_now(platform.scenario, platform.config, started_at=platform.started_at, now=now)
         if found is None or found[0].where == "pages":
@@ -293,7 +252,7 @@ class Reception:
             value, log.not_before = promise(down.retry_after_s / platform.scenario.speed, "seconds", now)
             headers["retry-after"] = value
         log.write("down", down.status, code="down")
-        reply = _error(down.status, "down", "Down for a while.")
+        reply = error_reply(down.status, "down", "Down for a while.")
         return Reply(reply.status, reply.body, headers)
 
     def _strike(self, request: Request, key: str, items: list[tuple[str, str, int]]) -> Struck | None:
@@ -314,104 +273,23 @@ class Reception:
             now=request.at,
         )
 
-    def _throttled(self, log: "_Log", struck: Struck) -> Reply:
+    def _throttled(self, log: RequestLog, struck: Struck) -> Reply:
         assert not isinstance(struck.trouble, Flaky)
         form = struck.trouble.form
         value, log.not_before = promise(struck.wait_s or 0.0, form, log.request.at)
         log.early = log.early or struck.early
         log.write("throttled", 429, code="throttled")
-        return _error(429, "throttled", "Too many requests: wait as Retry-After says.", retry_after=value)
+        return error_reply(429, "throttled", "Too many: wait as Retry-After says.", retry_after=value)
 
-    def _stumble(self, log: "_Log", flaky: Flaky, wait_s: float | None) -> Reply:
+    def _stumble(self, log: RequestLog, flaky: Flaky, wait_s: float | None) -> Reply:
         """What the sender gets instead of, or as the manner of, the true reply."""
         log.flaky = flaky
         kind = flaky.how.split("_", maxsplit=1)[0]
         if kind == "error":
-            reply = _error(flaky.status, "stumbled", "Something broke here.")
+            reply = error_reply(flaky.status, "stumbled", "Something broke here.")
             if wait_s is None:
                 return reply
             value, log.not_before = promise(wait_s, "seconds", log.request.at)
             return Reply(reply.status, reply.body, {"retry-after": value})
         wire: Any = kind
         return Reply(flaky.status, wire=wire, wait_s=flaky.delay_s / self._platform.scenario.speed)
-
-
-class _Log:
-    """Writes the one record of a request."""
-
-    def __init__(
-        self, platform: "PracticePlatform", request: Request, *, key: str | None, attempt: int = 0
-    ) -> None:
-        self._platform = platform
-        self._key = key[:256] if key else None
-        self._attempt = attempt
-        self.request = request
-        self.sha256 = hashlib.sha256(request.body or b"").hexdigest()
-        self.early = False
-        self.not_before: datetime | None = None
-        self.flaky: Flaky | None = None
-
-    def write(self, outcome: Outcome, status: int | None, **more: Any) -> None:
-        request, flaky = self.request, self.flaky
-        if flaky is not None and flaky.how.startswith("reset"):
-            status = None
-        elif flaky is not None and flaky.how.startswith("error"):
-            status = flaky.status
-        waits = (self.not_before - request.at).total_seconds() if self.not_before else None
-        self._platform.record(
-            RequestReceived(
-                at=request.at,
-                platform=self._platform.config.name,
-                method=request.method,
-                path=request.path[:512],
-                agent=request.headers.get("user-agent", "")[:256],
-                key=self._key,
-                attempt=self._attempt,
-                sha256=self.sha256,
-                size=len(request.body or b""),
-                outcome=outcome,
-                status=status,
-                early=self.early,
-                retry_after_s=waits,
-                not_before=self.not_before,
-                wire=flaky.how if flaky else None,
-                **more,
-            )
-        )
-
-
-def _receipt(notice: DeskNotice) -> ReceiptBody:
-    return ReceiptBody(reference=notice.reference, received_at=notice.received_at)
-
-
-def status_body(notice: DeskNotice) -> StatusBody:
-    """The notice as the desk sees it now."""
-    return StatusBody(
-        idempotency_key=notice.key,
-        reference=notice.reference,
-        received_at=notice.received_at,
-        items=tuple(
-            item_status(item.said[-1])
-            if item.said
-            else ItemStatus(item_id=item_id, word="RECEIVED", at=notice.received_at, automated=True)
-            for item_id, item in notice.items.items()
-        ),
-    )
-
-
-def item_status(said: Any) -> ItemStatus:
-    """A word as the contract shows it."""
-    return ItemStatus(
-        item_id=said.item_id,
-        word=said.word,
-        at=said.at,
-        effective_at=said.effective_at,
-        explanation=said.explanation,
-        ground=said.ground,
-        automated=said.automated,
-    )
-
-
-def listing_url(base_url: str, listing_id: str) -> str:
-    """Where a listing of a practice platform is shown."""
-    return f"{base_url}/listing/{quote(listing_id, safe='')}"

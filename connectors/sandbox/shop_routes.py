@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from connectors.sandbox.assignment import listing_url
 from connectors.sandbox.feeds import DEFAULT_PAGE, atom, feed_page, json_feed, rss, sitemap
 from connectors.sandbox.listing_page import listing_page, login_page, missing_page, removed_page
 from connectors.sandbox.markup import HEADERS, document, esc, link
 from connectors.sandbox.plan import matches
 from connectors.sandbox.practice_platform import PracticePlatform
-from connectors.sandbox.reception import Reply, listing_url
+from connectors.sandbox.replies import Reply
 from connectors.sandbox.trouble import down_now
 from connectors.sandbox.wire import ClientDisconnect, WireResponse, read_body
 

@@ -5,6 +5,7 @@ transport from the ``send`` of its request cycle; a test holds that this still w
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
@@ -14,7 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from connectors.sandbox.reception import MAX_BODY, Reply
+from connectors.sandbox.journal import JournalBrokenError
+from connectors.sandbox.replies import MAX_BODY, Reply
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,9 +31,10 @@ class WithTransport:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on."""
+        """Pass on; the sandbox itself tells of a broken journal, once and in a sentence."""
         scope[_KEY] = getattr(getattr(send, "__self__", None), "transport", None)
-        await self._app(scope, receive, send)
+        with contextlib.suppress(JournalBrokenError):
+            await self._app(scope, receive, send)
 
 
 class WireResponse(Response):

@@ -13,6 +13,10 @@ HITS_LIMIT = 3_000
 """Raw hits looked at in one field; a text made of nothing but terms must not cost more than its length."""
 
 
+REPEATS_LIMIT = 12
+"""Hits of one term that are looked at when there are too many hits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Terms at one place of a folded field. ``start`` and ``end`` count folded characters."""
@@ -58,7 +62,7 @@ class Matcher:
         plain = folded.read is folded.original and folded.original.isascii()
         found: list[Found] = []
         hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
-        for pattern, start, end in hits[:HITS_LIMIT]:
+        for pattern, start, end in hits if len(hits) <= HITS_LIMIT else _thinned(hits):
             terms = self._terms[pattern]
             if terms[0].exact is not None or len(terms) > 1:
                 terms = _spelled(terms, folded, start, end)
@@ -71,6 +75,17 @@ class Matcher:
             disguised = not plain and folded.is_disguised(left, right)
             found.append(Found(field, left, right, terms, self._explaining[pattern], disguised))
         return found
+
+
+def _thinned(hits: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """A flood of hits cut down to the first of each term, so that repetition cannot hide what follows."""
+    count: dict[int, int] = {}
+    kept = []
+    for hit in hits:
+        count[hit[0]] = count.get(hit[0], 0) + 1
+        if count[hit[0]] <= REPEATS_LIMIT:
+            kept.append(hit)
+    return kept[:HITS_LIMIT]
 
 
 def _spelled(terms: Sequence[Term], folded: Folded, start: int, end: int) -> tuple[Term, ...]:

@@ -210,7 +210,9 @@ def claims(around: Surroundings) -> tuple[Claim, ...]:
     for claim in named(around.found):
         unique.setdefault((claim.taxon.name, claim.product), []).append(claim)
     judged: list[Claim] = []
-    for same in list(unique.values())[:CLAIMS_LIMIT]:
+    # The surest first, so that a crowd of harmless names cannot push the offer out of sight.
+    ordered = sorted(unique.values(), key=lambda same: (not same[0].sure, same[0].klass != "product"))
+    for same in ordered[:CLAIMS_LIMIT]:
         weighed = [weigh(claim, around) for claim in same[:6]]
         judged.append(max(weighed, key=lambda one: (min(one.real, one.offered), one.real)))
     return tuple(judged)

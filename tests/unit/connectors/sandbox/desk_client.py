@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from standardwebhooks.webhooks import Webhook
 
-from connectors.sandbox.reception import listing_url
+from connectors.sandbox.assignment import listing_url
 from connectors.sandbox.scenario import Scenario
 from connectors.sandbox.scenario_file import parse_scenario
 from connectors.sandbox.service import Sandbox

@@ -13,7 +13,7 @@ import httpx
 
 from connectors import desk_contract
 from connectors.desk_contract import AnswerBody, ErrorBody, ReceiptBody, StatusBody, UnmetBody
-from connectors.sandbox.reception import MAX_BODY
+from connectors.sandbox.replies import MAX_BODY
 from schemas.notice import Notice
 from tests.unit.connectors.sandbox.desk_client import (
     OTHER_SECRET,

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.sandbox.journal import Journal
+from connectors.sandbox.journal import Journal, JournalFile
 from connectors.sandbox.records import Started, Stopped
 from schemas.errors import OperatorError
 from tests.unit.connectors.sandbox.desk_client import (
@@ -178,7 +178,7 @@ async def test_a_webhook_on_its_way_is_sent_after_a_restart(tmp_path: Path) -> N
 
 
 async def test_a_question_and_its_answer_survive(tmp_path: Path) -> None:
-    scenario = one_platform("{do: needs_information, ask_after_s: 0, then_after_s: 0.6, timeout_s: 0.8}")
+    scenario = one_platform("{do: needs_information, ask_after_s: 0, then_after_s: 0.5, timeout_s: 0.7}")
     async with shop(scenario, state_dir=tmp_path) as (sandbox, desk):
         key, _ = await desk.notice("L1")
         await until(lambda: sandbox.journal.words(key))
@@ -186,7 +186,7 @@ async def test_a_question_and_its_answer_survive(tmp_path: Path) -> None:
         assert (await desk.inform(key, "Here.")).status_code == 202
     async with shop(scenario, state_dir=tmp_path) as (sandbox, _):
         await until(lambda: len(sandbox.journal.words(key)) == 2)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.2)
 
         assert [said.word for said in sandbox.journal.words(key)] == ["NEED_MORE_INFORMATION", "REMOVED"]
 
@@ -225,3 +225,18 @@ async def test_a_port_that_somebody_else_took_is_told(tmp_path: Path) -> None:
     # The failed start let the journal go.
     async with shop(one_platform(), state_dir=tmp_path):
         pass
+
+
+async def test_a_full_disk_ends_the_sandbox_and_nothing_is_said_to_be_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(OSError, match="No space left"):  # noqa: PT012 - raised on leaving
+        async with shop(one_platform()) as (sandbox, desk):
+            full = JournalFile(Path("/dev/full"))
+            sandbox.platforms["shop"]._journal = full
+            _, reply = await desk.notice("L1")
+            assert reply.status_code == 500
+            full.close()
+            with pytest.raises(OSError, match="No space left"):
+                await sandbox.failed()
+    assert caplog.records == []

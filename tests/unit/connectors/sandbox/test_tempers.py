@@ -37,7 +37,7 @@ async def test_prompt_removes_and_says_so() -> None:
 
 async def test_slow_says_what_it_is_doing_meanwhile() -> None:
     scenario = one_platform(
-        "{do: slow, after_s: 0.6}", platform="answers: {first_words: [RECEIVED, IN_REVIEW]}"
+        "{do: slow, after_s: 0.4}", platform="answers: {first_words: [RECEIVED, IN_REVIEW]}"
     )
     async with shop(scenario) as (sandbox, desk):
         key, _ = await desk.notice("L1")
@@ -46,7 +46,7 @@ async def test_slow_says_what_it_is_doing_meanwhile() -> None:
         times = [(said.word, said.at) for said in sandbox.journal.words(key)]
         assert [word for word, _ in times] == ["RECEIVED", "IN_REVIEW", "REMOVED"]
         took = (times[2][1] - sandbox.journal.attempts(key)[0].at).total_seconds()
-        assert 0.6 <= took < 1.5
+        assert 0.4 <= took < 1.5
 
 
 async def test_a_refusal_keeps_the_page() -> None:
@@ -106,7 +106,7 @@ async def test_a_liar_says_removed_and_the_page_stays() -> None:
 
 
 async def test_a_relister_brings_the_page_back_once() -> None:
-    async with shop(one_platform("{do: relists, after_s: 0, back_after_s: 0.3}")) as (sandbox, desk):
+    async with shop(one_platform("{do: relists, after_s: 0, back_after_s: 0.2}")) as (sandbox, desk):
         before = (await desk.http.get(f"{desk.base_url}/feed.json")).headers["takin-cursor"]
 
         async def shown(status: int) -> bool:
@@ -121,7 +121,7 @@ async def test_a_relister_brings_the_page_back_once() -> None:
         key, reply = await desk.notice("L1", round=2)
         assert reply.status_code == 202
         await until(lambda: sandbox.journal.words(key))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         assert (await desk.page("L1")).status_code == 404
 
 
@@ -259,7 +259,7 @@ async def test_a_notice_that_failed_before_it_was_stored_is_not_there() -> None:
 
 async def test_a_reply_may_take_its_time() -> None:
     rules = [
-        f"{{do: flaky, every: {n}, how: {how}_after, delay_s: 0.4}}"
+        f"{{do: flaky, every: {n}, how: {how}_after, delay_s: 0.25}}"
         for n, how in ((2, "late"), (1, "trickle"))
     ]
     async with shop(one_platform(platform=f"trouble: [{', '.join(rules)}]")) as (_, desk):
@@ -269,7 +269,7 @@ async def test_a_reply_may_take_its_time() -> None:
 
             assert reply.status_code == 202
             assert reply.json()["reference"].startswith("SHOP-")
-            assert time.monotonic() - started >= 0.4
+            assert time.monotonic() - started >= 0.25
 
 
 async def test_a_closed_port_refuses_and_opens_again() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_quantile_lies_between_the_ends_and_rises(values: list[float]) -> None
 
     assert found[0] == values[0]
     assert found[-1] == pytest.approx(values[-1])
-    assert all(a <= b or b == pytest.approx(a) for a, b in zip(found, found[1:], strict=False))  # type: ignore[operator]
+    assert all(a <= b or b == pytest.approx(a) for a, b in pairwise(found))  # type: ignore[operator]
 
 
 def test_the_checksum_is_over_the_figures_and_not_over_when_they_were_made() -> None:

@@ -269,3 +269,9 @@ def test_time_is_linear_in_the_text(piece: str) -> None:
 
     assert large < max(0.05, small) * 40
     assert large < 3
+
+
+def test_repetition_does_not_hide_what_follows() -> None:
+    decoys = "owl mug. " * 8_000 + "tiger print, leopard print, parrot cage, shark vacuum. " * 500
+
+    assert screen("", f"{decoys} For sale: real elephant ivory tusk, 3 kg").outcome in ("review", "notify")
