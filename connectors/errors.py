@@ -50,7 +50,8 @@ class UnmetRequirement:
 class PlatformRefused(ConnectorError):
     """A person should look; sending the same again is useless.
 
-    ``reason`` is one of ``invalid``, ``unauthorised``, ``not_found``, ``conflict``, ``redirect``, ``refused``.
+    ``reason`` is one of ``invalid``, ``unauthorised``, ``not_found``, ``conflict``, ``redirect``,
+    ``refused``.
     """
 
     def __init__(

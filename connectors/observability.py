@@ -65,7 +65,7 @@ async def serve_observability(
 ) -> RunningServer:
     """Serve ``/metrics`` (Prometheus text) and ``/health`` (200 or 503 with JSON)."""
 
-    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
         if scope["path"] == "/metrics":

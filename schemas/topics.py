@@ -85,6 +85,8 @@ DETECTIONS = Topic(
     producers=("screening",),
     consumers=("notices",),
     retention_days=28,
+    # The listing itself and what was found in it: a long text must not dodge its own notice.
+    max_message_bytes=2_500_000,
 )
 SCREENING_PROGRESS = Topic(
     name="screening-progress",

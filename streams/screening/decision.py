@@ -12,8 +12,8 @@ from streams.screening.output import Output, dead_letter_output, detection_outpu
 from streams.screening.topics import ScreeningTopics
 from streams.screening.verdict import RuleFailed, Screener, Verdict
 
-MAX_OUTPUT_BYTES = 1_000_000
-"""Of a record's value; Kafka's default limit of 1 MiB leaves room for key, headers and framing."""
+MAX_OUTPUT_BYTES = 2_400_000
+"""Of a record's value: ``schemas.topics.DETECTIONS`` with room for key, headers and framing."""
 
 
 class Record(Protocol):

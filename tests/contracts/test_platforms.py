@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+import schemas
 from connectors.errors import (
     ForgedAnswer,
     PlatformGone,
@@ -665,7 +666,7 @@ async def test_nobody_listening_is_unknown_not_gone(sample: Sample) -> None:
 
 
 async def test_rendering_is_the_same_every_time(platform: Platform) -> None:
-    example = Path(__file__).parents[2] / "schemas" / "examples" / "notice.json"
+    example = Path(schemas.__file__).parent / "examples" / "notice.json"
     notice = Notice.from_bytes(example.read_bytes())
 
     assert platform.render(notice) == platform.render(Notice.from_bytes(notice.to_bytes()))

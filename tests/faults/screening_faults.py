@@ -165,7 +165,7 @@ class Crew:
         self.ours.add(process.pid)
         began = time.monotonic()
         process.terminate()
-        while process.poll() is None and time.monotonic() - began < 20:  # noqa: ASYNC110
+        while process.poll() is None and time.monotonic() - began < 20:
             await asyncio.sleep(0.05)
         if process.poll() is None:
             process.kill()

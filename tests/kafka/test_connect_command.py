@@ -67,7 +67,7 @@ async def test_killed_again_and_again_it_skips_nothing_and_repeats_little(
         before = cursor(data)
         process = await start("connect", f"file:{path}", "--rate", "1500", **options)  # type: ignore[arg-type]
         async with asyncio.timeout(60):
-            while cursor(data) == before and process.returncode is None:  # noqa: ASYNC110 - a file of another process
+            while cursor(data) == before and process.returncode is None:
                 await asyncio.sleep(0.005)
         assert process.returncode is None, "it ended before it could be killed"
         os.killpg(process.pid, signal.SIGKILL)

@@ -45,7 +45,7 @@ class Process:
                 found = re.search(r"health at (http://\S+)", self.said())
                 self.url = found.group(1) if found else ""
                 await asyncio.sleep(0.05)
-            while not (await self.health())["joined"]:  # noqa: ASYNC110 - another process
+            while not (await self.health())["joined"]:
                 await asyncio.sleep(0.1)
 
     async def health(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class Process:
 
     async def exit_code(self, within_s: float) -> int:
         async with asyncio.timeout(within_s):
-            while self.process.poll() is None:  # noqa: ASYNC110 - another process
+            while self.process.poll() is None:
                 await asyncio.sleep(0.02)
         return int(self.process.returncode)
 
@@ -141,7 +141,7 @@ def entry(entry_id: str, value: str, **changes: Any) -> tuple[bytes, bytes]:
 async def until(look: Callable[[], Any], within_s: float = 20.0) -> Any:
     """What ``await look()`` returns, as soon as it is something."""
     async with asyncio.timeout(within_s):
-        while not (found := await look()):  # noqa: ASYNC110 - the broker does not tell us
+        while not (found := await look()):
             await asyncio.sleep(0.05)
     return found
 

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import asyncpg
 import psutil
+import psycopg
 import pytest
 
 from tests.support import postgres as postgres_support
@@ -18,15 +18,13 @@ from tests.support.postgres import PostgresMissing, PostgresServer
 
 
 @pytest.mark.postgres
-async def test_each_database_is_empty_and_takes_sql(postgres: PostgresServer, postgres_url: str) -> None:
+def test_each_database_is_empty_and_takes_sql(postgres: PostgresServer, postgres_url: str) -> None:
     other = postgres.fresh_database()
-    connection = await asyncpg.connect(postgres_url)
-    await connection.execute("CREATE TABLE mine (name text)")
-    await connection.close()
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE TABLE mine (name text)")
 
-    connection = await asyncpg.connect(other)
-    tables = await connection.fetch("SELECT 1 FROM pg_tables WHERE schemaname = 'public'")
-    await connection.close()
+    with psycopg.connect(other) as connection:
+        tables = connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public'").fetchall()
     assert tables == []
     count = "SELECT count(*) FROM pg_tables WHERE tablename = 'mine'"
     assert postgres.sql(count, postgres_url.rpartition("/")[2]) == "1"

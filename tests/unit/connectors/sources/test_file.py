@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import schemas
 from connectors.sandbox.assignment import assign_platform
 from connectors.sources.file import MAX_LINE, FileSource
 from schemas.dead_letter import DeadLetter
@@ -20,7 +21,7 @@ from schemas.listing import Listing
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PLATFORMS = {"alpha": "http://127.0.0.1:1001", "beta": "http://127.0.0.1:1002"}
-EXAMPLE = Path(__file__).parents[4] / "schemas" / "examples" / "listing.json"
+EXAMPLE = Path(schemas.__file__).parent / "examples" / "listing.json"
 
 
 def source(path: Path, **options: Any) -> FileSource:
