@@ -28,6 +28,7 @@ from aiokafka.errors import (
 
 from connectors.pace import backoff_s
 from schemas.dead_letter import DeadLetter, dead_letter
+from schemas.envelope import cloud_event_headers
 from schemas.errors import OperatorError
 from schemas.listing import Listing
 from schemas.message import Message
@@ -81,13 +82,13 @@ def cloud_event(message: Message, *, kind: str, source: str, event_id: str, at: 
         topic="",
         key=b"",
         value=message.to_bytes(),
-        headers=(
-            ("ce_specversion", b"1.0"),
-            ("ce_id", event_id.encode()),
-            ("ce_source", source.encode()),
-            ("ce_type", f"takin.{kind}.v{message.schema_version}".encode()),
-            ("ce_time", at.isoformat().encode()),
-            ("content-type", b"application/json"),
+        headers=tuple(
+            cloud_event_headers(
+                event_id=event_id,
+                source=source,
+                event_type=f"takin.{kind}.v{message.schema_version}",
+                at=at,
+            )
         ),
     )
 

@@ -29,6 +29,7 @@ AREAS = (
     "connectors.sandbox.commands",
     "streams.connect.commands",
     "streams.screening.commands",
+    "streams.watchlist.commands",
     "streams.notices.commands",
     "streams.reports.commands",
 )

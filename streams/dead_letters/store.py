@@ -2,14 +2,12 @@
 
 import asyncio
 import base64
-import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
 
 from schemas.dead_letter import DeadLetter
 from schemas.errors import OperatorError
@@ -22,10 +20,10 @@ from streams.dead_letters.ledger import (
     Entry,
     Ledger,
 )
-from streams.local.readiness import admin_client, quiet_client
+from streams.local.readiness import admin_client
+from streams.local.records import NO_PROGRESS_S, consumer_of, producer_at, up_to_now
 
 TOPIC = DEAD_LETTERS.name
-NO_PROGRESS_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,8 @@ async def read_ledger(bootstrap: str, *, topic: str = TOPIC) -> Ledger:
         OperatorError: no broker answers, or the topic is not there.
     """
     ledger = Ledger()
-    async with _consumer(bootstrap, topic) as (consumer, partitions):
-        async for record in _up_to_now(consumer, partitions):
+    async with consumer_of(bootstrap, topic) as (consumer, partitions):
+        async for record in up_to_now(consumer, partitions):
             ledger.add(
                 key=record.key,
                 value=record.value,
@@ -67,7 +65,7 @@ async def read_letters(
     Raises:
         OperatorError: one is no longer there, because its time of keeping has passed.
     """
-    async with _consumer(bootstrap, topic) as (consumer, _):
+    async with consumer_of(bootstrap, topic) as (consumer, _):
         return tuple([await _read_one(consumer, topic, entry) for entry in entries])
 
 
@@ -90,7 +88,7 @@ async def replay(
     """
     known = await _topics(bootstrap)
     outcomes = []
-    async with _consumer(bootstrap, topic) as (consumer, _), _producer(bootstrap) as producer:
+    async with consumer_of(bootstrap, topic) as (consumer, _), producer_at(bootstrap) as producer:
         for entry in sorted(entries, key=lambda e: (e.letter.set_aside_at, e.letter.dead_letter_id)):
             refusal = entry.refusal() or _wrong_target(entry.letter.topic, topic, known)
             if refusal or dry_run:
@@ -137,72 +135,6 @@ async def _put_back(
 async def _topics(bootstrap: str) -> frozenset[str]:
     async with admin_client(bootstrap) as admin:
         return frozenset(await admin.list_topics())
-
-
-@contextlib.asynccontextmanager
-async def _producer(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=DEAD_LETTERS.max_message_bytes,
-        request_timeout_ms=15_000,
-    )
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
-
-
-@contextlib.asynccontextmanager
-async def _consumer(
-    bootstrap: str, topic: str
-) -> AsyncIterator[tuple[AIOKafkaConsumer, tuple[TopicPartition, ...]]]:
-    """A consumer outside every group, assigned to all partitions of the topic."""
-    async with admin_client(bootstrap) as admin:
-        described = [entry for entry in await admin.describe_topics() if entry["topic"] == topic]
-    if not described:
-        raise OperatorError(f"There is no topic {topic} at {bootstrap}: make it with takin topics apply.")
-    partitions = tuple(
-        TopicPartition(topic, number)
-        for number in sorted(part["partition"] for part in described[0]["partitions"])
-    )
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=4 * 1024 * 1024,
-    )
-    with quiet_client():
-        await consumer.start()
-    try:
-        consumer.assign(partitions)
-        yield consumer, partitions
-    finally:
-        await consumer.stop()
-
-
-async def _up_to_now(
-    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
-) -> AsyncIterator[ConsumerRecord]:
-    """Every record that is there at the call, partition by partition in order."""
-    ends = await consumer.end_offsets(partitions)
-    await consumer.seek_to_beginning(*partitions)
-    left = set(partitions)
-    idle_since = asyncio.get_running_loop().time()
-    while left := {part for part in left if await consumer.position(part) < ends[part]}:
-        batches = await consumer.getmany(*left, timeout_ms=500, max_records=500)
-        if batches:
-            idle_since = asyncio.get_running_loop().time()
-        elif asyncio.get_running_loop().time() - idle_since > NO_PROGRESS_S:
-            raise OperatorError(
-                f"The Kafka broker stopped answering for {NO_PROGRESS_S:.0f} s while dead letters were read: "
-                "see that it runs, then do it again."
-            )
-        for records in batches.values():
-            for record in records:
-                yield record
 
 
 async def _read_one(consumer: AIOKafkaConsumer, topic: str, entry: Entry) -> DeadLetter:

@@ -8,6 +8,7 @@ embedded Kafka and the SQLite file. Without a platforms file the sandbox's platf
 import asyncio
 import json
 import os
+import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from typing import Any
 
 import yaml
 
+from connectors.intake_keys import hash_key
+from connectors.registry import load_platforms
 from connectors.sandbox.scenario import Scenario
 from streams.local.ports import free_port
 from streams.local.readiness import join_group
 from streams.local.service import Service
 
-PORT_NAMES = ("kafka", "receiver", "notices", "screening", "connect")
+PORT_NAMES = ("kafka", "receiver", "notices", "screening", "connect", "intake", "intake-metrics")
 
 PRACTICE = {
     "rate_per_s": 50,
@@ -70,6 +73,8 @@ class Machine:
     """Listings a second; absent: as fast as it goes."""
     follow: bool = False
     screening_workers: int = 1
+    intake: bool = False
+    """Also take listings and reports over HTTP; a key for it is made at the first run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,8 @@ def prepare(machine: Machine) -> Prepared:
         for platform in scenario["platforms"]:
             platform["port"] = ports[f"sandbox:{platform['name']}"]
         _write(folder / "scenario.yaml", scenario)
+    if machine.intake:
+        _make_key(folder, names or [one.name for one in load_platforms(platforms_file)])
     summary = folder / "connect-summary.json"
     summary.unlink(missing_ok=True)
     return Prepared(
@@ -140,6 +147,32 @@ def practice_platforms(scenario: Scenario, ports: Mapping[str, int]) -> dict[str
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
     path.chmod(0o600)
+
+
+def _make_key(folder: Path, platforms: list[str]) -> None:
+    """A key for this machine's own intake, unless there is one: the key in one file, its hash in another."""
+    keys = folder / "intake_keys.yaml"
+    if keys.exists():
+        return
+    token = "tk_" + secrets.token_urlsafe(32)
+    _write(
+        keys,
+        {
+            "keys": [
+                {
+                    "id": "this-machine",
+                    "sha256": hash_key(token),
+                    "organisation": "this machine",
+                    "roles": ["listings", "reports"],
+                    "platforms": platforms,
+                    "reporters": ["citizen", "officer", "partner"],
+                }
+            ]
+        },
+    )
+    key = folder / "intake_key"
+    key.touch(mode=0o600)
+    key.write_text(token + "\n", encoding="utf-8")
 
 
 def _ports(file: Path, names: tuple[str, ...]) -> dict[str, int]:
@@ -229,6 +262,20 @@ def _services(
                 takin("screening"),
                 {**env, "TAKIN_OBSERVABILITY_PORT": str(port)},
                 ready=f"http://127.0.0.1:{port}/health" if port else None,
+                needs=("topics",),
+            )
+        )
+    if machine.intake:
+        services.append(
+            Service(
+                "intake",
+                takin(
+                    "intake",
+                    *("--keys", str(folder / "intake_keys.yaml")),
+                    *("--port", str(ports["intake"]), "--metrics-port", str(ports["intake-metrics"])),
+                ),
+                env,
+                ready=f"http://127.0.0.1:{ports['intake-metrics']}/health",
                 needs=("topics",),
             )
         )

@@ -70,6 +70,7 @@ async def run(machine: Machine, wishes: Wishes, say: Say) -> dict[str, Any]:
             await supervisor.stop()
             raise OperatorError("Stopped while starting.", exit_code=130)
         await starting
+        _say_where(machine, prepared, say)
         running = asyncio.create_task(supervisor.run())
         try:
             return await _watch(machine, prepared, wishes, say, casebook, supervisor, running, stopping)
@@ -81,6 +82,23 @@ async def run(machine: Machine, wishes: Wishes, say: Say) -> dict[str, Any]:
                 await running
     finally:
         casebook.close()
+
+
+def _say_where(machine: Machine, prepared: Prepared, say: Say) -> None:
+    """Addresses a person may want while it runs."""
+    if machine.scenario is not None and machine.platforms_file is None:
+        shown = ", ".join(
+            f"{one.name} http://127.0.0.1:{prepared.ports[f'sandbox:{one.name}']}/"
+            for one in machine.scenario.platforms
+        )
+        say(f"practice platforms: {shown}")
+    if machine.intake:
+        folder = machine.data_dir.absolute()
+        say(f"intake: http://127.0.0.1:{prepared.ports['intake']}/openapi.json  key in {folder / 'intake_key'}")
+    say(
+        f"metrics and health: screening http://127.0.0.1:{prepared.ports['screening']}/, "
+        f"notices http://127.0.0.1:{prepared.ports['notices']}/"
+    )
 
 
 def _important(say: Say) -> Say:

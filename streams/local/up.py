@@ -101,6 +101,7 @@ def up(
         platforms=platforms,
         sender=sender,
         workers=workers,
+        intake=True,
     )
 
 
@@ -126,6 +127,7 @@ def _run(
     sender: Path | None = None,
     workers: int = 1,
     embedded: bool = False,
+    intake: bool = False,
 ) -> None:
     import asyncio
 
@@ -151,5 +153,6 @@ def _run(
         casebook_url=casebook_url,
         rate=rate,
         screening_workers=workers,
+        intake=intake,
     )
     asyncio.run(run(machine, wishes, typer.echo))

@@ -79,7 +79,7 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
             {
                 "detection_id": detection.detection_id,
                 "outcome": detection.outcome,
-                "rules": [rule.rule_id for rule in detection.rules],
+                "rules": list(dict.fromkeys(rule.rule_id for rule in detection.rules)),
                 "ruleset_version": detection.ruleset_version,
             },
         )

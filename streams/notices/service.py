@@ -18,6 +18,7 @@ from connectors.platform_config import PlatformConfig
 from connectors.publisher import Publisher, Record
 from connectors.registry import build
 from connectors.serving import RunningServer, bind, serve
+from schemas.envelope import cloud_event_headers
 from schemas.notice import LegalBasis
 from schemas.topics import CASE_EVENTS
 from streams.notices.answers import Answers, Poller
@@ -200,16 +201,17 @@ async def serve_until_signal(service: NoticeService) -> None:
 
 
 def _event_record(event: events.Unpublished) -> Record:
-    """A case event as it is written: CloudEvents 1.0 headers, binary mode."""
+    """A case event as it is written."""
     return Record(
         topic=CASE_EVENTS.name,
         key=event.case_id.encode(),
         value=event.body,
-        headers=(
-            ("ce_specversion", b"1.0"),
-            ("ce_id", event.event_id.encode()),
-            ("ce_source", b"takin/notices"),
-            ("ce_type", f"takin.case.{event.type}.v1".encode()),
-            ("content-type", b"application/json"),
+        headers=tuple(
+            cloud_event_headers(
+                event_id=event.event_id,
+                source="takin/notices",
+                event_type=f"takin.case.{event.type}.v1",
+                at=event.at,
+            )
         ),
     )

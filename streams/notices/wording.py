@@ -155,7 +155,7 @@ def write_notice(
         ),
         detection=DetectionBasis(
             method="automated_and_reviewed" if reviewer else "automated",
-            rule_ids=tuple(rule.rule_id for rule in rules),
+            rule_ids=tuple(dict.fromkeys(rule.rule_id for rule in rules)),
             ruleset_version=detection.ruleset_version,
             detection_ids=(detection.detection_id,),
             confidence=detection.score,

@@ -89,18 +89,17 @@ class Claim:
 
 _SHARE = {Answer.NO: 0.02, Answer.UNLIKELY: 0.25, Answer.UNKNOWN: 0.6, Answer.LIKELY: 0.85, Answer.YES: 0.98}
 
-_FITS: dict[str, frozenset[str]] = {
-    "mammal": frozenset(["body", "fur", "leather", "tooth", "bone", "meat", "live", "livehint", "weak"]),
-    "bird": frozenset(["body", "feather", "meat", "live", "livehint"]),
-    "reptile": frozenset(
-        ["body", "leather", "carrier", "tooth", "bone", "shell", "meat", "live", "livehint", "weak"]
-    ),
-    "amphibian": frozenset(["body", "leather", "live", "livehint"]),
-    "fish": frozenset(["body", "tooth", "fin", "leather", "meat", "live", "livehint"]),
-    "invertebrate": frozenset(["body", "shell", "live"]),
-    "plant": frozenset(),
-    "other": frozenset(["body", "live"]),
+_FITS_IN_WORDS = {
+    "mammal": "body fur leather tooth bone meat live livehint weak",
+    "bird": "body feather meat live livehint",
+    "reptile": "body leather carrier tooth bone shell meat live livehint weak",
+    "amphibian": "body leather live livehint",
+    "fish": "body tooth fin leather meat live livehint",
+    "invertebrate": "body shell live",
+    "plant": "",
+    "other": "body live",
 }
+_FITS = {klass: frozenset(words.split()) for klass, words in _FITS_IN_WORDS.items()}
 """Which classes of specimen word make sense for which class of animal."""
 
 _ONLY_FOR = {

@@ -20,11 +20,18 @@ _JOINER = "\u2060"
 
 _LEET_CHARACTERS = "0134578@$!|€*"
 _LEET = str.maketrans("034578@$!|€", "oeastbasiie")
+_LEET_CYRILLIC = str.maketrans("01346@", "оизчба")
 _LEET_CLASSES = bytes(
-    0x61 if chr(code).isalpha() and code < 128 else 0x31 if chr(code) in _LEET_CHARACTERS else 0x2E
+    0x61
+    if (chr(code).isalpha() and code < 128) or chr(code) == "?"
+    else 0x31
+    if chr(code) in _LEET_CHARACTERS
+    else 0x2E
     for code in range(256)
 )
-"""Letters to ``a``, signs that stand for letters to ``1``, all else to a full stop."""
+"""Letters to ``a``, signs that stand for letters to ``1``, all else to a full stop.
+
+What is not ASCII comes as a question mark and counts as a letter."""
 _LEET_TOKEN = re.compile(r"[\w@$!|€*]{3,60}")
 
 _SINGLE_LETTERS = re.compile(r" \S \S \S \S ")
@@ -99,6 +106,9 @@ class Undisguiser:
                 return token
             if sum(c.isalpha() for c in token) < 2:
                 return token
+            if _FOREIGN.search(token):
+                meant = token.translate(_LEET_CYRILLIC)
+                return meant if meant.isalpha() and self._known(meant) else token
             for ones in "il":
                 # Signs at the end are punctuation more often than letters.
                 for cut in dict.fromkeys((len(token), len(token.rstrip("!|*$@€")))):
@@ -124,9 +134,15 @@ class Undisguiser:
         return fitting[0] if len(fitting) == 1 else masked
 
     def _joined(self, found: re.Match[str]) -> str:
+        """The run without the sign that stands between its letters; other signs part its words."""
         run = found.group()
-        body = fold(_BETWEEN.sub("", run)).replace(" ", "")
-        return _BETWEEN.sub(_JOINER, run) if body in self._whole or body in self._words else run
+        signs = [character for character in run if _BETWEEN.match(character)]
+        most = max(dict.fromkeys(signs), key=signs.count)
+        joined = run.replace(most, _JOINER)
+        words = fold(joined).split()
+        if "".join(words) in self._whole or any(word in self._words for word in words):
+            return joined
+        return run
 
     def _one_script(self, found: re.Match[str]) -> str:
         word = found.group()

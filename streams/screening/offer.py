@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from streams.screening.claims import Answer, Claim, Indication, gap, named
-from streams.screening.lexicon import Cue, Term, Watched
+from streams.screening.lexicon import Cue, SpecimenWord, Term, Watched
 from streams.screening.matching import Found
 
 CLAIMS_LIMIT = 24
@@ -30,120 +30,26 @@ _UNITS = (
 )
 _SIZE = re.compile(rf" \d{{1,6}} ?(?:{'|'.join(_UNITS.split())})\b")
 _LONG_AGO = re.compile(r" (?:c|ca|circa)? ?1(?:[678]\d\d|9[0-3]\d)s? ")
+_DENIAL = re.compile(
+    r"(?: (?:not|no|non|isn t|without|nicht|kein|keine|keinen|ohne|pas d[eu]?|pas en|sans|no es|sin|nao e"
+    r"|sem|non e|senza|не|без|нет|khong phai|khong|bukan|tanpa|ليس|ليست|بدون|नहीं|sio|si|hakuna|niet|geen) "
+    r"(?:an? |real |de |d )?"
+    r"|非|不是|没有|並非|并非|ไม่ใช่)$"
+)
 _MONEY_WORDS = "usd eur gbp euro euros dollar dollars vnd idr rp tr triệu"
 _PRICE = re.compile(
     rf"[$€£¥₫₽฿₹]\s?\d|\d\s?(?:[$€£¥₫₽฿₹]|руб|บาท|元|円|(?:{'|'.join(_MONEY_WORDS.split())})\b)"
     r"|\b(?:rp|usd|eur|rs|us)\.? ?\d",
     re.IGNORECASE,
 )
-_PROSE = frozenset(
-    [
-        "the",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "they",
-        "their",
-        "them",
-        "that",
-        "this",
-        "these",
-        "those",
-        "we",
-        "our",
-        "you",
-        "i",
-        "my",
-        "me",
-        "he",
-        "she",
-        "his",
-        "her",
-        "it",
-        "its",
-        "have",
-        "has",
-        "had",
-        "will",
-        "would",
-        "can",
-        "could",
-        "should",
-        "not",
-        "do",
-        "does",
-        "did",
-        "who",
-        "what",
-        "when",
-        "why",
-        "how",
-        "because",
-        "if",
-        "than",
-        "then",
-        "there",
-        "der",
-        "die",
-        "das",
-        "und",
-        "ist",
-        "sind",
-        "war",
-        "waren",
-        "ein",
-        "eine",
-        "nicht",
-        "wir",
-        "sie",
-        "ich",
-        "les",
-        "des",
-        "est",
-        "sont",
-        "était",
-        "une",
-        "nous",
-        "vous",
-        "ils",
-        "los",
-        "las",
-        "una",
-        "es",
-        "son",
-        "fue",
-        "que",
-        "por",
-        "está",
-        "os",
-        "uma",
-        "são",
-        "foi",
-        "não",
-        "il",
-        "lo",
-        "gli",
-        "che",
-        "sono",
-        "è",
-        "non",
-        "и",
-        "в",
-        "на",
-        "не",
-        "что",
-        "это",
-        "как",
-        "с",
-        "по",
-        "для",
-        "был",
-        "были",
-    ]
+_FUNCTION_WORDS = (
+    "the is are was were be been they their them that this these those we our you i my me he she his "
+    "her it its have has had will would can could should not do does did who what when why how "
+    "because if than then there der die das und ist sind war waren ein eine nicht wir sie ich les "
+    "des est sont était une nous vous ils los las una es son fue que por está os uma são foi não il "
+    "lo gli che sono è non и в на не что это как с по для был были "
 )
+_PROSE = frozenset(_FUNCTION_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -160,6 +66,17 @@ class Surroundings:
     """True: a year of long ago is named."""
     heading: tuple[str, int]
     """Field that holds the heading, and how many folded characters of it are the heading."""
+
+    texts: dict[str, str]
+    """Folded text by field."""
+    live_words: int
+    """Different words that speak of a living animal."""
+
+    def denies(self, claim: Claim) -> bool:
+        """True when the words right before the claim say that it is not that."""
+        one = min(claim.named_by, key=lambda place: place.start)
+        before = self.texts.get(one.field, "")[max(0, one.start - 16) : one.start]
+        return _DENIAL.search(before) is not None
 
     def in_heading(self, one: Found) -> bool:
         """True for a word of the heading."""
@@ -200,6 +117,15 @@ def survey(
         priced=priced or any(_PRICE.search(original) for original, _ in fields.values()),
         sized=_SIZE.search(whole) is not None,
         dated=_LONG_AGO.search(whole) is not None,
+        texts={name: folded for name, (_, folded) in fields.items()},
+        live_words=len(
+            {
+                term.folded
+                for one in found
+                for term in one.terms
+                if isinstance(term.meaning, SpecimenWord) and term.meaning.kind == "live"
+            }
+        ),
         heading=(next(iter(fields), "title"), min(heading, _HEADING)),
     )
 
@@ -214,7 +140,7 @@ def claims(around: Surroundings) -> tuple[Claim, ...]:
     ordered = sorted(unique.values(), key=lambda same: (not same[0].sure, same[0].klass != "product"))
     for same in ordered[:CLAIMS_LIMIT]:
         weighed = [weigh(claim, around) for claim in same[:6]]
-        judged.append(max(weighed, key=lambda one: (min(one.real, one.offered), one.real)))
+        judged.append(max(weighed, key=lambda one: (min(one.real, one.offered), one.real, one.sure)))
     return tuple(judged)
 
 
@@ -223,7 +149,7 @@ _FAR = 10_000
 
 def _distance(claim: Claim, other: Found) -> int | None:
     """Characters to the nearest word of the claim; ``None`` in another field."""
-    same = [gap(one, other) for one in claim.named_by if one.field == other.field]
+    same = [max(0, gap(one, other)) for one in claim.named_by if one.field == other.field]
     return min(same) if same else None
 
 
@@ -234,14 +160,16 @@ _AGAINST_REALITY = {
     "not-document": 60,
     "not-plant": 42,
     "not-colour": 36,
+    "not-textile": 40,
+    "not-food": 40,
     "not-sham": 60,
 }
 """How near, in folded characters, a word against must stand to speak about a claim."""
 
-_WHOLE_HEADING = frozenset({"not-document", "not-sham", "not-plant"})
-"""Words that speak about everything a heading names, wherever in it they stand."""
+_WHOLE_HEADING = frozenset({"not-document", "not-sham", "not-plant", "not-food", "not-textile"})
+"""Words that, in the heading, speak about everything the listing names: it is about a toy, a book."""
 
-_ANYWHERE = frozenset({"not-fossil", "not-news", "sale", "trade", "permit", "recent"})
+_ANYWHERE = frozenset({"not-fossil", "not-news", "sale", "trade", "permit", "recent", "no-papers"})
 """Words that speak about the listing as a whole."""
 
 _SALE_REACH = 14
@@ -257,26 +185,43 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
         if category in _ANYWHERE:
             indications.append(Indication(category, one))
             continue
-        if distance is not None and distance < 0:
+        if one in claim.named_by:
             continue
         if category in _AGAINST_REALITY:
             if _beside_the_point(category, claim, coloured=coloured):
                 continue
             near = distance is not None and distance <= _AGAINST_REALITY[category]
-            if near or (headed and category in _WHOLE_HEADING and around.in_heading(one)):
+            if near or (category in _WHOLE_HEADING and around.in_heading(one)):
                 indications.append(Indication(category, one))
         elif (distance is not None and distance <= _NEAR) or (headed and around.in_heading(one)):
             indications.append(Indication(category, one))
     kept = tuple(indications)
+    if around.denies(claim):
+        kept = (*kept, Indication("not-said", claim.named_by[0]))
     real = _is_real(claim, kept, around, coloured=coloured)
+    if real is Answer.NO and claim.sure and not headed and not _speaks_beside(claim, kept):
+        # A toy's or a book's heading does not make what the text goes on to name go away.
+        real = Answer.UNLIKELY
     offered = _is_offered(kept, around)
     return replace(claim, real=real, offered=offered, indications=_thinned(kept))
+
+
+def _speaks_beside(claim: Claim, indications: Sequence[Indication]) -> bool:
+    """True when a word against stands in the claim's own field, near it."""
+    return any(
+        one.category in _RULED_OUT
+        and (distance := _distance(claim, one.found)) is not None
+        and distance <= _NEAR
+        for one in indications
+    )
 
 
 def _beside_the_point(category: str, claim: Claim, *, coloured: bool) -> bool:
     """True when words of this category say nothing about such a claim."""
     if category == "not-colour":
         return not coloured
+    if category == "not-textile":
+        return claim.group not in ("tiger", "leopard") or claim.kind == "live"
     named_as_product = claim.klass in ("product", "code")
     return category in ("not-depiction", "not-material") and named_as_product
 
@@ -292,7 +237,18 @@ def _thinned(indications: Sequence[Indication]) -> tuple[Indication, ...]:
     return tuple(kept)
 
 
-_RULED_OUT = frozenset({"not-plant", "not-document", "not-imitation", "not-depiction", "not-sham"})
+_RULED_OUT = frozenset(
+    {
+        "not-plant",
+        "not-document",
+        "not-imitation",
+        "not-depiction",
+        "not-sham",
+        "not-food",
+        "not-textile",
+        "not-said",
+    }
+)
 _OF_MATERIAL = frozenset({"real", "craft", "object"})
 
 
@@ -307,10 +263,11 @@ def _is_real(
         answer = Answer.UNLIKELY if claim.sure else Answer.NO
     elif claim.sure:
         answer = Answer.YES
+    elif claim.klass == "code":
+        proven = {"real"} if claim.ref == "code:bovine-bone" else _OF_MATERIAL
+        answer = Answer.LIKELY if having & proven else Answer.UNLIKELY
     elif coloured:
         answer = _is_real_coloured(claim, indications, around)
-    elif claim.klass == "code":
-        answer = Answer.LIKELY if having & _OF_MATERIAL else Answer.UNLIKELY
     elif claim.klass == "product":
         answer = Answer.YES if having & _OF_MATERIAL else Answer.LIKELY
     else:
@@ -342,10 +299,11 @@ def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: S
 
 def _is_real_animal(claim: Claim, having: set[str], around: Surroundings) -> Answer:
     """For an animal's name beside a specimen word."""
-    if claim.product == "livehint":
-        return Answer.LIKELY if around.priced or "sale" in having else Answer.UNLIKELY
     if claim.kind == "live":
-        return Answer.LIKELY
+        sold = around.priced or "sale" in having
+        if sold and around.live_words >= 2:
+            return Answer.YES
+        return Answer.LIKELY if sold or claim.product == "live" else Answer.UNLIKELY
     if claim.group.startswith("shark") and claim.product == "tooth":
         # Nearly all shark teeth on sale are fossils, and they are called real as well.
         return Answer.LIKELY if "recent" in having else Answer.UNLIKELY

@@ -95,7 +95,13 @@ async def test_each_bad_thing_is_set_aside_with_its_reason_and_neighbours_go_on(
             DeadLetter.from_bytes(r.value) for r in await read_all(prepared.bootstrap, DEAD_LETTERS.name)
         ]
         shown = takin(prepared, "dead-letters", "list", "--json")
-        replayed = takin(prepared, "dead-letters", "replay", "--reason", "unknown_platform")
+        [mended] = [
+            letter.dead_letter_id
+            for letter in letters
+            if letter.stage == "screening" and letter.reason == "unknown_platform"
+        ]
+        replayed = takin(prepared, "dead-letters", "replay", mended)
+        after = takin(prepared, "dead-letters", "list", "--json")
     noticed, _ = reached(machine)
 
     from_file = [letter for letter in letters if letter.stage == "connector"]
@@ -130,3 +136,5 @@ async def test_each_bad_thing_is_set_aside_with_its_reason_and_neighbours_go_on(
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["found"] == len({letter.dead_letter_id for letter in letters}) == 14
     assert replayed.returncode == 0, replayed.stderr
+    assert mended in shown.stdout
+    assert mended not in after.stdout

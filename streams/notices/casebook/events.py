@@ -212,6 +212,7 @@ class Unpublished:
     case_id: str
     event_id: str
     type: str
+    at: datetime
     body: bytes
 
 
@@ -223,6 +224,7 @@ def unpublished(tx: Transaction, limit: int) -> tuple[Unpublished, ...]:
             t.case_event.c.case_id,
             t.case_event.c.event_id,
             t.case_event.c.type,
+            t.case_event.c.at,
             t.case_event.c.body,
         )
         .where(t.case_event.c.published == sa.false())

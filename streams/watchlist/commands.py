@@ -1,0 +1,128 @@
+"""``takin watchlist …``: what analysts want looked for, live everywhere within seconds."""
+
+import asyncio
+import getpass
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from schemas.errors import OperatorError
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``watchlist`` to the command."""
+    watchlist = typer.Typer(
+        no_args_is_help=True,
+        help="What to look for besides the rules. A change is live in every worker within seconds, "
+        "without a restart.",
+    )
+    watchlist.command("list")(list_entries)
+    watchlist.command("add")(add)
+    watchlist.command("remove")(remove)
+    app.add_typer(watchlist, name="watchlist")
+
+
+def list_entries(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """The entries in force, and those that are shadow, quarantined or retired.
+
+    Example: takin watchlist list
+    """
+    from streams.local.visible import visible
+    from streams.settings import Settings
+    from streams.watchlist.store import read_entries
+
+    entries = asyncio.run(read_entries(Settings().kafka_bootstrap_servers))
+    for _, entry in sorted(entries.items()):
+        if as_json:
+            print(entry.model_dump_json(exclude_none=True))
+        else:
+            until = f" until {entry.expires_at:%Y-%m-%d}" if entry.expires_at else ""
+            print(
+                f"{entry.entry_id}  {entry.kind}  “{visible(entry.value)}”  {entry.outcome}  "
+                f"{entry.state}{until}  {visible(entry.reason)} ({visible(entry.added_by)})"
+            )
+    if not entries and not as_json:
+        print("The watchlist is empty: takin watchlist add --help.")
+
+
+def add(
+    kind: Annotated[str, typer.Argument(help="term, code_word, hashtag, seller, phone, handle, not_term …")],
+    value: Annotated[str, typer.Argument(help="The word, name or number.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the explanation.")],
+    source: Annotated[str, typer.Option(help="Where that is known from.")],
+    outcome: Annotated[
+        str, typer.Option(help="What a match leads to: review, monitor or notify.")
+    ] = "review",
+    platform: Annotated[str | None, typer.Option(help="Only on this platform.")] = None,
+    taxon: Annotated[str | None, typer.Option(help="Scientific name of what it stands for.")] = None,
+    product: Annotated[str | None, typer.Option(help="Specimen word, for example ivory.")] = None,
+    language: Annotated[str | None, typer.Option(help="BCP 47 tag of the word.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days.")] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Count only; send nothing.")] = False,
+    entry_id: Annotated[
+        str | None, typer.Option("--id", help="Its id; absent: made of kind and word.")
+    ] = None,
+) -> None:
+    """Add an entry, or replace the one with the same id.
+
+    Example: takin watchlist add code_word "white plastic" --reason "stands for ivory"
+    --source "case 17 of our desk" --product ivory
+    """
+    from pydantic import ValidationError
+
+    from schemas.watchlist import WatchlistEntry
+    from streams.settings import Settings
+    from streams.watchlist.store import write_entries
+
+    now = datetime.now(UTC)
+    try:
+        entry = WatchlistEntry.model_validate(
+            {
+                "entry_id": entry_id or entry_id_of(kind, value),
+                "kind": kind,
+                "value": value,
+                "language": language,
+                "platform": platform,
+                "taxon": taxon,
+                "product": product,
+                "outcome": outcome,
+                "reason": reason,
+                "source": source,
+                "added_by": getpass.getuser(),
+                "added_at": now,
+                "expires_at": now + timedelta(days=days) if days else None,
+                "state": "shadow" if shadow else "active",
+            }
+        )
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise OperatorError(f"The entry was not added: {field}: {problem['msg']}.") from error
+    asyncio.run(write_entries(Settings().kafka_bootstrap_servers, [entry]))
+    print(f"{entry.entry_id} is on the watchlist.")
+
+
+def entry_id_of(kind: str, value: str) -> str:
+    """An id that a person can read and that the same word gets again."""
+    from schemas.message import digest
+
+    plain = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:40]
+    return f"{kind}.{plain or 'entry'}.{digest([kind, value])[:8]}"
+
+
+def remove(
+    entry_id: Annotated[str, typer.Argument(help="Id of the entry, see takin watchlist list.")],
+) -> None:
+    """Remove an entry; workers forget it within seconds.
+
+    Example: takin watchlist remove code_word.white-plastic.1a2b3c4d
+    """
+    from streams.settings import Settings
+    from streams.watchlist.store import remove_entry
+
+    asyncio.run(remove_entry(Settings().kafka_bootstrap_servers, entry_id, now=datetime.now(UTC)))
+    print(f"{entry_id} is removed.")

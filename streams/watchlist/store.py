@@ -1,0 +1,87 @@
+"""Reading and writing entries on the watchlist topic."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+
+from schemas.envelope import cloud_event_headers
+from schemas.errors import OperatorError
+from schemas.topics import WATCHLIST
+from schemas.watchlist import WatchlistEntry
+from streams.local.records import consumer_of, producer_at, up_to_now
+
+TOPIC = WATCHLIST.name
+
+
+async def read_entries(bootstrap: str, *, topic: str = TOPIC) -> dict[str, WatchlistEntry]:
+    """The valid entries by id: the newest under each id, without those that were removed.
+
+    A record that is no entry counts as none; the workers set it aside.
+
+    Raises:
+        OperatorError: no broker answers, or the topic is not there.
+    """
+    entries: dict[str, WatchlistEntry] = {}
+    async with consumer_of(bootstrap, topic) as (consumer, partitions):
+        async for record in up_to_now(consumer, partitions):
+            entry_id = (record.key or b"").decode("utf-8", "replace")
+            if not record.value:
+                entries.pop(entry_id, None)
+                continue
+            try:
+                entries[entry_id] = WatchlistEntry.from_bytes(record.value)
+            except ValidationError:
+                continue
+    return entries
+
+
+async def write_entries(bootstrap: str, entries: Iterable[WatchlistEntry], *, topic: str = TOPIC) -> None:
+    """Add entries, or replace those with the same id; returns when Kafka has them.
+
+    Raises:
+        OperatorError: no broker answers, or it refused one.
+    """
+    async with consumer_of(bootstrap, topic), producer_at(bootstrap) as producer:
+        for entry in entries:
+            headers = cloud_event_headers(
+                event_id=f"{entry.entry_id}/{entry.added_at.isoformat()}",
+                source="takin/watchlist",
+                event_type="takin.watchlist-entry.v1",
+                at=entry.added_at,
+            )
+            try:
+                await producer.send_and_wait(
+                    topic, key=entry.entry_id.encode(), value=entry.to_bytes(), headers=headers
+                )
+            except KafkaError as error:
+                raise _refused(entry.entry_id, error) from error
+
+
+async def remove_entry(bootstrap: str, entry_id: str, *, now: datetime, topic: str = TOPIC) -> None:
+    """Remove an entry everywhere; returns when Kafka has it.
+
+    Raises:
+        OperatorError: there is no such entry, no broker answers, or it refused.
+    """
+    if entry_id not in await read_entries(bootstrap, topic=topic):
+        raise OperatorError(f"The watchlist has no entry {entry_id!r}: see takin watchlist list.")
+    headers = cloud_event_headers(
+        event_id=f"{entry_id}/removed/{now.isoformat()}",
+        source="takin/watchlist",
+        event_type="takin.watchlist-entry.removed.v1",
+        at=now,
+    )
+    async with producer_at(bootstrap) as producer:
+        try:
+            await producer.send_and_wait(topic, key=entry_id.encode(), value=None, headers=headers)
+        except KafkaError as error:
+            raise _refused(entry_id, error) from error
+
+
+def _refused(entry_id: str, error: KafkaError) -> OperatorError:
+    return OperatorError(
+        f"The broker refused the entry {entry_id} ({type(error).__name__}): "
+        "see that it runs, then do it again."
+    )

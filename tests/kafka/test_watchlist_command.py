@@ -1,0 +1,67 @@
+"""Entries are written, listed and removed on the real topic."""
+
+from datetime import timedelta
+
+import pytest
+
+from schemas.errors import OperatorError
+from schemas.watchlist import WatchlistEntry
+from streams.watchlist.commands import entry_id_of
+from streams.watchlist.store import read_entries, remove_entry, write_entries
+from tests.support.broker import Broker, MakeTopic, send
+from tests.support.notices import T0
+
+pytestmark = pytest.mark.kafka
+
+
+def entry(value: str, **changes: object) -> WatchlistEntry:
+    fields = {
+        "entry_id": entry_id_of("code_word", value),
+        "kind": "code_word",
+        "value": value,
+        "reason": "stands for ivory",
+        "source": "a test",
+        "added_by": "tester",
+        "added_at": T0,
+    }
+    return WatchlistEntry.model_validate({**fields, **changes})
+
+
+async def test_the_newest_entry_under_an_id_is_the_valid_one(broker: Broker, make_topic: MakeTopic) -> None:
+    topic = await make_topic("watchlist", config={"cleanup.policy": "compact"})
+    first = entry("white plastic")
+    second = entry("white plastic", reason="seen again", added_at=T0 + timedelta(days=1))
+
+    await write_entries(broker.bootstrap, [first, entry("jelly"), second], topic=topic)
+
+    found = await read_entries(broker.bootstrap, topic=topic)
+    assert set(found) == {first.entry_id, entry_id_of("code_word", "jelly")}
+    assert found[first.entry_id] == second
+
+
+async def test_a_removed_entry_is_gone_and_an_unknown_one_is_said(
+    broker: Broker, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic("watchlist", config={"cleanup.policy": "compact"})
+    await write_entries(broker.bootstrap, [entry("jelly")], topic=topic)
+    entry_id = entry("jelly").entry_id
+
+    await remove_entry(broker.bootstrap, entry_id, now=T0, topic=topic)
+
+    assert await read_entries(broker.bootstrap, topic=topic) == {}
+    with pytest.raises(OperatorError, match=entry_id):
+        await remove_entry(broker.bootstrap, entry_id, now=T0, topic=topic)
+
+
+async def test_a_record_that_is_no_entry_harms_no_other(broker: Broker, make_topic: MakeTopic) -> None:
+    topic = await make_topic("watchlist", config={"cleanup.policy": "compact"})
+    await send(broker.bootstrap, topic, (b"x", b"\xff"), (b"y", b'{"type": "entry"}'))
+    await write_entries(broker.bootstrap, [entry("jelly")], topic=topic)
+
+    assert set(await read_entries(broker.bootstrap, topic=topic)) == {entry("jelly").entry_id}
+
+
+def test_the_same_word_gets_the_same_readable_id() -> None:
+    assert entry_id_of("code_word", "White Plastic!").startswith("code_word.white-plastic.")
+    assert entry_id_of("code_word", "象牙") == entry_id_of("code_word", "象牙")
+    assert entry_id_of("code_word", "象牙") != entry_id_of("code_word", "虎骨")
