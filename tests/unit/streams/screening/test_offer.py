@@ -42,7 +42,10 @@ def claim_of(text: str, *, priced: bool = False) -> Claim:
         ("genuine crocodile leather belt", Answer.YES),
         ("crocodile belt", Answer.LIKELY),
         ("crocodile skull resin", Answer.NO),
-        ("crocodile skull, 20 cm, a nice hiding place for the terrarium, resin", Answer.NO),
+        (
+            "crocodile skull, 20 cm, a nice hiding place for geckos in the warm terrarium, made from resin",
+            Answer.NO,
+        ),
         ("crocodile skull, not an alligator's", Answer.LIKELY),
         ("fossil crocodile tooth", Answer.NO),
         ("leopard skin skirt", Answer.NO),

@@ -275,3 +275,10 @@ def test_repetition_does_not_hide_what_follows() -> None:
     decoys = "owl mug. " * 8_000 + "tiger print, leopard print, parrot cage, shark vacuum. " * 500
 
     assert screen("", f"{decoys} For sale: real elephant ivory tusk, 3 kg").outcome in ("review", "notify")
+
+
+def test_what_the_title_says_it_is_holds_for_the_description_too() -> None:
+    text = "A soft friend for the little ones. Grey elephant with tusks of felt, 70 cm."
+
+    assert screen("Big plush animal", text, price=Price(amount=10)).outcome in ("clear", "monitor")
+    assert screen("Big old animal", text, price=Price(amount=10)).outcome == "review"
