@@ -55,6 +55,10 @@ format: $(TOOLS) ## Format the code and mend what the linter can
 schemas: $(TOOLS) ## Write the JSON Schemas and the AsyncAPI document from the models
 	@$(VENV)/bin/python -m schemas.generate
 
+.PHONY: excerpt
+excerpt: $(RUNTIME) ## Run the demonstration and write its excerpt into the README
+	@$(VENV)/bin/python deploy/ci/readme_excerpt.py
+
 .PHONY: lock
 lock: $(TOOLS) ## Lock the requirements again; ARGS=--upgrade takes newer versions
 	@deploy/ci/lock.sh $(ARGS)

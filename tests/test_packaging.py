@@ -82,7 +82,7 @@ def test_it_says_what_it_is_and_carries_its_licence(wheel: zipfile.ZipFile) -> N
     said = BytesParser().parsebytes(wheel.read(f"{folder}/METADATA"))
 
     assert said["Name"] == "takin"
-    assert said["License-Expression"] == "Apache-2.0"
+    assert said["License-Expression"] == "Apache-2.0 AND CC-BY-SA-4.0"
     assert said["Requires-Python"] == ">=3.11"
     assert b"Apache License" in wheel.read(f"{folder}/licenses/LICENSE")
     assert wheel.read(f"{folder}/licenses/NOTICE").startswith(b"Takin")

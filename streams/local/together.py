@@ -94,7 +94,8 @@ def _say_where(machine: Machine, prepared: Prepared, say: Say) -> None:
         say(f"practice platforms: {shown}")
     if machine.intake:
         folder = machine.data_dir.absolute()
-        say(f"intake: http://127.0.0.1:{prepared.ports['intake']}/openapi.json  key in {folder / 'intake_key'}")
+        address = f"http://127.0.0.1:{prepared.ports['intake']}/openapi.json"
+        say(f"intake: {address}  key in {folder / 'intake_key'}")
     say(
         f"metrics and health: screening http://127.0.0.1:{prepared.ports['screening']}/, "
         f"notices http://127.0.0.1:{prepared.ports['notices']}/"

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from prometheus_client import CollectorRegistry
 
 from schemas.dead_letter import DeadLetter
-from schemas.detection import Detection, RuleFinding
+from schemas.detection import Detection, Match, RuleFinding
 from schemas.listing import Listing, content_hash
 from streams.screening.agent import BatchScreener, RuleFlood
 from streams.screening.decision import MAX_OUTPUT_BYTES, Decision, Desk, decide
@@ -57,6 +57,12 @@ class TitleScreener:
                 raise ZeroDivisionError(listing.description)
             case "explains too much":
                 return Verdict("notify", "high", 1.0, None, None, (), (), "x" * 9_000)
+            case "matches too much":
+                match_ = Match(
+                    field="title", start=0, end=1, quote="x" * 2_000, term="x", kind="product", ref="x"
+                )
+                matches = (match_,) * (MAX_OUTPUT_BYTES // 2_000)
+                return Verdict("notify", "high", 1.0, None, None, matches, (), "Too much.")
             case "clear":
                 return Verdict("clear", "normal", 0.0, None, None, (), (), "Nothing.")
         return Verdict("notify", "critical", 0.9, None, None, (), (FINDING,), "Ivory is offered.")
@@ -180,14 +186,17 @@ def test_setting_a_record_aside_again_gives_the_same_id() -> None:
 
 
 def test_a_detection_larger_than_kafka_takes_is_set_aside() -> None:
-    images = [{"url": "https://x.example/" + "y" * 4_000}] * 105
-    room = MAX_OUTPUT_BYTES - len(listing(images=images).to_bytes()) - 100
-    value = listing(images=images, description="象" * (room // 3)).to_bytes()
-    assert MAX_OUTPUT_BYTES - 200 < len(value) <= MAX_OUTPUT_BYTES
-
-    told = letter(one(Row(0, value)))
+    told = letter(one(row(title="matches too much")))
 
     assert told.reason == "too_large"
+
+
+def test_the_longest_listing_that_can_be_read_still_becomes_a_detection() -> None:
+    images = [{"url": "https://x.example/" + "y" * 4_000}] * 90
+    value = listing(images=images, description="象" * 200_000).to_bytes()
+    assert 950_000 < len(value) < 1_000_000
+
+    assert one(Row(0, value)).outcome == "notify"
 
 
 # -- a batch ---------------------------------------------------------------------------------------
