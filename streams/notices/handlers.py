@@ -204,43 +204,42 @@ def start_attempts(
     first try: a desk that is down does not answer either.
     """
     leased = outbox.lease(tx, slots=slots, now=now, hold_for=hold_for, worker=worker)
-    for one in leased:
-        if one.attempt == 1:
-            _set_deadlines(tx, one.notice_id, desk, now=now, started=[("acknowledge", now)])
+    first = [item for one in leased if one.attempt == 1 for item in cases.items_of_notice(tx, one.notice_id)]
+    for item in sorted(first, key=lambda item: item.case_id):
+        _set_deadlines(tx, item, desk, now=now, started=[("acknowledge", now)])
     return leased
 
 
 def _set_deadlines(
-    tx: Transaction, notice_id: str, desk: Desk, *, now: datetime, started: list[tuple[str, datetime]]
+    tx: Transaction, item: Item, desk: Desk, *, now: datetime, started: list[tuple[str, datetime]]
 ) -> None:
-    for item in cases.items_of_notice(tx, notice_id):
-        policy = desk.platforms.get(item.platform)
-        if policy is None or policy.sla is None:
-            continue
-        cases.hold(tx, item.case_id)
-        fresh = deadlines.set_due(
-            tx,
-            notice_id=notice_id,
-            case_id=item.case_id,
-            platform=item.platform,
-            sla=policy.sla,
-            dates=due_dates(policy.sla, started),
-        )
-        events.append(
-            tx,
-            case_id=item.case_id,
-            happenings=[
-                Happening("deadline_set", now, {"kind": kind, "due_at": due_at.isoformat()})
-                for kind, due_at in fresh
-            ],
-            now=now,
-            actor=desk.actor,
-            notice_id=notice_id,
-        )
-        for kind, due_at in fresh:
-            if kind == "remove":
-                # A look at the very moment it is due, so that the answer is not a guess.
-                looks.advance(tx, notice_id, item.case_id, due_at)
+    policy = desk.platforms.get(item.platform)
+    if policy is None or policy.sla is None:
+        return
+    cases.hold(tx, item.case_id)
+    fresh = deadlines.set_due(
+        tx,
+        notice_id=item.notice_id,
+        case_id=item.case_id,
+        platform=item.platform,
+        sla=policy.sla,
+        dates=due_dates(policy.sla, started),
+    )
+    events.append(
+        tx,
+        case_id=item.case_id,
+        happenings=[
+            Happening("deadline_set", now, {"kind": kind, "due_at": due_at.isoformat()})
+            for kind, due_at in fresh
+        ],
+        now=now,
+        actor=desk.actor,
+        notice_id=item.notice_id,
+    )
+    for kind, due_at in fresh:
+        if kind == "remove":
+            # A look at the very moment it is due, so that the answer is not a guess.
+            looks.advance(tx, item.notice_id, item.case_id, due_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +311,7 @@ def delivered(
         soon = policy.look.next_look(sent_at, now)
         if soon is not None:
             looks.advance(tx, leased.notice_id, item.case_id, soon)
-    _set_deadlines(tx, leased.notice_id, desk, now=now, started=[("decide", sent_at), ("remove", sent_at)])
+        _set_deadlines(tx, item, desk, now=now, started=[("decide", sent_at), ("remove", sent_at)])
     if accepted.response is not None:
         apply_response(tx, accepted.response, now=now)
     return True
@@ -576,7 +575,7 @@ def fire_deadlines(tx: Transaction, desk: Desk, *, now: datetime, limit: int = F
     The caller has drained the inbox of answers received by ``now``.
     """
     due = deadlines.due(tx, now=now, limit=limit)
-    for deadline in due:
+    for deadline in sorted(due, key=lambda one: (one.case_id, one.due_at)):
         cases.hold(tx, deadline.case_id)
         item = cases.item_of(tx, deadline.notice_id, deadline.case_id)
         if deadline.kind == "remove" and _gone_in_time(item, deadline.due_at):

@@ -17,7 +17,7 @@ from schemas.dead_letter import DeadLetter, DeadLetterReason, dead_letter
 from schemas.detection import Detection
 from schemas.topics import DETECTIONS
 from streams.notices import handlers
-from streams.notices.casebook import offsets
+from streams.notices.casebook import cases, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable, Transaction
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
@@ -55,9 +55,9 @@ def take_batch(
         OffsetTaken: another process took them meanwhile; nothing is written.
     """
     offsets.advance(tx, topic, batch.moves)
+    cases.hold_all(tx, [(one.platform, one.listing_id) for _, one in batch.detections])
     return tuple(
         handlers.take_detection(tx, detection, desk, now=now)
-        # One order of cases in every process keeps them from waiting for each other in a ring.
         for _, detection in sorted(batch.detections, key=lambda one: one[1].key)
     )
 

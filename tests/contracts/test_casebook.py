@@ -675,3 +675,44 @@ def test_listing_text_reaches_the_notice_unchanged() -> None:
     hostile = make_listing(title="<script>\u202eivory\x00")
 
     assert make_detection(title=hostile.title).listing.title == hostile.title
+
+
+def test_writers_that_want_each_others_cases_do_not_wait_for_ever(casebook: Casebook) -> None:
+    """Delivery, looks, deadlines and intake at once over the same cases, from many threads."""
+    names = [str(number) for number in range(12)]
+    for name in names:
+        noticed(casebook, name)
+    notices = {name: _notice(casebook, name) for name in names}
+    failures: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        chance = Random(seed)
+        try:
+            for step in range(12):
+                batch = [make_detection(name, version=f"v{seed}-{step}") for name in chance.sample(names, 6)]
+                moves = {seed: (None if step == 0 else step, step + 1)}
+                casebook.decide(
+                    take_batch,
+                    Batch(tuple((Record(seed, step, None, b""), one) for one in batch), moves),
+                    DESK,
+                    topic="detections",
+                    now=at(step),
+                )
+                look(casebook, notices[chance.choice(names)], "online", step)
+                for one in lease(casebook, 20 * step, f"w{seed}"):
+                    deliver(casebook, one, 20 * step + 1)
+                casebook.decide(handlers.fire_deadlines, DESK, now=at(9_999))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    count, breaks = casebook.answer(events.verify)
+    assert failures == []
+    assert breaks == ()
+    assert count > 200
+    assert casebook.retried <= 1

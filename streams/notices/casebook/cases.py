@@ -55,6 +55,21 @@ def hold(tx: Transaction, case_id: str) -> Case:
     return Case(*row)
 
 
+def hold_all(tx: Transaction, listings: Sequence[tuple[str, str]]) -> None:
+    """Hold the cases that these (platform, listing id) have, in the one order that everybody uses.
+
+    Processes that take hold of several cases in different orders can wait for each other in a ring.
+    """
+    if not listings or tx.dialect.name == "sqlite":  # SQLite has one writer at a time anyway
+        return
+    tx.execute(
+        sa.select(t.case.c.case_id)
+        .where(sa.tuple_(t.case.c.platform, t.case.c.listing_id).in_(listings))
+        .order_by(t.case.c.case_id)
+        .with_for_update()
+    ).all()
+
+
 def hold_by_listing(tx: Transaction, platform: str, listing_id: str) -> Case | None:
     """The one case of a listing, held; ``None``: there is none yet."""
     row = tx.execute(

@@ -8,7 +8,7 @@ transaction, where an async driver makes one a statement.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -27,6 +27,18 @@ T = TypeVar("T")
 
 Transaction = sa.Connection
 """An open transaction, as every function of the casebook takes it."""
+
+_LAST = "takin_last"
+
+
+def do_last(tx: Transaction, function: Callable[[Transaction, list[T]], None], items: Iterable[T]) -> None:
+    """Call ``function(tx, all items)`` once, as the last thing of this transaction.
+
+    For what every transaction must take hold of (the head of the audit chain): held from the start it
+    would make all wait for all, and those that want each other's cases wait for ever.
+    """
+    tx.info[_LAST].setdefault(function, []).extend(items)
+
 
 RETRYABLE = {"40001", "40P01"}
 """PostgreSQL: serialisation failure, deadlock. Nothing was committed, so the decision is made again."""
@@ -47,6 +59,8 @@ class Casebook:
     def __init__(self, engine: sa.Engine, *, threads: int) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self.retried = 0
+        """Decisions made again because transactions stood in each other's way; each costs about a second."""
         # One writing thread for SQLite: writers wait in our queue instead of in its busy loop.
         self._writers = ThreadPoolExecutor(1 if self.is_sqlite else threads, "casebook-write")
         self._readers = ThreadPoolExecutor(threads, "casebook-read")
@@ -79,7 +93,11 @@ class Casebook:
         with self.engine.connect() as connection:
             writing = connection.execution_options(takin_writes=True)
             with writing.begin():
+                writing.info[_LAST] = {}
                 yield writing
+                last: dict[Callable[..., None], list[Any]] = writing.info.pop(_LAST)
+                for function, items in last.items():
+                    function(writing, items)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -100,6 +118,7 @@ class Casebook:
                     return function(tx, *args, **kwargs)
             except sa.exc.DBAPIError as error:
                 if attempt < TRIES and getattr(error.orig, "sqlstate", None) in RETRYABLE:
+                    self.retried += 1
                     continue
                 if _is_outage(error):
                     raise CasebookUnavailable(_first_line(error)) from error

@@ -17,7 +17,7 @@ import uuid_utils
 from schemas.case_event import CaseEvent
 from schemas.message import digest
 from streams.notices.casebook import tables as t
-from streams.notices.casebook.database import Transaction
+from streams.notices.casebook.database import Transaction, do_last
 from streams.notices.item import Happening
 
 GENESIS = "0" * 64
@@ -83,8 +83,9 @@ def append(
         .where(t.case.c.case_id == case_id)
         .values(sequence=row.sequence + len(events), updated_at=now)
     )
-    seal(
+    do_last(
         tx,
+        seal,
         [
             Act(now, actor, event.type, f"{case_id}/{event.sequence}", hashlib.sha256(body).hexdigest())
             for event, body in zip(events, bodies, strict=True)
