@@ -151,6 +151,30 @@ def test_a_missing_jar_that_cannot_be_fetched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("report", "sla"), id="casebook"),
+        pytest.param(("up", "--data-dir", "disk/takin"), id="up"),
+        pytest.param(("demo", "--once", "--data-dir", "disk/takin"), id="demo"),
+        pytest.param(("kafka", "--data-dir", "disk/kafka", "--port", "0"), id="kafka"),
+        pytest.param(("sandbox", "--scenario", "calm", "--state", "disk/sandbox"), id="sandbox"),
+    ],
+)
+@pytest.mark.parametrize("left", [0, 20_000])
+def test_a_full_disk(command: tuple[str, ...], left: int, small_disk: Path) -> None:
+    if command[0] == "sandbox" and left:
+        left = 100  # its first record is small and would fit
+    folder = small_disk.parent
+    (folder / "disk").symlink_to(small_disk)
+    with (small_disk / "ballast").open("wb") as ballast:
+        ballast.write(bytes(24 * 1024 * 1024 - left))
+
+    done = takin(*command, cwd=folder, DATABASE_URL=f"sqlite:///{small_disk}/casebook.db")
+
+    assert "full" in one_sentence(done)
+
+
+@pytest.mark.parametrize(
     ("command", "told"),
     [
         pytest.param(("up", "--source", "file:none.jsonl"), "none.jsonl", id="no source file"),
