@@ -25,7 +25,7 @@ def check(notice: Any, *, header: str | None = "same") -> list[tuple[str, str]]:
         own_url=lambda i: "https://elsewhere.example/own" if i == "own" else None,
         keys={"idempotency-key": sent, "webhook-id": sent},
         max_items=2,
-        now=NOW,
+        now=datetime.now(UTC),
     )
     assert all(u.message.endswith(".") or u.message.endswith("…") for u in found)
     return [(u.code, u.path) for u in found]
