@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -45,6 +45,27 @@ class Sla(_Config):
     acknowledge_s: Seconds | None = None
     decide_s: Seconds | None = None
     remove_s: Seconds | None = None
+    clock: Literal["wall", "business"] = "wall"
+    """``business``: only the platform's working days count, each 86,400 s of the numbers above being
+    one whole working day; the day of receipt is not counted."""
+    zone: str | None = Field(default=None, max_length=64)
+    """IANA name of the zone in which its days begin and end. Absent: its country's, if that has one."""
+    calendar: str | None = Field(default=None, pattern=r"^(none|[A-Z]{2}(-[A-Z0-9]{1,3})?)$")
+    """ISO 3166 code of the region whose public holidays are free (``DE-BY``), or ``none`` for weekends
+    only. Absent: its country."""
+    need_info: Literal["restart", "pause", "run"] = "run"
+    """What its question to us does to the time to decide and to remove: they run anew once it has our
+    information, stand still until then, or run on."""
+
+    @model_validator(mode="after")
+    def _whole_days(self) -> Self:
+        numbers = (self.acknowledge_s, self.decide_s, self.remove_s)
+        if self.clock == "business":
+            if any(number is not None and number % 86_400 for number in numbers):
+                raise ValueError("with clock: business every number is a multiple of 86400 (one working day)")
+        elif self.zone or self.calendar:
+            raise ValueError("zone and calendar are for clock: business")
+        return self
 
 
 class Probing(_Config):

@@ -18,6 +18,7 @@ CaseEventType = Literal[
     "delivery_failed",
     "acknowledged",
     "information_requested",
+    "information_given",
     "removal_claimed",
     "partially_restricted",
     "refused",

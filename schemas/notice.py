@@ -138,7 +138,7 @@ class SlaPromise(Part):
     source: str = Field(max_length=512)
     """The clause or agreement that sets them."""
     acknowledge_s: float | None = Field(default=None, gt=0)
-    """Seconds from receipt."""
+    """Seconds from receipt; by the business clock each 86,400 are one working day of the addressee."""
     decide_s: float | None = Field(default=None, gt=0)
     remove_s: float | None = Field(default=None, gt=0)
     clock: Literal["wall", "business"] = "wall"

@@ -17,6 +17,7 @@ WORDS: Mapping[str, str] = {
     "delivery_failed": "UNDELIVERABLE",
     "acknowledged": "platform acknowledged",
     "information_requested": "platform asks for information",
+    "information_given": "we gave the information",
     "removal_claimed": "platform says: removed",
     "partially_restricted": "platform says: restricted",
     "refused": "platform keeps the listing",

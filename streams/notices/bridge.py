@@ -22,8 +22,10 @@ from streams.notices.casebook.looks import LookDue
 from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.handlers import Accepted
 from streams.notices.item import Look
-from streams.notices.policy import LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy
+from streams.notices.policy import LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
+from streams.sla.calendar import Unit
+from streams.sla.regimes import calendar_of
 
 PARSER = "submit-reply/1"
 
@@ -140,8 +142,23 @@ def _answer(raw: RawAnswer) -> Answer:
     return Answer(raw.platform, raw.channel, raw.source_id, raw.received_at, raw.body, raw.headers)
 
 
+def _terms(config: PlatformConfig) -> SlaTerms:
+    sla = config.sla
+    if sla is None:
+        return SlaTerms()
+    unit: Unit = "working_days" if sla.clock == "business" else "hours"
+    calendar = calendar_of(
+        f"platform {config.name}, sla", unit, country=config.country, zone=sla.zone, region=sla.calendar
+    )
+    return SlaTerms(unit, calendar, sla.need_info)
+
+
 def policy_of(config: PlatformConfig) -> PlatformPolicy:
-    """What was agreed with a platform, from its configuration."""
+    """What was agreed with a platform, from its configuration.
+
+    Raises:
+        OperatorError: working days are promised and the platform's zone or holidays are not known.
+    """
     sla = config.sla
     probe = config.probe
     return PlatformPolicy(
@@ -158,7 +175,9 @@ def policy_of(config: PlatformConfig) -> PlatformPolicy:
             acknowledge_s=sla.acknowledge_s,
             decide_s=sla.decide_s,
             remove_s=sla.remove_s,
+            clock=sla.clock,
         ),
+        terms=_terms(config),
         policy_clauses=tuple(
             LegalBasis(
                 id=f"policy.{config.name}.{number}",

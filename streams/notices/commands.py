@@ -1,6 +1,7 @@
 """``takin notices …``: the notice service, and what people ask of it."""
 
 import asyncio
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,8 +193,14 @@ def inform(
     text: Annotated[str, typer.Argument(help="What to tell it.")],
     platforms: Annotated[Path | None, typer.Option(help="The platforms file.")] = None,
 ) -> None:
-    """Answer a platform's request for information."""
+    """Answer a platform's request for information.
+
+    Its clock runs on or anew from then, as was agreed with it (need_info in the platforms file).
+
+    Example: takin notices inform TKN-ABCDE-FGHIJ-KL "The seller's name stands in the second picture."
+    """
     from connectors.registry import build, load_platforms
+    from streams.notices import handlers
     from streams.notices.bridge import Bridge
     from streams.notices.casebook import cases
     from streams.notices.ports import NoAnswer
@@ -210,19 +217,26 @@ def inform(
             if notice_id is None:
                 raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
             notice = cases.notice_by_id(tx, notice_id)
+
+        async def send() -> None:
+            bridge = Bridge({one.name: build(one) for one in configs if one.name == notice.platform})
+            try:
+                await bridge.inform(notice.platform, notice.idempotency_key, text)
+            except NoAnswer as error:
+                raise OperatorError(f"{notice.platform} did not take the information: {error}.") from error
+            finally:
+                await bridge.aclose()
+
+        asyncio.run(send())
+        casebook.decide(
+            handlers.information_given,
+            notice_id,
+            given_at=datetime.now(UTC),
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+            actor="person",
+        )
     finally:
         casebook.close()
-
-    async def send() -> None:
-        bridge = Bridge({config.name: build(config) for config in configs if config.name == notice.platform})
-        try:
-            await bridge.inform(notice.platform, notice.idempotency_key, text)
-        except NoAnswer as error:
-            raise OperatorError(f"{notice.platform} did not take the information: {error}.") from error
-        finally:
-            await bridge.aclose()
-
-    asyncio.run(send())
     print(f"{notice.platform} has the information for {notice.human_reference}.")
 
 

@@ -16,6 +16,7 @@ import uuid_utils
 from schemas.detection import Detection
 from schemas.notice import LegalBasis, Notice
 from schemas.response import PlatformResponse
+from streams.notices import timing
 from streams.notices.casebook import cases, deadlines, events, inbox, looks, outbox
 from streams.notices.casebook.database import Transaction
 from streams.notices.item import (
@@ -26,10 +27,11 @@ from streams.notices.item import (
     Look,
     apply_answer,
     apply_look,
+    claim_of,
     next_look,
     removal_met,
 )
-from streams.notices.policy import PlatformPolicy, SenderPolicy, due_dates
+from streams.notices.policy import PlatformPolicy, SenderPolicy
 from streams.notices.wording import CannotWrite, write_notice
 
 
@@ -217,29 +219,16 @@ def _set_deadlines(
     if policy is None or policy.sla is None:
         return
     cases.hold(tx, item.case_id)
-    fresh = deadlines.set_due(
-        tx,
-        notice_id=item.notice_id,
-        case_id=item.case_id,
-        platform=item.platform,
-        sla=policy.sla,
-        dates=due_dates(policy.sla, started),
-    )
+    happened = timing.start(tx, item, policy, started, now=now)
     events.append(
-        tx,
-        case_id=item.case_id,
-        happenings=[
-            Happening("deadline_set", now, {"kind": kind, "due_at": due_at.isoformat()})
-            for kind, due_at in fresh
-        ],
-        now=now,
-        actor=desk.actor,
-        notice_id=item.notice_id,
+        tx, case_id=item.case_id, happenings=happened, now=now, actor=desk.actor, notice_id=item.notice_id
     )
-    for kind, due_at in fresh:
-        if kind == "remove":
-            # A look at the very moment it is due, so that the answer is not a guess.
-            looks.advance(tx, item.notice_id, item.case_id, due_at)
+    if happened and item.claim_rank is not None:
+        # It asked us before its clock began: an answer can overtake the reply to our notice.
+        stopped = timing.reckon(tx, item, now=now)
+        events.append(
+            tx, case_id=item.case_id, happenings=stopped, now=now, actor=desk.actor, notice_id=item.notice_id
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +385,10 @@ def apply_response(tx: Transaction, response: PlatformResponse, *, now: datetime
         before = cases.item_of(tx, notice.notice_id, target.case_id)
         after, happened = apply_answer(before, response)
         cases.save_item(tx, after)
-        all_happened = [*happened, *_meet(tx, after, now=now)]
+        all_happened = list(happened)
+        if claim_of(response) == "need_info" or after.decided_at != before.decided_at:
+            all_happened += timing.reckon(tx, after, now=now)
+        all_happened += _meet(tx, after, now=now)
         events.append(
             tx,
             case_id=target.case_id,
@@ -410,6 +402,30 @@ def apply_response(tx: Transaction, response: PlatformResponse, *, now: datetime
         if all(item.decided_at is not None for item in items):
             cases.save_notice(tx, notice.notice_id, next_poll_at=None)
     return new
+
+
+def information_given(tx: Transaction, notice_id: str, *, given_at: datetime, sha256: str, actor: str) -> int:
+    """The platform took the information it had asked for: its clock runs on, or anew.
+
+    ``sha256`` is of the text that it was given, which is not kept here. Returns the number of items
+    whose deadlines this changed.
+    """
+    changed = 0
+    for target in cases.items_of_notice(tx, notice_id):
+        cases.hold(tx, target.case_id)
+        item = cases.item_of(tx, notice_id, target.case_id)
+        given = Happening("information_given", given_at, {"sha256": sha256})
+        events.append(
+            tx, case_id=item.case_id, happenings=[given], now=given_at, actor=actor, notice_id=notice_id
+        )
+        # It reads what was just recorded, so the two are written one after the other.
+        happened = [*timing.reckon(tx, item, now=given_at)]
+        happened += _meet(tx, item, now=given_at)
+        events.append(
+            tx, case_id=item.case_id, happenings=happened, now=given_at, actor=actor, notice_id=notice_id
+        )
+        changed += bool(happened)
+    return changed
 
 
 def _meet(tx: Transaction, item: Item, *, now: datetime) -> list[Happening]:
@@ -436,7 +452,7 @@ def _cancel(
         Happening("deadline_cancelled", now, {"kind": deadline.kind, "why": why})
         for deadline in deadlines.of_item(tx, item.notice_id, item.case_id)
         if deadline.kind in kinds
-        and deadline.state in ("pending", "watching")
+        and deadline.state in ("pending", "watching", "paused")
         and deadlines.move(tx, deadline, "cancelled")
     ]
 
@@ -461,7 +477,8 @@ def _meet_removal(
 ) -> list[Happening]:
     if item.claim in FINAL_CLAIMS:
         return _cancel(tx, item, ("remove",), item.claim, now=now)
-    if item.removal_verified_at is not None and removal_met(item, deadline.due_at):
+    stands = deadline.state == "paused"
+    if item.removal_verified_at is not None and (stands or removal_met(item, deadline.due_at)):
         return _met(tx, deadline, item.first_offline_at or item.removal_verified_at, now=now)
     undecided = item.content == "offline_unconfirmed"
     if deadline.state == "watching" and not undecided:

@@ -1,11 +1,13 @@
 """What was agreed, as values: when to try again, when to look, how long a platform has."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
 from schemas.notice import LegalBasis, Party, SlaPromise, TrustedFlagger
+from streams.sla.calendar import Calendar, Unit
+from streams.sla.clock import Limit, NeedInfo, due
 
 RETRY_SCHEDULE: tuple[timedelta, ...] = tuple(
     timedelta(seconds=s) for s in (5, 30, 120, 600, 1_800, 3_600, 7_200, 18_000, 36_000)
@@ -86,6 +88,22 @@ class PollPolicy:
         return now + min(timedelta(seconds=wait), self.longest)
 
 
+DAY_S = 86_400
+"""In a promise that counts days, this many seconds stand for one day."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlaTerms:
+    """How the numbers of a promise are counted; see :mod:`streams.sla`."""
+
+    unit: Unit = "hours"
+    """``days`` and ``working_days``: each 86,400 s of the promise are one whole day of the calendar."""
+    calendar: Calendar = field(default_factory=Calendar)
+    """The addressee's zone and holidays."""
+    need_info: NeedInfo = "run"
+    """What a question to us does to the time to decide and to remove."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformPolicy:
     """Everything the notice service must know of one platform, apart from how to speak to it."""
@@ -96,6 +114,7 @@ class PlatformPolicy:
     contact_point: str | None = None
     country: str | None = None
     sla: SlaPromise | None = None
+    terms: SlaTerms = SlaTerms()
     policy_clauses: tuple[LegalBasis, ...] = ()
     """Clauses of the platform's own terms that such a listing breaks."""
     retry: RetryPolicy = RetryPolicy()
@@ -122,15 +141,26 @@ class SenderPolicy:
     """True: notices carry ``lifecycle:test``, which a receiver validates and drops."""
 
 
+def limit_of(sla: SlaPromise, kind: str, terms: SlaTerms) -> Limit | None:
+    """The limit of one duty; ``None``: the promise has no number for it."""
+    seconds = {"acknowledge": sla.acknowledge_s, "decide": sla.decide_s, "remove": sla.remove_s}[kind]
+    if seconds is None:
+        return None
+    amount = seconds / 3_600 if terms.unit == "hours" else seconds / DAY_S
+    return Limit(amount, terms.unit, terms.need_info)
+
+
 def due_dates(
-    sla: SlaPromise | None, kind_started: Sequence[tuple[str, datetime]]
+    sla: SlaPromise | None, kind_started: Sequence[tuple[str, datetime]], terms: SlaTerms = SlaTerms()
 ) -> tuple[tuple[str, datetime, datetime], ...]:
     """Deadlines as (kind, started_at, due_at) for the duties that the promise names."""
     if sla is None:
         return ()
-    seconds = {"acknowledge": sla.acknowledge_s, "decide": sla.decide_s, "remove": sla.remove_s}
-    return tuple(
-        (kind, started, started + timedelta(seconds=limit))
-        for kind, started in kind_started
-        if (limit := seconds[kind]) is not None
-    )
+    found = []
+    for kind, started in kind_started:
+        limit = limit_of(sla, kind, terms)
+        if limit is not None:
+            due_at = due(limit, started, (), terms.calendar).due_at
+            assert due_at is not None, "a clock that nothing stopped runs"
+            found.append((kind, started, due_at))
+    return tuple(found)

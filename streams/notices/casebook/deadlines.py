@@ -26,7 +26,8 @@ class Deadline:
     started_at: datetime
     due_at: datetime
     state: str
-    """``pending``, ``met``, ``missed``, ``cancelled``; ``watching``: due, gone from sight, not yet proven."""
+    """``pending``, ``met``, ``missed``, ``cancelled``; ``watching``: due, gone from sight, not yet proven;
+    ``paused``: the clock stands, and ``due_at`` is when it was due before."""
 
 
 _COLUMNS = (
@@ -117,6 +118,28 @@ def move(
     return bool(changed.rowcount)
 
 
+def reckoned(
+    tx: Transaction, deadline: Deadline, *, state: str, due_at: datetime, rescinded_at: datetime | None
+) -> bool:
+    """Compare-and-set to what recorded clock events make of it; ``False``: somebody else moved it.
+
+    A deadline that is no longer missed has not fired: ``fired_at`` is cleared, the events keep it.
+    """
+    values: dict[str, object] = {"state": state, "due_at": due_at}
+    if rescinded_at is not None:
+        values.update(rescinded_at=rescinded_at, fired_at=None)
+    changed = tx.execute(
+        sa.update(t.deadline)
+        .where(
+            t.deadline.c.deadline_id == deadline.deadline_id,
+            t.deadline.c.state == deadline.state,
+            t.deadline.c.due_at == deadline.due_at,
+        )
+        .values(**values)
+    )
+    return bool(changed.rowcount)
+
+
 def next_due(tx: Transaction) -> datetime | None:
     """When the next pending deadline falls due."""
     at: datetime | None = tx.execute(
@@ -134,7 +157,7 @@ def any_due(tx: Transaction, *, now: datetime) -> bool:
 
 
 def unresolved(tx: Transaction) -> int:
-    """Deadlines whose verdict is still open."""
+    """Deadlines whose clock runs and whose verdict is open; where one stands, it is our turn."""
     found: int = tx.execute(
         sa.select(sa.func.count())
         .select_from(t.deadline)

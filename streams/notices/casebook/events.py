@@ -14,7 +14,7 @@ from datetime import datetime
 import sqlalchemy as sa
 import uuid_utils
 
-from schemas.case_event import CaseEvent
+from schemas.case_event import CaseEvent, CaseEventType
 from schemas.message import digest
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction, do_last
@@ -251,6 +251,19 @@ def of_case(tx: Transaction, case_id: str) -> tuple[CaseEvent, ...]:
         .order_by(t.case_event.c.sequence)
     )
     return tuple(CaseEvent.from_bytes(row.body) for row in rows)
+
+
+def of_notice(
+    tx: Transaction, case_id: str, notice_id: str, types: tuple[CaseEventType, ...]
+) -> tuple[CaseEvent, ...]:
+    """What happened to a notice of a case, of the given types only, in order."""
+    rows = tx.execute(
+        sa.select(t.case_event.c.body)
+        .where(t.case_event.c.case_id == case_id, t.case_event.c.type.in_(types))
+        .order_by(t.case_event.c.sequence)
+    )
+    every = (CaseEvent.from_bytes(row.body) for row in rows)
+    return tuple(event for event in every if event.notice_id == notice_id)
 
 
 def after(tx: Transaction, position: int, *, limit: int) -> tuple[tuple[int, CaseEvent], ...]:

@@ -129,6 +129,21 @@ def add_response(tx: Transaction, response: PlatformResponse, *, notice_id: str,
     )
 
 
+def questions(tx: Transaction, notice_id: str, case_id: str) -> tuple[tuple[datetime | None, datetime], ...]:
+    """When the platform asked for information on an item: as it says, and when we received it."""
+    rows = tx.execute(
+        sa.select(t.response.c.body)
+        .where(
+            t.response.c.notice_id == notice_id,
+            t.response.c.case_id == case_id,
+            sa.or_(t.response.c.kind == "need_info", t.response.c.outcome == "need_info"),
+        )
+        .order_by(t.response.c.received_at)
+    )
+    found = (PlatformResponse.from_bytes(row.body) for row in rows)
+    return tuple((one.said_at, one.received_at) for one in found)
+
+
 def counts(tx: Transaction) -> dict[str, tuple[int, datetime | None]]:
     """Per state: how many, and the oldest one's time of receipt."""
     rows = tx.execute(
