@@ -104,7 +104,7 @@ def move(
     fired_at: datetime | None = None,
     rescinded_at: datetime | None = None,
 ) -> bool:
-    """Compare-and-set from the state the caller saw; ``False``: somebody else moved it."""
+    """Compare-and-set from the state and due time the caller saw; ``False``: somebody else moved it."""
     values = {
         name: value
         for name, value in (("met_at", met_at), ("fired_at", fired_at), ("rescinded_at", rescinded_at))
@@ -112,7 +112,11 @@ def move(
     }
     changed = tx.execute(
         sa.update(t.deadline)
-        .where(t.deadline.c.deadline_id == deadline.deadline_id, t.deadline.c.state == deadline.state)
+        .where(
+            t.deadline.c.deadline_id == deadline.deadline_id,
+            t.deadline.c.state == deadline.state,
+            t.deadline.c.due_at == deadline.due_at,
+        )
         .values(state=state, **values)
     )
     return bool(changed.rowcount)
