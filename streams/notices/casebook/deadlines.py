@@ -1,6 +1,6 @@
 """Deadlines: one row per duty, fired once by compare-and-set, also after a restart."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,13 +86,34 @@ def of_item(tx: Transaction, notice_id: str, case_id: str) -> tuple[Deadline, ..
 
 def due(tx: Transaction, *, now: datetime, limit: int) -> tuple[Deadline, ...]:
     """Pending deadlines whose time has come, the longest overdue first."""
-    rows = tx.execute(
-        sa.select(*_COLUMNS)
-        .where(t.deadline.c.state == "pending", t.deadline.c.due_at <= now)
-        .order_by(t.deadline.c.due_at)
-        .limit(limit)
-    )
+    rows = tx.execute(_DUE.where(t.deadline.c.due_at <= now).limit(limit))
     return tuple(Deadline(*row) for row in rows)
+
+
+def still_due(tx: Transaction, found: Collection[Deadline], *, now: datetime) -> tuple[Deadline, ...]:
+    """Those of :func:`due` that nobody has moved meanwhile. The caller holds their cases."""
+    ids = [deadline.deadline_id for deadline in found]
+    rows = tx.execute(_DUE.where(t.deadline.c.due_at <= now, t.deadline.c.deadline_id.in_(ids)))
+    return tuple(Deadline(*row) for row in rows)
+
+
+_DUE = sa.select(*_COLUMNS).where(t.deadline.c.state == "pending").order_by(t.deadline.c.due_at)
+
+
+def miss(tx: Transaction, found: Collection[Deadline], *, fired_at: datetime) -> frozenset[str]:
+    """Pending ones become missed; returns the ids of those that did. The caller holds their cases."""
+    if not found:
+        return frozenset()
+    rows = tx.execute(
+        sa.update(t.deadline)
+        .where(
+            t.deadline.c.deadline_id.in_([deadline.deadline_id for deadline in found]),
+            t.deadline.c.state == "pending",
+        )
+        .values(state="missed", fired_at=fired_at)
+        .returning(t.deadline.c.deadline_id)
+    )
+    return frozenset(rows.scalars())
 
 
 def move(
