@@ -592,22 +592,27 @@ def fire_deadlines(tx: Transaction, desk: Desk, *, now: datetime, limit: int = F
     The caller has drained the inbox of answers received by ``now``.
     """
     due = deadlines.due(tx, now=now, limit=limit)
-    for deadline in sorted(due, key=lambda one: (one.case_id, one.due_at)):
-        cases.hold(tx, deadline.case_id)
-        item = cases.item_of(tx, deadline.notice_id, deadline.case_id)
+    if not due:
+        return 0
+    # All cases first, in the one order; then what is still due under the hold.
+    cases.hold_many(tx, {deadline.case_id for deadline in due})
+    held = deadlines.still_due(tx, due, now=now)
+    items = cases.items_of_notices(tx, {deadline.notice_id for deadline in held})
+    silent = []
+    for deadline in held:
+        item = items[deadline.notice_id, deadline.case_id]
         if deadline.kind == "remove" and _gone_in_time(item, deadline.due_at):
             # Gone from sight before it was due, but one look is no proof: the next looks decide.
             deadlines.move(tx, deadline, "watching")
-            continue
-        happened = _miss(tx, deadline, now=now)
-        events.append(
-            tx,
-            case_id=deadline.case_id,
-            happenings=happened,
-            now=now,
-            actor=desk.actor,
-            notice_id=deadline.notice_id,
-        )
+        else:
+            silent.append(deadline)
+    missed = deadlines.miss(tx, silent, fired_at=now)
+    entries = [
+        events.Entry(one.case_id, one.notice_id, (_missed(one, now),))
+        for one in silent
+        if one.deadline_id in missed
+    ]
+    events.append_to_many(tx, entries, now=now, actor=desk.actor)
     return len(due)
 
 
@@ -619,8 +624,10 @@ def _gone_in_time(item: Item, due_at: datetime) -> bool:
     )
 
 
-def _miss(tx: Transaction, deadline: deadlines.Deadline, *, now: datetime) -> list[Happening]:
+def _missed(deadline: deadlines.Deadline, now: datetime) -> Happening:
     facts = {"kind": deadline.kind, "due_at": deadline.due_at.isoformat(), "fired_at": now.isoformat()}
-    if deadlines.move(tx, deadline, "missed", fired_at=now):
-        return [Happening("deadline_missed", now, facts)]
-    return []
+    return Happening("deadline_missed", now, facts)
+
+
+def _miss(tx: Transaction, deadline: deadlines.Deadline, *, now: datetime) -> list[Happening]:
+    return [_missed(deadline, now)] if deadlines.move(tx, deadline, "missed", fired_at=now) else []

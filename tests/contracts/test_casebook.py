@@ -1,8 +1,11 @@
 """The casebook and the handlers over it: every test runs on SQLite and on PostgreSQL."""
 
+import asyncio
 import threading
-from collections.abc import Iterator
-from datetime import timedelta
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from random import Random
 
@@ -10,16 +13,22 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from prometheus_client import CollectorRegistry
 
 from schemas.errors import OperatorError
+from schemas.notice import SlaPromise
 from streams.notices import handlers
 from streams.notices.casebook import cases, deadlines, events, figures, inbox, looks, offsets, outbox, tables
-from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.casebook.outbox import AttemptResult, Leased
+from streams.notices.clock import DeadlineClock
 from streams.notices.handlers import Accepted
 from streams.notices.intake import Batch, Record, take_batch
 from streams.notices.item import Look
 from streams.notices.item import is_open as item_is_open
+from streams.notices.metrics import NoticeMetrics
+from streams.notices.policy import SlaTerms
+from streams.sla.calendar import Calendar
 from tests.support.notices import T0, at, make_desk, make_detection, make_listing, make_response
 from tests.support.postgres import PostgresServer
 
@@ -537,6 +546,279 @@ class TestDeadlines:
 
         with casebook.read() as tx:
             assert looks.next_look(tx) == at(3_601)
+
+
+def ask(casebook: Casebook, notice_id: str, seconds: float, **changes: object) -> None:
+    answer(casebook, notice_id, kind="need_info", outcome=None, received=seconds, **changes)
+
+
+def tell(casebook: Casebook, notice_id: str, seconds: float) -> int:
+    return casebook.decide(
+        handlers.information_given, notice_id, given_at=at(seconds), sha256="0" * 64, actor="person"
+    )
+
+
+def rows(casebook: Casebook, notice_id: str) -> dict[str, tuple[str, object]]:
+    with casebook.read() as tx:
+        [found] = cases.items_of_notice(tx, notice_id)
+        return {d.kind: (d.state, d.due_at) for d in deadlines.of_item(tx, notice_id, found.case_id)}
+
+
+def events_of(casebook: Casebook, notice_id: str, kind: str) -> list[dict[str, object]]:
+    with casebook.read() as tx:
+        [found] = cases.items_of_notice(tx, notice_id)
+        return [dict(e.data) for e in events.of_case(tx, found.case_id) if e.type == kind]
+
+
+def fire(casebook: Casebook, seconds: float) -> int:
+    return casebook.decide(handlers.fire_deadlines, DESK, now=at(seconds))
+
+
+class TestQuestions:
+    """The platform asks for information; decide is due 600 s and remove 3,600 s after :01."""
+
+    @pytest.fixture
+    def terms(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+        def agree(need_info: str, **more: object) -> None:
+            terms = SlaTerms(need_info=need_info, **more)  # type: ignore[arg-type]
+            monkeypatch.setitem(globals(), "DESK", make_desk(terms=terms))
+
+        return agree
+
+    @pytest.mark.parametrize(
+        ("rule", "decide", "remove"), [("run", 601, 3_601), ("pause", 801, 3_801), ("restart", 900, 3_900)]
+    )
+    def test_each_rule_moves_the_deadlines_as_was_agreed(
+        self, casebook: Casebook, terms: Callable[..., None], rule: str, decide: float, remove: float
+    ) -> None:
+        terms(rule)
+        notice_id = sent(casebook)
+
+        ask(casebook, notice_id, 100)
+        tell(casebook, notice_id, 300)
+
+        found = rows(casebook, notice_id)
+        assert found["acknowledge"][0] == "met"
+        assert found["decide"] == ("pending", at(decide))
+        assert found["remove"] == ("pending", at(remove))
+
+    def test_while_it_waits_for_us_nothing_fires_and_then_once(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = sent(casebook)
+        ask(casebook, notice_id, 100)
+
+        assert fire(casebook, 1_000_000) == 0
+        assert {rows(casebook, notice_id)[kind][0] for kind in ("decide", "remove")} == {"paused"}
+        tell(casebook, notice_id, 1_000_000)
+        assert fire(casebook, 1_000_500) == 0
+        assert fire(casebook, 1_000_501) == 1
+        assert fire(casebook, 1_000_502) == 0
+        assert rows(casebook, notice_id)["decide"] == ("missed", at(1_000_501))
+
+    def test_every_move_is_an_event_that_says_why(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("restart")
+        notice_id = sent(casebook)
+        ask(casebook, notice_id, 100)
+        tell(casebook, notice_id, 300)
+
+        told = [e for e in events_of(casebook, notice_id, "deadline_set") if e["kind"] == "decide"]
+
+        assert [(e.get("why"), e["due_at"]) for e in told] == [
+            (None, at(601).isoformat()),
+            ("paused", None),
+            ("restarted", at(900).isoformat()),
+        ]
+        assert (told[0]["limit"], told[0]["unit"], told[0]["need_info"]) == (600 / 3_600, "hours", "restart")
+        assert "information_given" in types(casebook)
+
+    def test_a_decision_without_our_information_ends_the_pause(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("restart")
+        notice_id = sent(casebook)
+        ask(casebook, notice_id, 100)
+
+        answer(casebook, notice_id, received=5_000)
+
+        assert rows(casebook, notice_id)["decide"] == ("met", at(5_501))
+        assert rows(casebook, notice_id)["remove"] == ("pending", at(8_501))
+
+    def test_a_question_in_time_that_is_applied_late_rescinds_the_breach(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = sent(casebook)
+        assert fire(casebook, 700) == 1
+
+        ask(casebook, notice_id, 600)
+        assert rows(casebook, notice_id)["decide"][0] == "paused"
+        assert len(events_of(casebook, notice_id, "deadline_rescinded")) == 1
+
+        tell(casebook, notice_id, 800)
+        assert rows(casebook, notice_id)["decide"] == ("pending", at(801))
+
+    def test_a_question_after_the_deadline_excuses_nothing(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = sent(casebook)
+        fire(casebook, 700)
+
+        ask(casebook, notice_id, 650)
+
+        assert rows(casebook, notice_id)["decide"] == ("missed", at(601))
+        assert rows(casebook, notice_id)["remove"][0] == "paused"
+
+    def test_in_whatever_order_it_is_applied_the_deadlines_are_the_same(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        orders = list(permutations(("ask", "tell", "again", "decide")))
+        ended = set()
+        for number, order in enumerate(orders):
+            notice_id = sent(casebook, str(number))
+            for step in (*order, *order):
+                if step == "ask":
+                    ask(casebook, notice_id, 100)
+                elif step == "again":
+                    ask(casebook, notice_id, 400, response_id=f"again-{number}")
+                elif step == "decide":
+                    answer(casebook, notice_id, received=500)
+                elif step in order and not events_of(casebook, notice_id, "information_given"):
+                    tell(casebook, notice_id, 300)
+            ended.add(tuple(sorted(rows(casebook, notice_id).items())))
+
+        # Met before a question was applied, or after: the verdict is one; the removal's time too.
+        assert {dict(one)["remove"] for one in ended} == {("pending", at(3_901))}
+        assert {dict(one)["decide"][0] for one in ended} == {"met"}
+
+    def test_an_echo_of_a_settled_question_stops_nothing(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = sent(casebook)
+        ask(casebook, notice_id, 100)
+        tell(casebook, notice_id, 300)
+
+        ask(casebook, notice_id, 350, said=100, response_id="polled")
+
+        assert rows(casebook, notice_id)["decide"] == ("pending", at(801))
+
+    def test_a_question_that_overtakes_the_receipt_stops_the_clock_from_its_start(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = noticed(casebook)
+        [one] = lease(casebook)
+        ask(casebook, notice_id, 0.5)
+        assert deliver(casebook, one)
+
+        assert rows(casebook, notice_id)["decide"][0] == "paused"
+        tell(casebook, notice_id, 1_000)
+        assert rows(casebook, notice_id)["decide"] == ("pending", at(1_600))
+
+    def test_a_changed_agreement_moves_no_running_deadline(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = sent(casebook)
+        terms("restart")
+
+        ask(casebook, notice_id, 100)
+        tell(casebook, notice_id, 300)
+
+        assert rows(casebook, notice_id)["decide"] == ("pending", at(801))
+
+    def test_a_look_is_planned_for_the_new_moment(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = sent(casebook)
+        ask(casebook, notice_id, 100)
+        tell(casebook, notice_id, 300)
+        look(casebook, notice_id, "online", 950)
+
+        with casebook.read() as tx:
+            assert looks.next_look(tx) == at(3_801)
+
+    def test_gone_while_the_clock_stands_is_in_time(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = sent(casebook)
+        ask(casebook, notice_id, 100)
+        look(casebook, notice_id, "offline", 90_000)
+        look(casebook, notice_id, "offline", 90_100)
+
+        assert rows(casebook, notice_id)["remove"][0] == "met"
+
+    def test_working_days_end_at_the_addressees_midnight(
+        self, casebook: Casebook, terms: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        promise = SlaPromise(policy="p", source="s", remove_s=2 * 86_400, clock="business")
+        agreed = SlaTerms("working_days", Calendar("Europe/Berlin", "DE"), "pause")
+        monkeypatch.setitem(globals(), "DESK", make_desk(sla=promise, terms=agreed))
+        notice_id = sent(casebook)  # on Monday, 2 March 2026
+
+        assert rows(casebook, notice_id) == {
+            "remove": ("pending", datetime(2026, 3, 4, 23, tzinfo=UTC)),
+        }
+        ask(casebook, notice_id, 86_400)
+        tell(casebook, notice_id, 2 * 86_400)  # on Wednesday: Thursday and Friday are its two days
+        assert rows(casebook, notice_id)["remove"] == ("pending", datetime(2026, 3, 6, 23, tzinfo=UTC))
+        [first, *_] = events_of(casebook, notice_id, "deadline_set")
+        assert "tzdata" in str(first["edition"])
+
+
+@pytest.mark.slow
+class TestStoppedService:
+    async def test_a_thousand_overdue_deadlines_fire_once_each_within_two_seconds(
+        self, url: str, casebook: Casebook
+    ) -> None:
+        def silence(tx: Transaction) -> None:
+            for number in range(1_000):
+                handlers.take_detection(tx, make_detection(str(number)), DESK, now=T0)
+            handlers.start_attempts(
+                tx, slots={"market": 1_000}, now=T0, hold_for=LEASE, worker="w1", desk=DESK
+            )
+
+        async def nothing_to_drain(_: datetime) -> int:
+            return 0
+
+        casebook.decide(silence)
+        started = time.monotonic()
+        restarted = [Casebook.open(url) for _ in range(2)]  # two services at once
+        clocks = [
+            DeadlineClock(
+                book,
+                DESK,
+                NoticeMetrics(CollectorRegistry()),
+                drain=nothing_to_drain,
+                tick_s=0,
+                clock=lambda: at(86_400),
+            )
+            for book in restarted
+        ]
+        await asyncio.gather(*(clock.step() for clock in clocks))
+        took = time.monotonic() - started
+        for book in restarted:
+            book.close()
+
+        with casebook.read() as tx:
+            states = tx.execute(
+                sa.select(tables.deadline.c.state, sa.func.count()).group_by(tables.deadline.c.state)
+            ).all()
+            missed = tx.execute(
+                sa.select(tables.case_event.c.case_id).where(tables.case_event.c.type == "deadline_missed")
+            ).scalars()
+            cases_missed = list(missed)
+        assert [tuple(row) for row in states] == [("missed", 1_000)]
+        assert (len(cases_missed), len(set(cases_missed))) == (1_000, 1_000)
+        assert took < 2, took
 
 
 class TestLooks:

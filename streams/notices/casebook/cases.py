@@ -1,6 +1,6 @@
 """Rows of cases, detections, notices and their items."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,9 +62,17 @@ def hold_all(tx: Transaction, listings: Sequence[tuple[str, str]]) -> None:
     """
     if not listings or tx.dialect.name == "sqlite":  # SQLite has one writer at a time anyway
         return
+    found = tx.execute(
+        sa.select(t.case.c.case_id).where(sa.tuple_(t.case.c.platform, t.case.c.listing_id).in_(listings))
+    )
+    hold_many(tx, found.scalars().all())
+
+
+def hold_many(tx: Transaction, case_ids: Collection[str]) -> None:
+    """:func:`hold` for several cases, always in one order, so that two holders never block each other."""
     tx.execute(
         sa.select(t.case.c.case_id)
-        .where(sa.tuple_(t.case.c.platform, t.case.c.listing_id).in_(listings))
+        .where(t.case.c.case_id.in_(case_ids))
         .order_by(t.case.c.case_id)
         .with_for_update()
     ).all()
@@ -280,6 +288,13 @@ def items_of_notice(tx: Transaction, notice_id: str) -> tuple[Item, ...]:
     """All items of a notice, by case id, so that several cases are always held in one order."""
     rows = tx.execute(_ITEMS.where(t.notice_item.c.notice_id == notice_id).order_by(t.notice_item.c.case_id))
     return tuple(Item(*row) for row in rows)
+
+
+def items_of_notices(tx: Transaction, notice_ids: Collection[str]) -> dict[tuple[str, str], Item]:
+    """Items of several notices, by notice and case. The caller holds the cases."""
+    rows = tx.execute(_ITEMS.where(t.notice_item.c.notice_id.in_(notice_ids)))
+    found = (Item(*row) for row in rows)
+    return {(item.notice_id, item.case_id): item for item in found}
 
 
 def latest_item(tx: Transaction, case_id: str) -> Item | None:

@@ -1,6 +1,6 @@
 """Deadlines: one row per duty, fired once by compare-and-set, also after a restart."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,13 +86,34 @@ def of_item(tx: Transaction, notice_id: str, case_id: str) -> tuple[Deadline, ..
 
 def due(tx: Transaction, *, now: datetime, limit: int) -> tuple[Deadline, ...]:
     """Pending deadlines whose time has come, the longest overdue first."""
-    rows = tx.execute(
-        sa.select(*_COLUMNS)
-        .where(t.deadline.c.state == "pending", t.deadline.c.due_at <= now)
-        .order_by(t.deadline.c.due_at)
-        .limit(limit)
-    )
+    rows = tx.execute(_DUE.where(t.deadline.c.due_at <= now).limit(limit))
     return tuple(Deadline(*row) for row in rows)
+
+
+def still_due(tx: Transaction, found: Collection[Deadline], *, now: datetime) -> tuple[Deadline, ...]:
+    """Those of :func:`due` that nobody has moved meanwhile. The caller holds their cases."""
+    ids = [deadline.deadline_id for deadline in found]
+    rows = tx.execute(_DUE.where(t.deadline.c.due_at <= now, t.deadline.c.deadline_id.in_(ids)))
+    return tuple(Deadline(*row) for row in rows)
+
+
+_DUE = sa.select(*_COLUMNS).where(t.deadline.c.state == "pending").order_by(t.deadline.c.due_at)
+
+
+def miss(tx: Transaction, found: Collection[Deadline], *, fired_at: datetime) -> frozenset[str]:
+    """Pending ones become missed; returns the ids of those that did. The caller holds their cases."""
+    if not found:
+        return frozenset()
+    rows = tx.execute(
+        sa.update(t.deadline)
+        .where(
+            t.deadline.c.deadline_id.in_([deadline.deadline_id for deadline in found]),
+            t.deadline.c.state == "pending",
+        )
+        .values(state="missed", fired_at=fired_at)
+        .returning(t.deadline.c.deadline_id)
+    )
+    return frozenset(rows.scalars())
 
 
 def move(
@@ -104,7 +125,7 @@ def move(
     fired_at: datetime | None = None,
     rescinded_at: datetime | None = None,
 ) -> bool:
-    """Compare-and-set from the state the caller saw; ``False``: somebody else moved it."""
+    """Compare-and-set from the state and due time the caller saw; ``False``: somebody else moved it."""
     values = {
         name: value
         for name, value in (("met_at", met_at), ("fired_at", fired_at), ("rescinded_at", rescinded_at))
@@ -112,7 +133,11 @@ def move(
     }
     changed = tx.execute(
         sa.update(t.deadline)
-        .where(t.deadline.c.deadline_id == deadline.deadline_id, t.deadline.c.state == deadline.state)
+        .where(
+            t.deadline.c.deadline_id == deadline.deadline_id,
+            t.deadline.c.state == deadline.state,
+            t.deadline.c.due_at == deadline.due_at,
+        )
         .values(state=state, **values)
     )
     return bool(changed.rowcount)

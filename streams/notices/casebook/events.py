@@ -37,38 +37,60 @@ def append(
 
     The caller holds the case's row (see :func:`streams.notices.casebook.cases.hold`).
     """
-    wanted = tuple(happenings)
+    return append_to_many(tx, [Entry(case_id, notice_id, tuple(happenings))], now=now, actor=actor)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What happened to one case."""
+
+    case_id: str
+    notice_id: str | None
+    happenings: tuple[Happening, ...]
+
+
+def append_to_many(
+    tx: Transaction, entries: Sequence[Entry], *, now: datetime, actor: str
+) -> tuple[CaseEvent, ...]:
+    """:func:`append` for several cases with the same few statements. The caller holds all of them."""
+    wanted = [entry for entry in entries if entry.happenings]
     if not wanted:
         return ()
-    row = tx.execute(
-        sa.select(t.case.c.platform, t.case.c.listing_id, t.case.c.round, t.case.c.sequence).where(
-            t.case.c.case_id == case_id
-        )
-    ).one()
-    events = tuple(
-        CaseEvent(
-            event_id=str(uuid_utils.uuid7()),
-            case_id=case_id,
-            sequence=row.sequence + number,
-            type=happening.type,
-            at=happening.at,
-            recorded_at=now,
-            platform=row.platform,
-            listing_id=row.listing_id,
-            round=row.round,
-            notice_id=notice_id,
-            actor=actor,
-            data=dict(happening.data),
-        )
-        for number, happening in enumerate(wanted, start=1)
-    )
+    found = tx.execute(
+        sa.select(
+            t.case.c.case_id, t.case.c.platform, t.case.c.listing_id, t.case.c.round, t.case.c.sequence
+        ).where(t.case.c.case_id.in_({entry.case_id for entry in wanted}))
+    ).all()
+    cases = {row.case_id: row for row in found}
+    last = {row.case_id: row.sequence for row in found}
+    events = []
+    for entry in wanted:
+        case = cases[entry.case_id]
+        for happening in entry.happenings:
+            last[entry.case_id] += 1
+            events.append(
+                CaseEvent(
+                    event_id=str(uuid_utils.uuid7()),
+                    case_id=entry.case_id,
+                    sequence=last[entry.case_id],
+                    type=happening.type,
+                    at=happening.at,
+                    recorded_at=now,
+                    platform=case.platform,
+                    listing_id=case.listing_id,
+                    round=case.round,
+                    notice_id=entry.notice_id,
+                    actor=actor,
+                    data=dict(happening.data),
+                )
+            )
     bodies = [event.to_bytes() for event in events]
     tx.execute(
         sa.insert(t.case_event),
         [
             {
                 "event_id": event.event_id,
-                "case_id": case_id,
+                "case_id": event.case_id,
                 "sequence": event.sequence,
                 "type": event.type,
                 "at": event.at,
@@ -80,18 +102,19 @@ def append(
     )
     tx.execute(
         sa.update(t.case)
-        .where(t.case.c.case_id == case_id)
-        .values(sequence=row.sequence + len(events), updated_at=now)
+        .where(t.case.c.case_id == sa.bindparam("of_case"))
+        .values(sequence=sa.bindparam("last"), updated_at=now),
+        [{"of_case": case_id, "last": sequence} for case_id, sequence in last.items()],
     )
     do_last(
         tx,
         seal,
         [
-            Act(now, actor, event.type, f"{case_id}/{event.sequence}", hashlib.sha256(body).hexdigest())
+            Act(now, actor, event.type, f"{event.case_id}/{event.sequence}", hashlib.sha256(body).hexdigest())
             for event, body in zip(events, bodies, strict=True)
         ],
     )
-    return events
+    return tuple(events)
 
 
 @dataclass(frozen=True, slots=True)
