@@ -39,9 +39,12 @@ class Timeouts(_Config):
 class Sla(_Config):
     """What was agreed with the platform, in seconds from receipt. Absent: no such promise."""
 
-    policy: str = Field(min_length=1, max_length=128)
-    source: str = Field(min_length=1, max_length=512)
-    """The clause or agreement that sets the numbers."""
+    regime: str | None = Field(default=None, max_length=64)
+    """Id of a row of ``streams/sla/regimes.yaml`` that sets everything here but zone and calendar."""
+    policy: str | None = Field(default=None, min_length=1, max_length=128)
+    """Name of the agreement; needed where no regime is named."""
+    source: str | None = Field(default=None, min_length=1, max_length=512)
+    """The clause or agreement that sets the numbers; needed where no regime is named."""
     acknowledge_s: Seconds | None = None
     decide_s: Seconds | None = None
     remove_s: Seconds | None = None
@@ -58,8 +61,20 @@ class Sla(_Config):
     information, stand still until then, or run on."""
 
     @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        if self.regime is None:
+            for name in ("policy", "source"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name} is needed (or a regime)")
+        elif self.model_fields_set - {"regime", "zone", "calendar"}:
+            raise ValueError("with regime only zone and calendar can be said; the row sets the others")
+        return self
+
+    @model_validator(mode="after")
     def _whole_days(self) -> Self:
         numbers = (self.acknowledge_s, self.decide_s, self.remove_s)
+        if self.regime is not None:
+            return self
         if self.clock == "business":
             if any(number is not None and number % 86_400 for number in numbers):
                 raise ValueError("with clock: business every number is a multiple of 86400 (one working day)")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from connectors.answers import receipt_response
 from connectors.errors import (
@@ -14,7 +14,8 @@ from connectors.errors import (
     UnreadableAnswer,
 )
 from connectors.platform import Delivery, Platform, ProbeTarget, RawAnswer
-from connectors.platform_config import PlatformConfig
+from connectors.platform_config import PlatformConfig, Sla
+from schemas.errors import OperatorError
 from schemas.notice import LegalBasis, Notice, SlaPromise
 from schemas.response import PlatformResponse
 from streams.notices.casebook.inbox import Received
@@ -22,10 +23,10 @@ from streams.notices.casebook.looks import LookDue
 from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.handlers import Accepted
 from streams.notices.item import Look
-from streams.notices.policy import LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
+from streams.notices.policy import DAY_S, LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
 from streams.sla.calendar import Unit
-from streams.sla.regimes import calendar_of
+from streams.sla.regimes import built_in, calendar_of
 
 PARSER = "submit-reply/1"
 
@@ -142,24 +143,53 @@ def _answer(raw: RawAnswer) -> Answer:
     return Answer(raw.platform, raw.channel, raw.source_id, raw.received_at, raw.body, raw.headers)
 
 
-def _terms(config: PlatformConfig) -> SlaTerms:
+def _promise(config: PlatformConfig, today: date) -> tuple[SlaPromise | None, SlaTerms]:
     sla = config.sla
     if sla is None:
-        return SlaTerms()
-    unit: Unit = "working_days" if sla.clock == "business" else "hours"
-    calendar = calendar_of(
-        f"platform {config.name}, sla", unit, country=config.country, zone=sla.zone, region=sla.calendar
+        return None, SlaTerms()
+    if sla.regime is not None:
+        return _promise_of_regime(config, sla, today)
+    promise = SlaPromise(
+        policy=sla.policy or "",
+        source=sla.source or "",
+        acknowledge_s=sla.acknowledge_s,
+        decide_s=sla.decide_s,
+        remove_s=sla.remove_s,
+        clock=sla.clock,
     )
-    return SlaTerms(unit, calendar, sla.need_info)
+    unit: Unit = "working_days" if sla.clock == "business" else "hours"
+    what = f"platform {config.name}, sla"
+    calendar = calendar_of(what, unit, country=config.country, zone=sla.zone, region=sla.calendar)
+    return promise, SlaTerms(unit, calendar, sla.need_info)
 
 
-def policy_of(config: PlatformConfig) -> PlatformPolicy:
+def _promise_of_regime(config: PlatformConfig, sla: Sla, today: date) -> tuple[SlaPromise, SlaTerms]:
+    try:
+        row = built_in().row(sla.regime or "", today)
+        calendar = row.calendar_for(country=config.country, zone=sla.zone, calendar=sla.calendar)
+    except OperatorError as error:
+        raise OperatorError(f"platform {config.name}, sla: {error}") from error
+    one_s = 3_600 if row.unit == "hours" else DAY_S
+    seconds = {duty: amount * one_s for duty, amount in row.limits.items()}
+    promise = SlaPromise(
+        policy=row.id,
+        source=row.source if row.checked else f"{row.source} (unchecked)",
+        acknowledge_s=seconds.get("acknowledge"),
+        decide_s=seconds.get("decide"),
+        remove_s=seconds.get("remove"),
+        clock=row.clock,
+    )
+    return promise, SlaTerms(row.unit, calendar, row.need_info)
+
+
+def policy_of(config: PlatformConfig, *, today: date | None = None) -> PlatformPolicy:
     """What was agreed with a platform, from its configuration.
 
     Raises:
-        OperatorError: working days are promised and the platform's zone or holidays are not known.
+        OperatorError: working days are promised and the platform's zone or holidays are not known, or
+            the regime that is named is unknown or does not hold ``today``.
     """
-    sla = config.sla
+    promise, terms = _promise(config, today or datetime.now(UTC).date())
     probe = config.probe
     return PlatformPolicy(
         name=config.name,
@@ -167,17 +197,8 @@ def policy_of(config: PlatformConfig) -> PlatformPolicy:
         legal_entity=config.legal_entity,
         contact_point=config.contact_point,
         country=config.country,
-        sla=None
-        if sla is None
-        else SlaPromise(
-            policy=sla.policy,
-            source=sla.source,
-            acknowledge_s=sla.acknowledge_s,
-            decide_s=sla.decide_s,
-            remove_s=sla.remove_s,
-            clock=sla.clock,
-        ),
-        terms=_terms(config),
+        sla=promise,
+        terms=terms,
         policy_clauses=tuple(
             LegalBasis(
                 id=f"policy.{config.name}.{number}",

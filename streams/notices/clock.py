@@ -15,7 +15,15 @@ from streams.notices.metrics import NoticeMetrics
 log = structlog.get_logger()
 
 STEP_LIMIT = timedelta(seconds=2)
-"""A wall clock that moves this far against the monotonic one was set by somebody."""
+"""A wall clock that moves this far against the steady one was set by somebody."""
+BELIEVE_AFTER = timedelta(minutes=10)
+"""A wall clock that was set and has kept its new time for so long is believed again."""
+
+
+def steady_seconds() -> float:
+    """Seconds that no one can set; where the system has it, time asleep counts too."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 class DeadlineClock:
@@ -30,7 +38,7 @@ class DeadlineClock:
         drain: Callable[[datetime], Awaitable[int]],
         tick_s: float = 0.5,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = steady_seconds,
     ) -> None:
         self._casebook = casebook
         self._desk = desk
@@ -40,16 +48,12 @@ class DeadlineClock:
         self._clock = clock
         self._monotonic = monotonic
         self._offset: float | None = None
+        self._set_to: float | None = None
+        self._set_at = 0.0
 
     async def step(self) -> None:
         """Fire what is due, after every answer received by now has been applied."""
-        now = self._clock()
-        if self._stepped(now):
-            # Wait one tick and look again before anything is said about anybody.
-            self._metrics.loop_errors.labels("clock", "clock_step").inc()
-            log.error("clock_step", now=now.isoformat())
-            await asyncio.sleep(self._tick_s)
-            return
+        now = self._believed(self._clock())
         while await self._drain(now):
             pass
         while await self._casebook.look(deadlines.any_due, now=now):
@@ -58,7 +62,26 @@ class DeadlineClock:
                 break
         await asyncio.sleep(self._tick_s)
 
-    def _stepped(self, now: datetime) -> bool:
-        offset = now.timestamp() - self._monotonic()
-        before, self._offset = self._offset, offset
-        return before is not None and abs(offset - before) > STEP_LIMIT.total_seconds()
+    def _believed(self, wall: datetime) -> datetime:
+        """The time by which deadlines fire.
+
+        After somebody set the clock, the earlier of its time and what the steady clock says it
+        would be: a clock set forward by mistake accuses nobody, and one set back fires nothing
+        twice. It is believed again when it is back, or has kept its new time for ten minutes (a
+        machine that started with a wrong clock must not stay silent for ever), or on a restart.
+        """
+        steady = self._monotonic()
+        offset = wall.timestamp() - steady
+        limit = STEP_LIMIT.total_seconds()
+        if self._offset is None or abs(offset - self._offset) <= limit:
+            # Followed from tick to tick, so that a clock that is corrected slowly counts as one.
+            self._offset, self._set_to = offset, None
+            return wall
+        if self._set_to is None or abs(offset - self._set_to) > limit:
+            self._set_to, self._set_at = offset, steady
+            self._metrics.loop_errors.labels("clock", "clock_step").inc()
+            log.error("clock_step", now=wall.isoformat(), by_s=round(offset - self._offset, 3))
+        elif steady - self._set_at >= BELIEVE_AFTER.total_seconds():
+            self._offset, self._set_to = offset, None
+            return wall
+        return min(wall, datetime.fromtimestamp(steady + self._offset, UTC))

@@ -115,6 +115,23 @@ class Regimes:
 
     rows: tuple[Regime, ...]
 
+    def row(self, row_id: str, on: date) -> Regime:
+        """The row with that id, where it holds on that day.
+
+        Raises:
+            OperatorError
+        """
+        found = next((row for row in self.rows if row.id == row_id), None)
+        if found is None:
+            known = ", ".join(row.id for row in self.rows)
+            raise OperatorError(f"There is no regime {row_id!r}: name one of {known}.")
+        if not (found.valid_from <= on and (found.valid_to is None or on <= found.valid_to)):
+            raise OperatorError(
+                f"The regime {row_id!r} does not hold on {on}: it is valid from {found.valid_from} "
+                f"to {found.valid_to or 'today and after'}."
+            )
+        return found
+
     def find(
         self,
         regime: str,

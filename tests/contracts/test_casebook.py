@@ -673,6 +673,40 @@ class TestQuestions:
         assert rows(casebook, notice_id)["decide"] == ("missed", at(601))
         assert rows(casebook, notice_id)["remove"][0] == "paused"
 
+    @pytest.mark.parametrize(
+        ("rule", "expected", "rescinded"),
+        [("pause", ("missed", at(651)), 0), ("restart", ("pending", at(1_250)), 1)],
+    )
+    def test_a_question_heard_of_after_our_answer_counts_for_its_time(
+        self,
+        casebook: Casebook,
+        terms: Callable[..., None],
+        rule: str,
+        expected: tuple[str, object],
+        rescinded: int,
+    ) -> None:
+        terms(rule)
+        notice_id = sent(casebook)
+        fire(casebook, 620)
+        tell(casebook, notice_id, 650)
+        question = make_response(kind="need_info", outcome=None, received=600, key=_key(casebook, notice_id))
+
+        casebook.decide(handlers.apply_response, question, now=at(700))
+
+        assert rows(casebook, notice_id)["decide"] == expected
+        assert len(events_of(casebook, notice_id, "deadline_rescinded")) == rescinded
+
+    def test_a_question_after_the_decision_stops_no_removal(
+        self, casebook: Casebook, terms: Callable[..., None]
+    ) -> None:
+        terms("pause")
+        notice_id = sent(casebook)
+        answer(casebook, notice_id, received=60)
+
+        ask(casebook, notice_id, 100)
+
+        assert rows(casebook, notice_id)["remove"] == ("pending", at(3_601))
+
     def test_in_whatever_order_it_is_applied_the_deadlines_are_the_same(
         self, casebook: Casebook, terms: Callable[..., None]
     ) -> None:

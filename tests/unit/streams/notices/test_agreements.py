@@ -19,9 +19,10 @@ platforms:
     base_url: https://desk.example.org/
     secret: env:SECRET
     {country}
-    sla: {{policy: p, source: clause 4, {sla}}}
+    sla: {{{sla}}}
 """
-DAYS = "clock: business, decide_s: 86400, remove_s: 432000"
+NAMED = "policy: p, source: clause 4, "
+DAYS = NAMED + "clock: business, decide_s: 86400, remove_s: 432000"
 FRIDAY = datetime(2026, 4, 3, 8, 0, tzinfo=UTC)
 
 
@@ -33,7 +34,7 @@ def policy(tmp_path: Path, sla: str, country: str = "country: DE") -> PlatformPo
 
 
 def test_seconds_by_the_wall_are_what_they_were(tmp_path: Path) -> None:
-    found = policy(tmp_path, "acknowledge_s: 0.5, remove_s: 7201")
+    found = policy(tmp_path, NAMED + "acknowledge_s: 0.5, remove_s: 7201")
 
     assert found.terms == SlaTerms()
     assert found.sla is not None
@@ -67,6 +68,22 @@ def test_zone_and_calendar_can_be_named(tmp_path: Path) -> None:
     assert weekends.terms.calendar == Calendar("Asia/Dubai", None)
 
 
+def test_a_regime_sets_limits_clock_and_question_rule(tmp_path: Path) -> None:
+    order = policy(tmp_path, "regime: tco-removal-order", "")
+    notice = policy(tmp_path, "regime: gpsr-notice, calendar: DE-BY")
+
+    assert order.sla is not None
+    assert notice.sla is not None
+    assert (order.sla.policy, order.sla.remove_s, order.terms.need_info) == (
+        "tco-removal-order",
+        3_600,
+        "restart",
+    )
+    assert "unchecked" in notice.sla.source
+    assert limit_of(notice.sla, "decide", notice.terms) == Limit(3, "working_days", "run")
+    assert notice.terms.calendar == Calendar("Europe/Berlin", "DE-BY")
+
+
 @pytest.mark.parametrize(
     ("sla", "country", "told"),
     [
@@ -75,9 +92,14 @@ def test_zone_and_calendar_can_be_named(tmp_path: Path) -> None:
         (DAYS + ", zone: Europe/Berlin", "", "example-market, sla: .*calendar"),
         (DAYS + ", zone: Mars/Base", "country: DE", "example-market, sla, zone: .*Mars/Base"),
         (DAYS + ", calendar: DE-XX", "country: DE", "example-market, sla, calendar: .*DE-XX"),
-        ("clock: business, remove_s: 3600", "country: DE", "multiple of 86400"),
-        ("remove_s: 3600, zone: Europe/Berlin", "country: DE", "clock: business"),
-        ("remove_s: 3600, need_info: stop", "country: DE", "need_info"),
+        (NAMED + "clock: business, remove_s: 3600", "country: DE", "multiple of 86400"),
+        (NAMED + "remove_s: 3600, zone: Europe/Berlin", "country: DE", "clock: business"),
+        (NAMED + "remove_s: 3600, need_info: stop", "country: DE", "need_info"),
+        ("policy: p, remove_s: 3600", "", "source is needed"),
+        ("regime: tco-removal-order, remove_s: 7200", "", "the row sets the others"),
+        ("regime: nothing", "", "example-market, sla: .*'nothing'.*tco-removal-order"),
+        ("regime: netzdg-other", "country: DE", "example-market, sla: .*2024-05-13"),
+        ("regime: gpsr-notice", "country: US", "example-market, sla: gpsr-notice: .*no single time zone"),
     ],
 )
 def test_what_cannot_be_counted_is_said_before_anything_is_sent(

@@ -1,0 +1,125 @@
+"""The loop that fires deadlines when somebody sets the machine's clock."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from streams.notices import handlers
+from streams.notices.casebook.database import Casebook
+from streams.notices.clock import BELIEVE_AFTER, DeadlineClock
+from streams.notices.metrics import NoticeMetrics
+from tests.support.notices import T0, make_desk
+
+
+class Machine:
+    """A wall clock that can be set, and a steady one."""
+
+    def __init__(self) -> None:
+        self.steady = 1_000.0
+        self.set_by = timedelta(0)
+
+    def wall(self) -> datetime:
+        return T0 + timedelta(seconds=self.steady - 1_000) + self.set_by
+
+
+@pytest.fixture
+def fired(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """The times by which deadlines were asked to fire."""
+    asked: list[datetime] = []
+
+    def fire(tx: object, desk: object, *, now: datetime) -> int:
+        asked.append(now)
+        return 0
+
+    monkeypatch.setattr(handlers, "fire_deadlines", fire)
+    monkeypatch.setattr("streams.notices.casebook.deadlines.any_due", lambda tx, *, now: True)
+    return asked
+
+
+class Loop:
+    def __init__(self, machine: Machine) -> None:
+        async def nothing_to_drain(_: datetime) -> int:
+            return 0
+
+        self.machine = machine
+        self.metrics = NoticeMetrics(CollectorRegistry())
+        self.casebook = Casebook.__new__(Casebook)
+        self.casebook.look = self._now  # type: ignore[method-assign, assignment]
+        self.casebook.run = self._now  # type: ignore[method-assign, assignment]
+        self.clock = DeadlineClock(
+            self.casebook,
+            make_desk(),
+            self.metrics,
+            drain=nothing_to_drain,
+            tick_s=0,
+            clock=machine.wall,
+            monotonic=lambda: machine.steady,
+        )
+
+    async def _now(self, function, *args, **more):  # type: ignore[no-untyped-def]
+        return function(None, *args, **more)
+
+    async def tick(self, seconds: float = 0.5) -> None:
+        self.machine.steady += seconds
+        await self.clock.step()
+
+    @property
+    def steps(self) -> float:
+        return self.metrics.loop_errors.labels("clock", "clock_step")._value.get()
+
+
+async def test_an_undisturbed_clock_is_the_wall_clock(fired: list[datetime]) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    for _ in range(3):
+        await loop.tick()
+
+    assert fired == [T0 + timedelta(seconds=n / 2) for n in (1, 2, 3)]
+    assert loop.steps == 0
+
+
+async def test_set_forward_nothing_fires_early_and_it_is_told_once(fired: list[datetime]) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    await loop.tick()
+    machine.set_by = timedelta(hours=1)
+    for _ in range(20):
+        await loop.tick()
+
+    assert fired[-1] == T0 + timedelta(seconds=10.5)
+    assert loop.steps == 1
+
+
+async def test_set_back_and_right_again_time_goes_on(fired: list[datetime]) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    await loop.tick()
+    machine.set_by = timedelta(hours=-1)
+    await loop.tick()
+    machine.set_by = timedelta(0)
+    await loop.tick()
+
+    assert fired == [T0 + timedelta(seconds=n) for n in (0.5, 1 - 3_600, 1.5)]
+
+
+async def test_a_new_time_that_is_kept_is_believed(fired: list[datetime]) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    await loop.tick()
+    machine.set_by = timedelta(days=365)
+    await loop.tick()
+    await loop.tick(BELIEVE_AFTER.total_seconds())
+
+    assert fired[-1] == machine.wall()
+
+
+async def test_a_clock_corrected_slowly_is_followed(fired: list[datetime]) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    for _ in range(100):
+        machine.set_by += timedelta(seconds=1)
+        await loop.tick()
+
+    assert fired[-1] == machine.wall()
+    assert loop.steps == 0
