@@ -1,11 +1,12 @@
 """What was agreed, as values: when to try again, when to look, how long a platform has."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
 from schemas.notice import LegalBasis, Party, SlaPromise, TrustedFlagger
+from streams.notices.requirements import Demands
 
 RETRY_SCHEDULE: tuple[timedelta, ...] = tuple(
     timedelta(seconds=s) for s in (5, 30, 120, 600, 1_800, 3_600, 7_200, 18_000, 36_000)
@@ -98,6 +99,8 @@ class PlatformPolicy:
     sla: SlaPromise | None = None
     policy_clauses: tuple[LegalBasis, ...] = ()
     """Clauses of the platform's own terms that such a listing breaks."""
+    demands: Demands = field(default_factory=Demands)
+    """What it asks of a notice; one that does not meet it goes to a person, not out."""
     retry: RetryPolicy = RetryPolicy()
     look: LookPolicy = LookPolicy()
     poll: PollPolicy = PollPolicy()
