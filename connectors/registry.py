@@ -24,6 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from connectors.channels.channel import Channel
 from connectors.channels.channelled import ChannelPlatform
 from connectors.channels.coop import CoopChannel
+from connectors.channels.csv_batch import CsvBatchChannel
+from connectors.channels.desk_inbox import DeskInboxChannel
+from connectors.channels.email import EmailChannel
 from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
 from connectors.platform_config import PlatformConfig
@@ -47,6 +50,9 @@ ChannelBuilder = Callable[[PlatformConfig, tuple[SecretStr, ...]], Channel]
 CHANNEL_KINDS: Mapping[str, ChannelBuilder] = {
     "xarf": XarfApiChannel,
     "coop": CoopChannel,
+    "email": EmailChannel,
+    "csv": CsvBatchChannel,
+    "desk": DeskInboxChannel,
 }
 """Every channel that can make a platform together with the prober: one line each."""
 

@@ -70,9 +70,9 @@ def as_uri(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     try:
-        encoded = authority.encode("idna").decode() if not authority.isascii() else authority
+        encoded = quote(authority if authority.isascii() else authority.encode("idna").decode(), safe=_URI)
     except UnicodeError:
-        encoded = quote(authority, safe=_URI)
+        encoded = quote(authority, safe=_URI, errors="replace")
     return f"{scheme}{separator}{encoded}{quote(rest[len(authority) :], safe=_URI, errors='replace')}"
 
 
