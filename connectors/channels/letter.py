@@ -65,14 +65,14 @@ def letter(notice: Notice, languages: Sequence[str], folder: Path | None = None)
     values = notice.model_dump(mode="json")
     texts: list[str] = []
     for language in dict.fromkeys(one.partition("-")[0].lower() for one in languages):
+        name = f"notice.{language}.txt.j2"
         try:
-            template = environment.get_template(f"notice.{language}.txt.j2")
-            texts.append(template.render(notice=values).strip())
-        except TemplateNotFound:
-            continue
+            texts.append(environment.get_template(name).render(notice=values).strip())
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if isinstance(error, TemplateNotFound) and error.name == name:
+                continue  # no text in that language; one that a template includes must be there
             said = plain_line(str(error), 300)
-            raise PlatformRefused("invalid", f"the template notice.{language}.txt.j2: {said}") from error
+            raise PlatformRefused("invalid", f"the template {name}: {said}") from error
     if not texts:
         return letter(notice, ("en",), folder)
     whole = _RULE.join(texts) + "\n"

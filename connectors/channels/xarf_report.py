@@ -3,7 +3,8 @@
 XARF has no wildlife type, and its validator refuses invented ones. So a notice is ``content/fraud``
 with ``fraud_type: other`` and ``wildlife:`` tags, and our whole notice travels as its first piece of
 evidence: whoever reads only XARF sees what it is about, whoever wants all of it loses nothing.
-``_internal`` never leaves.
+``_internal`` never leaves. XARF's ``confidence`` is left out: its schema wants 0.0 to 1.0 and the public
+library (1.0.0) reads a whole number, so any real confidence makes a valid report that it cannot read.
 """
 
 import base64
@@ -54,7 +55,6 @@ def xarf_report(notice: Notice) -> dict[str, Any]:
         "verified_at": item.last_seen_online_at.isoformat(),
         "verification_method": "manual" if reviewed else "automated_crawler",
         "evidence_source": "researcher_analysis" if reviewed else "automated_scan",
-        "confidence": notice.detection.confidence,
         "description": _description(notice),
         "tags": tags(notice),
         "evidence": [_whole_notice(notice)],
@@ -118,7 +118,11 @@ def _check(report: dict[str, Any]) -> None:
     # Imported here: it reads thirty schema files, which only those who send XARF should wait for.
     import xarf
 
-    errors = xarf.parse(report).errors
+    read = xarf.parse(report)
+    errors = read.errors
+    if read.report is None and not errors:
+        # Valid by the schema and unreadable all the same: the library tells no more than that.
+        raise _refused(UnmetRequirement("xarf_invalid", "", "The public XARF library cannot read it."))
     if errors:
         unmet = tuple(
             UnmetRequirement(
