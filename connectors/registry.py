@@ -10,6 +10,14 @@
         webhook_secret: file:/run/secrets/example   # signs what they send
         rate_per_s: 5
         sla: {policy: example-2026, source: "Agreement of 3 May 2026, clause 4", remove_s: 86400}
+      - name: example-host
+        kind: xarf                                  # or coop: a key, no signature
+        base_url: https://abuse.example.net
+        api_key: env:EXAMPLE_HOST_KEY
+      - name: example-forum
+        kind: email                                 # or csv, desk: with folder
+        base_url: https://forum.example.org         # where its listings are looked at
+        mail: {to: [abuse@forum.example.org], sender: takin@monitor.example, host: smtp.monitor.example}
 """
 
 import os

@@ -71,7 +71,8 @@ def mail(notice: Notice, options: MailOptions, languages: Sequence[str]) -> byte
     whole.attach(_feedback(notice))
     whole.attach(_file("xarf.json", xarf_report(notice)))
     whole.attach(_file("notice.json", json.loads(notice.to_bytes())))
-    return whole.as_bytes(policy=policy.SMTP)
+    # Folded right after its name, as the standard library does it, not every server finds the id again.
+    return whole.as_bytes(policy=policy.SMTP).replace(b"\r\nMessage-ID:\r\n <", b"\r\nMessage-ID: <", 1)
 
 
 def _subject(notice: Notice) -> str:

@@ -273,6 +273,23 @@ async def test_rudeness_ends_in_time_and_in_little_memory(
     assert peak < 10_000_000
 
 
+@pytest.mark.long
+async def test_an_answer_after_29_seconds_is_still_one(sample: Sample, server: RudeServer) -> None:
+    patient = {"connect_s": 5, "read_s": 30, "write_s": 10, "pool_s": 5, "total_s": 30}
+
+    async def slow(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(29)
+        await answer(*sample.accepted)(asked, writer)
+
+    server.manners = slow
+    platform = made(sample, server.url, timeouts=patient)
+    receipt = await platform.submit(delivery(platform, timeout_s=30))
+    await platform.aclose()
+
+    assert receipt.platform_reference == sample.reference
+    assert len(server.asked) == 1
+
+
 async def test_a_compressed_answer_is_read_all_the_same(
     sample: Sample, server: RudeServer, platform: Platform
 ) -> None:
@@ -503,8 +520,8 @@ async def test_rendering_is_the_same_every_time(platform: Platform) -> None:
 async def test_what_we_sign_the_public_library_verifies(server: RudeServer) -> None:
     secret = "whsec_" + base64.b64encode(b"k" * 32).decode()
     config = PlatformConfig(
-        name="bazaar", kind="sandbox", base_url=server.url, private_address=True, secret="env:S"
-    )  # type: ignore[arg-type]
+        name="bazaar", kind="sandbox", base_url=server.url, private_address=True, secret=("env:S",)
+    )
     platform = build(config, environment={"S": secret})
     for sent in (notice(), *hostile_notices()):
         body = platform.render(sent).body

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from connectors.channels import folder as folder_module
 from connectors.channels.csv_batch import COLUMNS
 from connectors.errors import PlatformRefused, PlatformUnavailable, UnreadableAnswer
 from connectors.platform import Delivery, Platform, RawAnswer
@@ -101,7 +100,7 @@ async def test_a_crash_while_writing_leaves_what_was_there(
         def full(_: Any) -> None:
             raise OSError(28, "No space left on device")
 
-        patch.setattr(folder_module.os, "fsync", full)
+        patch.setattr("connectors.channels.folder.os.fsync", full)
         with pytest.raises(PlatformUnavailable, match="No space left"):
             await platform.submit(delivery(platform, other(1)))
     assert contents(tmp_path) == before

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,18 @@ from typer.testing import CliRunner
 
 import connectors.sandbox.requirements as sandbox
 import schemas
+from connectors.registry import PlatformConfig, build
+from schemas.errors import OperatorError
 from schemas.notice import Notice
 from streams.cli import app
 from streams.notices import requirements
+from streams.notices.bridge import Bridge
 from streams.notices.casebook import cases, events
 from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.outbox import Leased
 from streams.notices.handlers import take_detection
 from streams.notices.requirements import Demands, is_mailbox, read_notice, unmet_requirements
+from streams.notices.wording import CannotWrite
 from tests.support.notices import T0, make_desk, make_detection
 
 EXAMPLE: dict[str, Any] = json.loads(
@@ -193,6 +199,58 @@ def test_a_notice_that_would_be_refused_goes_to_a_person_with_the_reasons(tmp_pa
     assert told.type == "sent_to_review"
     assert told.data["unmet"] == ["policy_clause_missing /legal_basis"]
     assert "Name the clause" in told.data["why"]
+
+
+def test_a_notice_that_the_channel_s_format_cannot_hold_goes_to_a_person(tmp_path: Path) -> None:
+    def render(_: Notice) -> tuple[bytes, str]:
+        raise CannotWrite("the notice is no valid XARF report")
+
+    casebook = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}", threads=1)
+    try:
+        with casebook.write() as tx:
+            taken = take_detection(tx, make_detection(), replace(make_desk(), render=render), now=T0)
+        with casebook.read() as tx:
+            assert taken.case_id is not None
+            told = events.of_case(tx, taken.case_id)[-1]
+    finally:
+        casebook.close()
+
+    assert taken.result == "review"
+    assert told.data["why"] == "the notice is no valid XARF report"
+
+
+async def test_a_mail_server_s_yes_is_not_the_platform_s_receipt(tmp_path: Path) -> None:
+    config = PlatformConfig(name="bazaar", kind="desk", base_url="https://bazaar.example", folder=tmp_path)
+    bridge = Bridge({"bazaar": build(config)})
+    notice = Notice.from_bytes(json.dumps(EXAMPLE).encode())
+    body, content_type = bridge.render(notice)
+    leased = Leased("n", notice.idempotency_key, "bazaar", 1, body, content_type, NOW, "w", NOW)
+    result, accepted = await bridge.deliver(leased, 5.0)
+    await bridge.aclose()
+
+    assert (result.result, result.http_status) == ("accepted", None)
+    assert accepted is not None
+    assert accepted.response is None
+
+
+def test_the_command_reads_the_casebook_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'casebook.db'}"
+    casebook = Casebook.open(url, threads=1)
+    try:
+        with casebook.write() as tx:
+            taken = take_detection(tx, make_detection(), make_desk(), now=T0)
+        with casebook.read() as tx:
+            assert taken.notice_id is not None
+            reference = cases.notice_by_id(tx, taken.notice_id).human_reference
+    finally:
+        casebook.close()
+    monkeypatch.setenv("DATABASE_URL", url)
+
+    known = CliRunner().invoke(app, ["notices", "validate", reference])
+    unknown = CliRunner().invoke(app, ["notices", "validate", "TKN-00000-00000-00"])
+
+    assert (known.exit_code, known.output) == (0, "every requirement is met\n")
+    assert isinstance(unknown.exception, OperatorError)
 
 
 def test_the_command_tells_it_and_ends_with_1(tmp_path: Path) -> None:
