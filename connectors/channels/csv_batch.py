@@ -15,13 +15,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from connectors.channels.caller import utc_now
 from connectors.channels.channel import ChannelCapabilities
 from connectors.channels.folder import alone_in, write_whole
 from connectors.channels.plain import plain_text
@@ -74,13 +72,10 @@ class CsvBatchChannel:
         self,
         config: PlatformConfig,
         keys: tuple[SecretStr, ...],  # noqa: ARG002 - every channel is made with them
-        *,
-        now: Callable[[], datetime] = utc_now,
     ) -> None:
         assert config.folder is not None, "kind: csv is checked to have it"
         self._name = config.name
         self._folder = config.folder
-        self._now = now
 
     @property
     def capabilities(self) -> ChannelCapabilities:
@@ -95,7 +90,7 @@ class CsvBatchChannel:
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Add the rows to their batch, once."""
         path = await asyncio.to_thread(self._add, delivery)
-        return Receipt(None, path.name, False, self._now(), b"", acknowledged=False)
+        return Receipt(None, None, False, None, path.name.encode(), acknowledged=False)
 
     def _add(self, delivery: Delivery) -> Path:
         rows = _read(delivery.body)

@@ -6,13 +6,10 @@ knows of it.
 """
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from connectors.channels.caller import utc_now
 from connectors.channels.channel import ChannelCapabilities
 from connectors.channels.folder import alone_in, write_whole
 from connectors.errors import PlatformRefused, PlatformUnavailable, UnreadableAnswer
@@ -31,12 +28,9 @@ class DeskInboxChannel:
         self,
         config: PlatformConfig,
         keys: tuple[SecretStr, ...],  # noqa: ARG002 - every channel is made with them
-        *,
-        now: Callable[[], datetime] = utc_now,
     ) -> None:
         assert config.folder is not None, "kind: desk is checked to have it"
         self._folder = config.folder
-        self._now = now
 
     @property
     def capabilities(self) -> ChannelCapabilities:
@@ -50,7 +44,7 @@ class DeskInboxChannel:
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Lay the notice ready, once."""
         path = await asyncio.to_thread(self._lay, delivery)
-        return Receipt(None, path.name, False, self._now(), b"", acknowledged=False)
+        return Receipt(None, None, False, None, path.name.encode(), acknowledged=False)
 
     def _lay(self, delivery: Delivery) -> Path:
         if not delivery.idempotency_key.replace("_", "").isalnum():

@@ -11,14 +11,11 @@ is closed). Proven against a real local SMTP server.
 
 import asyncio
 import ssl
-from collections.abc import Callable
-from datetime import datetime
 
 import aiosmtplib
 from pydantic import SecretStr
 
 from connectors.channels.bounce import read_bounce
-from connectors.channels.caller import utc_now
 from connectors.channels.channel import ChannelCapabilities
 from connectors.channels.mail_message import mail
 from connectors.channels.plain import plain_line
@@ -42,8 +39,6 @@ class EmailChannel:
         self,
         config: PlatformConfig,
         keys: tuple[SecretStr, ...],
-        *,
-        now: Callable[[], datetime] = utc_now,
     ) -> None:
         assert config.mail is not None, "kind: email is checked to have it"
         self._name = config.name
@@ -54,7 +49,6 @@ class EmailChannel:
         self._ca_file = str(config.ca_file) if config.ca_file else None
         self._pace = Pace(config.rate_per_s, burst=config.concurrency)
         self._places = asyncio.Semaphore(config.concurrency)
-        self._now = now
 
     @property
     def capabilities(self) -> ChannelCapabilities:

@@ -55,9 +55,10 @@ async def test_a_key_has_one_effect_however_often_it_is_delivered(kind: str, tmp
 
     receipts = [await platform.submit(delivery(platform, notice(), attempt=n)) for n in (1, 2, 3)]
 
-    assert len({receipt.platform_reference for receipt in receipts}) == 1
-    assert not any(receipt.acknowledged or receipt.duplicate for receipt in receipts)
-    path = tmp_path / "new" / "folder" / str(receipts[0].platform_reference)
+    assert len({receipt.raw for receipt in receipts}) == 1
+    assert not any(one.acknowledged or one.duplicate or one.received_at for one in receipts)
+    assert not any(one.platform_reference for one in receipts)
+    path = tmp_path / "new" / "folder" / receipts[0].raw.decode()
     if kind == "csv":
         assert [row["idempotency_key"] for row in rows(path)] == [KEY]
     else:

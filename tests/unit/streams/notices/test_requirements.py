@@ -224,7 +224,7 @@ async def test_a_mail_server_s_yes_is_not_the_platform_s_receipt(tmp_path: Path)
     bridge = Bridge({"bazaar": build(config)})
     notice = Notice.from_bytes(json.dumps(EXAMPLE).encode())
     body, content_type = bridge.render(notice)
-    leased = Leased("n", notice.idempotency_key, "bazaar", 1, body, content_type, NOW, "w", NOW)
+    leased = Leased(notice.idempotency_key, "n", "bazaar", body, content_type, 1, 1, NOW)
     result, accepted = await bridge.deliver(leased, 5.0)
     await bridge.aclose()
 
