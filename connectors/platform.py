@@ -69,7 +69,8 @@ class Delivery:
 class Receipt:
     """The platform has the notice."""
 
-    http_status: int
+    http_status: int | None
+    """For mail, the mail server's reply code; ``None`` where nothing was asked over a network."""
     platform_reference: str | None
     duplicate: bool
     """True: the platform says it knows the matter already (409)."""
@@ -77,6 +78,8 @@ class Receipt:
     """When the platform says it received it."""
     raw: bytes
     """The reply's body, capped."""
+    acknowledged: bool = True
+    """False: the channel took it (a mail server, a file), which says nothing about the platform's desk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What a platform's configuration may say: one entry of the platforms file."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -124,12 +125,67 @@ class DeliveryPace(_Config):
     poll_longest_s: Seconds = 21_600.0
 
 
+class NoticeDemands(_Config):
+    """What the platform asks of a notice, checked before anything is sent."""
+
+    policy_clause: bool = False
+    """It looks at nothing that does not name one of its own clauses (``policy_clauses``)."""
+    languages: tuple[LanguageTag, ...] = Field(default=(), max_length=50)
+    """Languages it takes; empty: any."""
+    max_reasons: int = Field(default=20_000, ge=100, le=20_000)
+    """Characters of the reasons that it takes."""
+
+
+class CoopOptions(_Config):
+    """What a platform that runs Coop gave us: its ids, as its dashboards of item types and policies show."""
+
+    item_type_id: str = Field(min_length=1, max_length=128)
+    """Of a listing. The type must have the fields of :data:`connectors.channels.coop.DATA_FIELDS`."""
+    reporter_type_id: str = Field(min_length=1, max_length=128)
+    """Of a user; the only kind of reporter that Coop knows."""
+    policy_id: str | None = Field(default=None, max_length=128)
+
+
+MailAddress = Annotated[
+    str, Field(max_length=320, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}$")
+]
+
+
+class MailOptions(_Config):
+    """How mail reaches a platform. The password for ``username`` is the platform's ``api_key``."""
+
+    to: tuple[MailAddress, ...] = Field(min_length=1, max_length=10)
+    sender: MailAddress
+    """``From`` and envelope sender: bounces come back to it."""
+    host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:-]+$")
+    """Our own outgoing mail server: it is the operator's, and may be in a private network."""
+    port: int = Field(default=587, ge=1, le=65_535)
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    """``none`` only with ``private_address``."""
+    username: str | None = Field(default=None, max_length=256)
+    languages: tuple[LanguageTag, ...] = Field(default=(), max_length=5)
+    """Of the human text, one after the other; empty: the platform's language and English."""
+    templates: Path | None = None
+    """Folder with the operator's own ``notice.LANGUAGE.txt.j2``, looked at first."""
+
+
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "xarf": ("api_key",),
+    "coop": ("api_key", "coop"),
+    "email": ("mail",),
+    "csv": ("folder",),
+    "desk": ("folder",),
+}
+"""Fields without which a kind cannot be spoken to."""
+
+
 class PlatformConfig(_Config):
     """One platform as configured."""
 
     name: PlatformName
     kind: str = Field(min_length=1, max_length=64)
-    """Which module under ``connectors/platforms/`` speaks to it."""
+    """Who speaks to it: a module under ``connectors/platforms/``, or a channel under
+    ``connectors/channels/`` where it is only notified and looked at."""
     base_url: str = Field(min_length=1, max_length=2_048)
     """Where its API starts; https, unless ``private_address``."""
     listing_hosts: tuple[str, ...] = Field(default=(), max_length=100)
@@ -142,6 +198,12 @@ class PlatformConfig(_Config):
     """Signs our notices. Empty: the installation's own secret is used."""
     webhook_secret: SecretReferences = ()
     """The platform signs its answers with it. Empty: no webhooks are accepted from it."""
+    api_key: SecretReferences = ()
+    """Says who we are to an API that gives out keys, or to our mail server: ``env:NAME`` or ``file:PATH``."""
+    coop: CoopOptions | None = None
+    mail: MailOptions | None = None
+    folder: Path | None = None
+    """Where ``kind: csv`` puts its batches and ``kind: desk`` its notices."""
     rate_per_s: float = Field(default=5.0, gt=0, le=10_000, allow_inf_nan=False)
     """Requests a second, notices and probes each."""
     concurrency: int = Field(default=4, ge=1, le=64)
@@ -158,6 +220,7 @@ class PlatformConfig(_Config):
     """The platform's own rules that such listings break, as it numbers them."""
     max_items: int = Field(default=1, ge=1, le=300)
     """Items the platform takes in one notice."""
+    demands: NoticeDemands = NoticeDemands()
     sla: Sla | None = None
     probe: Probing = Probing()
     delivery: DeliveryPace = DeliveryPace()
@@ -179,6 +242,18 @@ class PlatformConfig(_Config):
             raise ValueError("base_url must be https (http only with private_address: true)")
         for reference in (*self.secret, *self.webhook_secret):
             self._check_reference(reference)
+        for reference in self.api_key:
+            scheme, _, rest = reference.partition(":")
+            if scheme not in ("env", "file") or not rest:
+                raise ValueError("an api_key is given as env:NAME or file:PATH")
+        for needed in NEEDS.get(self.kind, ()):
+            if not getattr(self, needed):
+                raise ValueError(f"kind: {self.kind} needs {needed}")
+        if self.mail is not None:
+            if self.mail.tls == "none" and not self.private_address:
+                raise ValueError("mail.tls may be none only with private_address: true")
+            if self.mail.username and not self.api_key:
+                raise ValueError("mail.username needs api_key, which holds its password")
         return self
 
     def _check_reference(self, reference: str) -> None:

@@ -10,9 +10,18 @@
         webhook_secret: file:/run/secrets/example   # signs what they send
         rate_per_s: 5
         sla: {policy: example-2026, source: "Agreement of 3 May 2026, clause 4", remove_s: 86400}
+      - name: example-host
+        kind: xarf                                  # or coop: a key, no signature
+        base_url: https://abuse.example.net
+        api_key: env:EXAMPLE_HOST_KEY
+      - name: example-forum
+        kind: email                                 # or csv, desk: with folder
+        base_url: https://forum.example.org         # where its listings are looked at
+        mail: {to: [abuse@forum.example.org], sender: takin@monitor.example, host: smtp.monitor.example}
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +29,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from connectors.channels.channel import Channel
+from connectors.channels.channelled import ChannelPlatform
+from connectors.channels.coop import CoopChannel
+from connectors.channels.csv_batch import CsvBatchChannel
+from connectors.channels.desk_inbox import DeskInboxChannel
+from connectors.channels.email import EmailChannel
+from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
 from connectors.platform_config import PlatformConfig
 from connectors.platforms.sandbox import SandboxPlatform
@@ -36,6 +52,18 @@ KINDS: Mapping[str, Builder] = {
 }
 """Every kind of platform there is: one line each."""
 
+ChannelBuilder = Callable[[PlatformConfig, tuple[SecretStr, ...]], Channel]
+"""Makes a channel from the platform's configuration and its ``api_key``."""
+
+CHANNEL_KINDS: Mapping[str, ChannelBuilder] = {
+    "xarf": XarfApiChannel,
+    "coop": CoopChannel,
+    "email": EmailChannel,
+    "csv": CsvBatchChannel,
+    "desk": DeskInboxChannel,
+}
+"""Every channel that can make a platform together with the prober: one line each."""
+
 
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +71,7 @@ class _File(BaseModel):
     platforms: tuple[PlatformConfig, ...] = Field(min_length=1, max_length=1_000)
 
 
-SecretUse = Literal["secret", "webhook_secret"]
+SecretUse = Literal["secret", "webhook_secret", "api_key"]
 
 
 def load_platforms(path: Path) -> tuple[PlatformConfig, ...]:
@@ -77,8 +105,8 @@ def _check_together(path: Path, platforms: tuple[PlatformConfig, ...]) -> None:
         if config.name in names:
             raise OperatorError(f"The platforms file {path}: the name {config.name} is used twice.")
         names.add(config.name)
-        if config.kind not in KINDS:
-            known = ", ".join(sorted(KINDS))
+        if config.kind not in KINDS and config.kind not in CHANNEL_KINDS:
+            known = ", ".join(sorted({*KINDS, *CHANNEL_KINDS}))
             raise OperatorError(
                 f"The platforms file {path}: {config.name}.kind: there is no {config.kind!r}; known: {known}."
             )
@@ -140,11 +168,21 @@ def _resolve(name: str, use: str, reference: str, environment: Mapping[str, str]
         text = reference
     secret = SecretStr(text.strip())
     try:
-        check_secret(secret)
+        check_api_key(secret) if use == "api_key" else check_secret(secret)
     except ValueError as error:
         where = reference if scheme in ("env", "file") else "the secret in the platforms file"
-        raise OperatorError(f"{name}.{use}: {where} does not hold a signing secret: {error}.") from None
+        raise OperatorError(f"{name}.{use}: {where} does not hold what it must: {error}.") from None
     return secret
+
+
+def check_api_key(key: SecretStr) -> None:
+    """Refuse a key that could not stand in one line of a header.
+
+    Raises:
+        ValueError: with a sentence that does not repeat the key.
+    """
+    if not re.fullmatch(r"[!-~]{8,4096}", key.get_secret_value()):
+        raise ValueError("a key is 8 to 4096 visible ASCII characters")
 
 
 def build(
@@ -155,11 +193,16 @@ def build(
 ) -> Platform:
     """The platform that a configuration describes, ready to be used inside a running event loop.
 
+    A kind from :data:`CHANNEL_KINDS` becomes that channel with the prober beside it.
     ``default_secret`` signs our notices where the platform has no secret of its own.
 
     Raises:
         OperatorError: a secret is missing.
     """
+    if config.kind in CHANNEL_KINDS:
+        keys = resolve_secrets(config, "api_key", environment)
+        theirs = resolve_secrets(config, "webhook_secret", environment)
+        return ChannelPlatform(config, CHANNEL_KINDS[config.kind](config, keys), theirs)
     ours = resolve_secrets(config, "secret", environment)
     if not ours and default_secret is not None:
         ours = (default_secret,)

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Literal
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -24,7 +24,6 @@ from connectors.errors import (
     ForgedAnswer,
     PlatformRefused,
     PlatformUnavailable,
-    UnmetRequirement,
     UnreadableAnswer,
 )
 from connectors.http import OutboundClient, Reply, reply_error
@@ -41,6 +40,7 @@ from connectors.platform import (
 )
 from connectors.platform_config import PlatformConfig
 from connectors.probe import look
+from connectors.replies import first_problem, read_answer, unmet, whole
 from connectors.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, verify
 from connectors.sources.feed import FEED_CAP, entry_listing, parse_feed
 from schemas.dead_letter import DeadLetter
@@ -69,7 +69,6 @@ MEANING: Mapping[str, Meaning] = {
 """The platform's word, and what it is for us. A change raises :data:`MAPPING_VERSION`; a word that is
 not here is never guessed."""
 
-Body = TypeVar("Body", bound=BaseModel)
 FEED_LIMIT = 200
 """Listings asked for in one page of the feed."""
 
@@ -164,7 +163,7 @@ class SandboxPlatform:
             if not reply.complete and limit > 1:
                 limit = max(1, limit // 8)
                 continue
-            feed = _whole(reply, _Feed)
+            feed = whole(reply, _Feed)
             now = self._now()
             about = {
                 "platform": self.name,
@@ -203,15 +202,15 @@ class SandboxPlatform:
         )
         match reply.status:
             case 202:
-                receipt = _whole(reply, desk.ReceiptBody)
+                receipt = whole(reply, desk.ReceiptBody)
                 return Receipt(202, receipt.reference, False, _aware(receipt.received_at), reply.body)
             case 409:
-                error = _whole(reply, desk.ErrorBody)
+                error = whole(reply, desk.ErrorBody)
                 if error.code == "duplicate":
                     return Receipt(409, error.reference, True, None, reply.body)
                 raise PlatformRefused("conflict", f"{error.code}: {error.message}"[:500], http_status=409)
             case 422:
-                raise _unmet(reply)
+                raise unmet(reply)
             case _:
                 raise self._error(reply)
 
@@ -238,11 +237,11 @@ class SandboxPlatform:
         if answer.platform != self.name:
             raise ForgedAnswer("wrong_platform", f"an answer of {answer.platform} is not one of {self.name}")
         if answer.channel == "poll":
-            status = _read(answer.body, desk.StatusBody)
+            status = read_answer(answer.body, desk.StatusBody)
             key, reference = status.idempotency_key, status.reference
             found = [self._response(answer, key, reference, item) for item in status.items]
         else:
-            data = _read(answer.body, desk.AnswerBody).data
+            data = read_answer(answer.body, desk.AnswerBody).data
             found = [self._response(answer, data.idempotency_key, data.reference, data.item)]
         return tuple({one.response_id: one for one in found}.values())
 
@@ -279,7 +278,7 @@ class SandboxPlatform:
                 parser_version=MAPPING_VERSION,
             )
         except ValidationError as error:
-            raise UnreadableAnswer("wrong_shape", _first_problem(error)) from error
+            raise UnreadableAnswer("wrong_shape", first_problem(error)) from error
 
     async def poll(self, idempotency_key: str) -> RawAnswer | None:
         """Ask where a notice stands. The same status asked twice has the same ``source_id``."""
@@ -289,7 +288,7 @@ class SandboxPlatform:
             return None
         if reply.status != 200:
             raise self._error(reply)
-        status = _whole(reply, desk.StatusBody)
+        status = whole(reply, desk.StatusBody)
         if status.idempotency_key != idempotency_key:
             raise PlatformUnavailable("bad_reply", "the status is of another notice", http_status=200)
         source_id = "poll_" + hashlib.sha256(reply.body).hexdigest()
@@ -300,7 +299,7 @@ class SandboxPlatform:
         try:
             body = desk.InformationBody(text=text).model_dump_json().encode()
         except ValidationError as error:
-            raise PlatformRefused("invalid", _first_problem(error)) from error
+            raise PlatformRefused("invalid", first_problem(error)) from error
         path = f"/desk/v1/notices/{quote(idempotency_key, safe='')}/information"
         # The id is made of the text, so that a repeated try is recognised and a second answer is not.
         message_id = f"{idempotency_key}_{hashlib.sha256(body).hexdigest()[:16]}"
@@ -308,7 +307,7 @@ class SandboxPlatform:
             "POST", path, message_id=message_id, body=body, headers={"Content-Type": "application/json"}
         )
         if reply.status == 422:
-            raise _unmet(reply)
+            raise unmet(reply)
         if reply.status != 202:
             raise self._error(reply)
 
@@ -357,37 +356,6 @@ class SandboxPlatform:
         return error
 
 
-def _whole(reply: Reply, shape: type[Body]) -> Body:
-    """A reply's body in the promised shape; anything else may be a proxy's page: try again later."""
-    if not reply.complete:
-        raise PlatformUnavailable("bad_reply", "the answer is longer than the cap", http_status=reply.status)
-    try:
-        return shape.model_validate_json(reply.body)
-    except ValidationError as error:
-        raise PlatformUnavailable("bad_reply", _first_problem(error), http_status=reply.status) from error
-
-
-def _unmet(reply: Reply) -> PlatformRefused:
-    try:
-        body = desk.UnmetBody.model_validate_json(reply.body)
-    except ValidationError:
-        return PlatformRefused("invalid", "HTTP 422 without readable requirements", http_status=422)
-    unmet = tuple(
-        UnmetRequirement(one.code[:128], one.path[:512], one.message[:1_000])
-        for one in body.unmetRequirements[:100]
-    )
-    codes = ", ".join(one.code for one in unmet)[:300]
-    return PlatformRefused("invalid", f"requirements not met: {codes}", http_status=422, unmet=unmet)
-
-
-def _read(body: bytes, shape: type[Body]) -> Body:
-    try:
-        return shape.model_validate_json(body)
-    except ValidationError as error:
-        broken = error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
-        raise UnreadableAnswer("not_json" if broken else "wrong_shape", _first_problem(error)) from error
-
-
 def _readable(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise UnreadableAnswer("wrong_shape", "a time has no zone")
@@ -396,9 +364,3 @@ def _readable(at: datetime) -> datetime:
 
 def _aware(at: datetime) -> datetime | None:
     return at.astimezone(UTC) if at.tzinfo else None
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "body"
-    return f"{where}: {problem['msg']}"[:500]

@@ -25,10 +25,14 @@ from streams.notices.handlers import Accepted
 from streams.notices.item import Look
 from streams.notices.policy import DAY_S, LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
+from streams.notices.requirements import Demands, host_of
+from streams.notices.wording import CannotWrite
 from streams.sla.calendar import Unit
 from streams.sla.regimes import built_in, calendar_of
 
 PARSER = "submit-reply/1"
+XARF_KINDS = frozenset({"xarf", "email"})
+"""Kinds of platform that get a notice as XARF v4, or with it."""
 
 
 class Bridge:
@@ -44,8 +48,15 @@ class Bridge:
         self._clock = clock
 
     def render(self, notice: Notice) -> tuple[bytes, str]:
-        """Body and content type as the notice's platform takes them."""
-        rendered = self._platforms[notice.addressee.platform].render(notice)
+        """Body and content type as the notice's platform takes them.
+
+        Raises:
+            CannotWrite: its format has no room for this notice.
+        """
+        try:
+            rendered = self._platforms[notice.addressee.platform].render(notice)
+        except PlatformRefused as error:
+            raise CannotWrite(error.detail) from error
         return rendered.body, rendered.content_type
 
     async def deliver(self, leased: Leased, timeout_s: float) -> tuple[AttemptResult, Accepted | None]:
@@ -68,8 +79,12 @@ class Bridge:
             return AttemptResult("refused", error.reason, error.http_status, reply=_said(error)), None
         except TimeoutError:
             return AttemptResult("retry", "timeout"), None
-        response = receipt_response(
-            leased.platform, leased.idempotency_key, receipt, self._clock(), parser_version=PARSER
+        response = (
+            receipt_response(
+                leased.platform, leased.idempotency_key, receipt, self._clock(), parser_version=PARSER
+            )
+            if receipt.acknowledged
+            else None
         )
         result = AttemptResult(
             "duplicate" if receipt.duplicate else "accepted", None, receipt.http_status, reply=receipt.raw
@@ -207,6 +222,7 @@ def policy_of(config: PlatformConfig, *, today: date | None = None) -> PlatformP
             )
             for number, clause in enumerate(config.policy_clauses, start=1)
         ),
+        demands=_demands(config),
         retry=RetryPolicy(tuple(timedelta(seconds=wait) for wait in config.delivery.retry_schedule_s)),
         look=LookPolicy(
             schedule=(timedelta(0), *(timedelta(seconds=age) for age in probe.schedule_s)),
@@ -223,4 +239,18 @@ def policy_of(config: PlatformConfig, *, today: date | None = None) -> PlatformP
         ),
         concurrency=config.concurrency,
         attempt_timeout=timedelta(seconds=config.timeouts.total_s),
+    )
+
+
+def _demands(config: PlatformConfig) -> Demands:
+    wanted = config.demands
+    base = host_of(config.base_url)
+    return Demands(
+        xarf=config.kind in XARF_KINDS,
+        max_items=config.max_items,
+        # Where the platform's listings are is only known for sure when somebody wrote it down.
+        hosts=(*config.listing_hosts, *([base] if base else [])) if config.listing_hosts else (),
+        policy_clause=wanted.policy_clause,
+        languages=wanted.languages,
+        max_reasons=wanted.max_reasons,
     )

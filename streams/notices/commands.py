@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     notices.command("show")(show)
     notices.command("resend")(resend)
     notices.command("inform")(inform)
+    notices.command("validate")(validate)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
     audit.command("verify")(verify)
@@ -238,6 +239,92 @@ def inform(
     finally:
         casebook.close()
     print(f"{notice.platform} has the information for {notice.human_reference}.")
+
+
+def validate(
+    notice: Annotated[
+        str, typer.Argument(metavar="FILE|REFERENCE", help="A notice as JSON (- reads stdin), or its TKN-…")
+    ],
+    platforms: Annotated[
+        Path | None, typer.Option(help="The platforms file, for what the addressee itself asks for.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object: unmetRequirements.")] = False,
+) -> None:
+    """Say what a receiver would refuse in a notice, before anything is sent; exit 1 when there is something.
+
+    Reads it like the strictest receiver: DSA Article 16(2), XARF v4, and the platform's own demands
+    where the platforms file (or TAKIN_PLATFORMS_FILE) knows it. Each answer has a stable code, a JSON
+    pointer into the notice and a sentence.
+
+    Example: takin notices validate notice.json --platforms platforms.yaml
+    """
+    from dataclasses import replace
+
+    from connectors.registry import load_platforms
+    from streams.notices.bridge import policy_of
+    from streams.notices.requirements import Demands, read_notice, unmet_requirements
+    from streams.settings import Settings
+
+    found = read_notice(_notice_bytes(notice))
+    if isinstance(found, tuple):
+        unmet = found
+    else:
+        file = platforms or Settings().platforms_file
+        known = {config.name: config for config in load_platforms(file)} if file else {}
+        addressee = found.addressee.platform
+        if platforms is not None and addressee not in known:
+            raise OperatorError(
+                f"The platforms file {platforms} has no {addressee}, to which the notice goes."
+            )
+        demands = policy_of(known[addressee]).demands if addressee in known else Demands()
+        unmet = unmet_requirements(
+            found, replace(demands, xarf=True), platform=addressee, now=datetime.now(UTC)
+        )
+    if as_json:
+        rows = [
+            {"code": one.code, "path": one.path, "message": one.message, "regime": one.regime}
+            for one in unmet
+        ]
+        print(json.dumps({"unmetRequirements": rows}))
+    else:
+        for one in unmet:
+            print(f"{one.regime:<9} {one.code:<28} {visible(one.path) or '/'}  {one.message}")
+        print(f"{len(unmet)} unmet" if unmet else "every requirement is met")
+    if unmet:
+        raise typer.Exit(1)
+
+
+LONGEST_NOTICE = 8 * 1024 * 1024
+"""Bytes of a file that `validate` reads."""
+
+
+def _notice_bytes(notice: str) -> bytes:
+    """From standard input, a file or the casebook."""
+    import sys
+
+    if notice == "-":
+        raw = sys.stdin.buffer.read(LONGEST_NOTICE + 1)
+    elif not notice.startswith(("TKN-", "n1_")):
+        try:
+            with Path(notice).open("rb") as file:
+                raw = file.read(LONGEST_NOTICE + 1)
+        except OSError as error:
+            raise OperatorError(f"The notice {notice} cannot be read: {error.strerror}.") from error
+    else:
+        from streams.notices.casebook import cases
+
+        casebook = _casebook()
+        try:
+            with casebook.read() as tx:
+                notice_id = cases.find_notice(tx, notice)
+                if notice_id is None:
+                    raise OperatorError(f"The casebook has no notice {notice!r}: see `takin notices list`.")
+                raw = cases.notice_body(tx, notice_id).to_bytes()
+        finally:
+            casebook.close()
+    if len(raw) > LONGEST_NOTICE:
+        raise OperatorError(f"The notice {notice} is longer than 8 MB: that is no notice.")
+    return raw
 
 
 def verify() -> None:

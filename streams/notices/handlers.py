@@ -32,6 +32,7 @@ from streams.notices.item import (
     removal_met,
 )
 from streams.notices.policy import PlatformPolicy, SenderPolicy
+from streams.notices.requirements import Unmet, sentences, unmet_requirements
 from streams.notices.wording import CannotWrite, write_notice
 
 
@@ -43,7 +44,7 @@ class Desk:
     sender: SenderPolicy
     law: Mapping[str, LegalBasis]
     render: Callable[[Notice], tuple[bytes, str]]
-    """Body bytes and content type for the notice's platform; pure."""
+    """Body bytes and content type for the notice's platform; pure. Raises ``CannotWrite``."""
     actor: str = "notices"
 
 
@@ -107,7 +108,14 @@ def _seen_after(detection: Detection, item: Item) -> bool:
 
 
 def _to_review(
-    tx: Transaction, case: cases.Case, desk: Desk, *, now: datetime, why: str, number: int
+    tx: Transaction,
+    case: cases.Case,
+    desk: Desk,
+    *,
+    now: datetime,
+    why: str,
+    number: int,
+    unmet: tuple[Unmet, ...] = (),
 ) -> Taken:
     if number != case.round:
         cases.start_round(tx, case.case_id, number)
@@ -116,11 +124,15 @@ def _to_review(
         events.append(
             tx,
             case_id=case.case_id,
-            happenings=[Happening("sent_to_review", now, {"why": why})],
+            happenings=[Happening("sent_to_review", now, {"why": why, **_reasons(unmet)})],
             now=now,
             actor=desk.actor,
         )
     return Taken(case.case_id, "review")
+
+
+def _reasons(unmet: tuple[Unmet, ...]) -> dict[str, list[str]]:
+    return {"unmet": [f"{one.code} {one.path}" for one in unmet]} if unmet else {}
 
 
 def _write(
@@ -151,9 +163,16 @@ def _write(
         )
     except CannotWrite as error:
         return _to_review(tx, case, desk, now=now, why=str(error), number=number)
+    unmet = unmet_requirements(notice, platform.demands, platform=case.platform, now=now)
+    if unmet:
+        why = f"the notice would be refused: {sentences(unmet)}"[:2_000]
+        return _to_review(tx, case, desk, now=now, why=why, number=number, unmet=unmet)
+    try:
+        body, content_type = desk.render(notice)
+    except CannotWrite as error:
+        return _to_review(tx, case, desk, now=now, why=str(error), number=number)
     if number != case.round:
         cases.start_round(tx, case.case_id, number)
-    body, content_type = desk.render(notice)
     cases.add_notice(
         tx,
         notice,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from schemas.notice import LegalBasis, Party, SlaPromise, TrustedFlagger
+from streams.notices.requirements import Demands
 from streams.sla.calendar import Calendar, Unit
 from streams.sla.clock import Limit, NeedInfo, due
 
@@ -117,6 +118,8 @@ class PlatformPolicy:
     terms: SlaTerms = SlaTerms()
     policy_clauses: tuple[LegalBasis, ...] = ()
     """Clauses of the platform's own terms that such a listing breaks."""
+    demands: Demands = field(default_factory=Demands)
+    """What it asks of a notice; one that does not meet it goes to a person, not out."""
     retry: RetryPolicy = RetryPolicy()
     look: LookPolicy = LookPolicy()
     poll: PollPolicy = PollPolicy()

@@ -12,7 +12,6 @@ import ssl
 import subprocess
 import time
 import tracemalloc
-import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -36,7 +35,22 @@ from connectors.platform import Delivery, Platform, ProbeTarget, RawAnswer
 from connectors.registry import KINDS, PlatformConfig, build
 from connectors.signing import sign, verify
 from schemas.notice import Notice
-from tests.contracts.rude_server import Asked, RudeServer, answer, rude_server
+from tests.contracts.manners import (
+    BOMB,
+    ends_in_the_middle,
+    hangs_up,
+    never_answers,
+    resets_before,
+    resets_in_the_middle,
+    sends_endless_chunks,
+    sends_endless_continues,
+    sends_endless_headers,
+    sends_many_headers,
+    talks_nonsense,
+    trickles_the_body,
+    trickles_the_head,
+)
+from tests.contracts.rude_server import RudeServer, answer, rude_server
 
 DATA = Path(__file__).parent.parent / "data" / "platforms"
 KEY = "n1_" + "a" * 52
@@ -61,6 +75,8 @@ class Sample:
 def _file(kind: str, name: str) -> bytes:
     return (DATA / kind / name).read_bytes()
 
+
+_RECEIPT = _file("sandbox", "receipt.json")
 
 SAMPLES = {
     "sandbox": Sample(
@@ -242,108 +258,22 @@ async def test_a_redirect_is_not_followed(status: int, server: RudeServer, platf
     assert [asked.target for asked in server.asked] == [server.asked[0].target]
 
 
-async def _resets_in_the_middle(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 500\r\n\r\n{")
-    await writer.drain()
-    writer.transport.abort()
-
-
-async def _ends_in_the_middle(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
-    await writer.drain()
-    writer.close()
-
-
-async def _resets_before(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-
-
-async def _hangs_up(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.close()
-
-
-async def _never_answers(_: Asked, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
-
-
-async def _trickles_the_head(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 202 Accepted\r\n")
-    while True:
-        writer.write(b"x-slow: 1\r\n")
-        await writer.drain()
-        await asyncio.sleep(0.2)
-
-
-async def _trickles_the_body(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 5000\r\n\r\n")
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.2)
-
-
-async def _talks_nonsense(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-    await writer.drain()
-
-
-async def _sends_endless_headers(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 202 Accepted\r\n")
-    for number in range(20_000):
-        writer.write(b"x-%d: %s\r\n" % (number, b"y" * 100))
-    await writer.drain()
-
-
-_RECEIPT = _file("sandbox", "receipt.json")
-
-
-async def _sends_many_headers(_: Asked, writer: asyncio.StreamWriter) -> None:
-    lines = b"".join(b"x-%d: y\r\n" % number for number in range(1_000))
-    length = b"content-length: %d\r\n" % len(_RECEIPT)
-    writer.write(b"HTTP/1.1 202 Accepted\r\n" + length + lines + b"\r\n" + _RECEIPT)
-    await writer.drain()
-
-
-async def _sends_endless_continues(_: Asked, writer: asyncio.StreamWriter) -> None:
-    while True:
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-async def _sends_endless_chunks(_: Asked, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"2000\r\n" + b" " * 0x2000 + b"\r\n")
-        await writer.drain()
-
-
-def _bomb(megabytes: int) -> bytes:
-    """Made piece by piece, so that the test itself never holds what it inflates to."""
-    press = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    piece = b" " * 1_000_000
-    return b"".join(press.compress(piece) for _ in range(megabytes)) + press.flush()
-
-
-_BOMB = _bomb(100)
-
-
 @pytest.mark.parametrize(
     ("manners", "reasons"),
     [
-        (_resets_before, {"reset"}),
-        (_resets_in_the_middle, {"reset"}),
-        (_ends_in_the_middle, {"reset"}),
-        (_hangs_up, {"reset"}),
-        (_never_answers, {"timeout"}),
-        (_trickles_the_head, {"timeout"}),
-        (_trickles_the_body, {"timeout"}),
-        (_sends_endless_continues, {"timeout"}),
-        (_talks_nonsense, {"bad_reply"}),
-        (_sends_endless_headers, {"bad_reply"}),
-        (_sends_many_headers, {"bad_reply"}),
-        (_sends_endless_chunks, {"bad_reply"}),
-        (answer(202, _BOMB, ("content-encoding", "gzip")), {"bad_reply"}),
+        (resets_before, {"reset"}),
+        (resets_in_the_middle, {"reset"}),
+        (ends_in_the_middle, {"reset"}),
+        (hangs_up, {"reset"}),
+        (never_answers, {"timeout"}),
+        (trickles_the_head, {"timeout"}),
+        (trickles_the_body, {"timeout"}),
+        (sends_endless_continues, {"timeout"}),
+        (talks_nonsense, {"bad_reply"}),
+        (sends_endless_headers, {"bad_reply"}),
+        (sends_many_headers, {"bad_reply"}),
+        (sends_endless_chunks, {"bad_reply"}),
+        (answer(202, BOMB, ("content-encoding", "gzip")), {"bad_reply"}),
         (answer(202, b"\x1f\x8bnot gzip", ("content-encoding", "gzip")), {"bad_reply"}),
         (answer(202, gzip.compress(_RECEIPT)[:-4], ("content-encoding", "gzip")), {"bad_reply"}),
         (answer(202, b"whatever", ("content-encoding", "br")), {"bad_reply"}),
@@ -393,7 +323,7 @@ async def test_a_small_gzip_answer_that_nobody_asked_for_is_read_all_the_same(
 
 
 async def test_the_delivery_s_own_limit_counts(server: RudeServer, platform: Platform) -> None:
-    server.manners = _trickles_the_body
+    server.manners = trickles_the_body
     started = time.monotonic()
 
     with pytest.raises(PlatformUnavailable):
@@ -406,7 +336,7 @@ async def test_a_platform_that_hangs_does_not_leave_connections_behind(
     sample: Sample, server: RudeServer, platform: Platform
 ) -> None:
     """After more hanging calls than there are connections the next good call still gets one."""
-    server.manners = _never_answers
+    server.manners = never_answers
     calls = [platform.submit(delivery(timeout_s=0.2)) for _ in range(12)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert {getattr(result, "reason", None) for result in results} == {"timeout"}
@@ -622,11 +552,11 @@ async def test_polling_trouble_is_told_as_such(server: RudeServer, platform: Pla
         (answer(451), "unknown", "other"),
         (answer(200, b""), "unknown", "other"),
         (answer(200, b"<html><title>Welcome</title>L-1 ivory</html>"), "unknown", "other"),
-        (_never_answers, "unknown", "timeout"),
-        (_trickles_the_body, "unknown", "timeout"),
-        (_resets_in_the_middle, "unknown", "unreachable"),
-        (_talks_nonsense, "unknown", "unreachable"),
-        (answer(200, _BOMB, ("content-encoding", "gzip")), "unknown", "other"),
+        (never_answers, "unknown", "timeout"),
+        (trickles_the_body, "unknown", "timeout"),
+        (resets_in_the_middle, "unknown", "unreachable"),
+        (talks_nonsense, "unknown", "unreachable"),
+        (answer(200, BOMB, ("content-encoding", "gzip")), "unknown", "other"),
     ],
     ids=lambda value: getattr(value, "__name__", None) if callable(value) else None,
 )

@@ -1,14 +1,18 @@
 """The platforms file is read with errors that name file, platform and field; secrets never show."""
 
 import base64
+import importlib
+import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+import connectors.channels
 import connectors.platforms
-from connectors.registry import KINDS, build, load_platforms, resolve_secrets
+from connectors.registry import CHANNEL_KINDS, KINDS, build, load_platforms, resolve_secrets
 from schemas.errors import OperatorError
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
@@ -53,6 +57,57 @@ def test_every_module_of_a_platform_is_registered() -> None:
     modules = {module.name for module in pkgutil.iter_modules(connectors.platforms.__path__)}
 
     assert {builder.__module__.rpartition(".")[2] for builder in KINDS.values()} == modules  # type: ignore[attr-defined]
+
+
+def test_every_channel_is_registered() -> None:
+    channels = {
+        module.name
+        for module in pkgutil.iter_modules(connectors.channels.__path__)
+        if module.name not in ("channel", "channelled")
+        and re.search(r"^class \w+Channel:", _source(f"connectors.channels.{module.name}"), re.MULTILINE)
+    }
+
+    assert {builder.__module__.rpartition(".")[2] for builder in CHANNEL_KINDS.values()} == channels
+    assert not set(CHANNEL_KINDS) & set(KINDS)
+
+
+def _source(module: str) -> str:
+    return inspect.getsource(importlib.import_module(module))
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("kind: xarf", "api_key"),
+        ("kind: xarf\n    api_key: hunter2", "env:NAME"),
+        ("kind: coop\n    api_key: env:K", "coop"),
+        ("kind: email", "mail"),
+        ("kind: csv", "folder"),
+        ("kind: desk", "folder"),
+        ("kind: email\n    mail: {to: [a@b.example], sender: c@d.example, host: h, tls: none}", "tls"),
+        ("kind: email\n    mail: {to: [a@b.example], sender: c@d.example, host: h, username: u}", "api_key"),
+        ('kind: email\n    mail: {to: ["a@b.example\\r\\nx"], sender: c@d.example, host: h}', "mail.to"),
+    ],
+)
+def test_what_a_channel_needs_is_asked_for(tmp_path: Path, row: str, told: str) -> None:
+    path = write(tmp_path, f"platforms:\n  - name: market\n    base_url: https://m.example\n    {row}\n")
+
+    with pytest.raises(OperatorError, match=told) as error:
+        load_platforms(path)
+
+    assert "market" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["short", "with a space in it", "with\r\nanother: header"])
+def test_a_key_that_cannot_stand_in_a_header_is_refused_without_showing_it(tmp_path: Path, key: str) -> None:
+    text = "platforms:\n  - {name: market, kind: xarf, base_url: https://m.example, api_key: env:K}\n"
+    [market] = load_platforms(write(tmp_path, text))
+
+    with pytest.raises(OperatorError, match="visible ASCII") as error:
+        build(market, environment={"K": key})
+
+    assert key not in str(error.value)
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
