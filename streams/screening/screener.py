@@ -1,16 +1,17 @@
 """The screening itself: text to matches to claims to rules to a verdict, pure from end to end."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.message import digest
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import RulePackRelease, WatchlistEntry
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
@@ -28,7 +29,9 @@ from streams.screening.lexicon import (
 )
 from streams.screening.matching import Found, Matcher, uncovered
 from streams.screening.offer import claims, survey, watched
-from streams.screening.rules import ORDER, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.pack_tests import run_pack_tests
+from streams.screening.releases import lay_over
+from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
@@ -79,7 +82,7 @@ class ListingScreener:
         self._rules = rules
         self._taxa = taxa
         texts = [entry for entry in entries.values() if entry.state != "retired"]
-        watched_terms = [term for term in watchlist_terms(texts) if term is not None]
+        watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
@@ -327,7 +330,8 @@ class ScreeningRuleset:
 
     def __init__(self, packs: Iterable[Pack]) -> None:
         self.taxa = load_taxa()
-        self.rules = RuleBook(packs, load_law())
+        self._built_in = tuple(packs)
+        self.rules = RuleBook(self._built_in, load_law())
         named = [term for term in named_terms(self.taxa) if term is not None]
         self.vocabulary = Vocabulary(
             names=Matcher([*named, *listed_terms(self.taxa)]),
@@ -336,11 +340,28 @@ class ScreeningRuleset:
                 term.folded for term in named if isinstance(term.meaning, Product | Animal)
             ),
         )
-        self._base = digest([_reference_digest(), self.rules.version])
+        self._reference = _reference_digest()
 
     def screener(self, entries: Mapping[str, WatchlistEntry]) -> ListingScreener:
         """An immutable screener for these entries, by entry id."""
-        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._base)
+        base = digest([self._reference, self.rules.version])
+        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, base)
+
+    def with_packs(self, releases: Mapping[str, RulePackRelease]) -> Self:
+        """See :class:`streams.screening.verdict.Ruleset`; takes some hundredths of a second.
+
+        Raises:
+            BadPack: a release is refused; the message names file, line and reason.
+        """
+        packs = lay_over(self._built_in, releases)
+        candidate = copy.copy(self)
+        candidate.rules = RuleBook(packs, self.rules.law)
+        labels = {f"{one.pack}@{one.version}" for one in releases.values() if one.state != "retired"}
+        _, failures = run_pack_tests(candidate, labels)
+        if failures:
+            more = f" (and {len(failures) - 1} more examples)" if len(failures) > 1 else ""
+            raise BadPack(failures[0] + more)
+        return candidate
 
 
 def _reference_digest() -> str:

@@ -208,6 +208,7 @@ class Worker:
             _consumer(app),
             ruleset_version=follower.screener.version,
             watchlist_entries=follower.entries,
+            packs=follower.packs,
             up_s=time.monotonic() - self._started,
             late_after_s=self._settings.stall_s / 2,
         )
