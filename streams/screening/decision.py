@@ -67,7 +67,7 @@ def decide(record: Record, screener: Screener, now: datetime, desk: Desk) -> Dec
         if verdict.outcome == "clear" and not desk.publish_clear:
             return Decision("clear", None, listing.platform, observed_at=listing.observed_at)
         output = detection_output(
-            _detection(record, listing, verdict, screener.version, now), desk.topics.detections
+            detection_of(record, listing, verdict, screener.version, now), desk.topics.detections
         )
     except Exception as error:
         return set_aside(record, _rule_failed(error), now, desk, listing)
@@ -111,8 +111,14 @@ def _rule_failed(error: Exception) -> Rejected:
     return Rejected("rule_failed", f"{what}: mend the rule, then replay this record.")
 
 
-def _detection(
-    record: Record, listing: Listing, verdict: Verdict, ruleset_version: str, now: datetime
+def detection_of(
+    record: Record,
+    listing: Listing,
+    verdict: Verdict,
+    ruleset_version: str,
+    now: datetime,
+    *,
+    retroactive: bool = False,
 ) -> Detection:
     """The detection, under the listing's true content hash.
 
@@ -137,6 +143,7 @@ def _detection(
         matches=verdict.matches,
         rules=verdict.rules,
         explanation=verdict.explanation,
+        retroactive=retroactive,
         screened_at=now,
         source=Coordinates(topic=record.topic, partition=record.partition, offset=record.offset),
         listing=listing,

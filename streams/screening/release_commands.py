@@ -5,7 +5,6 @@ import getpass
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +25,7 @@ def register(rules: typer.Typer) -> None:
     rules.command("release")(release)
     rules.command("retire")(retire)
     rules.command("status")(status)
+    rules.command("backtest")(backtest_rules)
 
 
 def release(
@@ -104,41 +104,13 @@ def check(
             raise OperatorError(
                 f"{made.pack}@{made.version} is released already with another text: raise its version."
             )
+    from streams.screening.releases import judged, usable
+
     others = {key: one for key, one in there.items() if key != made.key}
-    usable = {one.key: one.release for one in judged(built_in, others) if one.usable}
     try:
-        built_in.with_packs({**usable, made.key: made})
+        built_in.with_packs({**usable(judged(built_in, others)), made.key: made})
     except ValueError as error:
         raise OperatorError(f"The pack is refused: {error}.") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A release, and whether a worker that starts now takes it."""
-
-    key: str
-    release: "RulePackRelease"
-    refused: str = ""
-
-    @property
-    def usable(self) -> bool:
-        """In force or in shadow."""
-        return not self.refused and self.release.state != "retired"
-
-
-def judged(built_in: "ScreeningRuleset", there: "Mapping[str, RulePackRelease]") -> tuple[Judged, ...]:
-    """Each release tried on top of those before it, in the order of keys, as workers do."""
-    taken: dict[str, RulePackRelease] = {}
-    told: list[Judged] = []
-    for key, one in sorted(there.items()):
-        try:
-            if one.state != "retired":
-                built_in.with_packs({**taken, key: one})
-                taken[key] = one
-            told.append(Judged(key, one))
-        except ValueError as error:
-            told.append(Judged(key, one, str(error)))
-    return tuple(told)
 
 
 def retire(
@@ -175,6 +147,27 @@ def retire(
         typer.echo(f"{one.pack}@{one.version} ({one.state}) is retired.")
 
 
+def backtest_rules(
+    since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 7d or 2w.")] = "7d",
+    pack: Annotated[
+        Path | None, typer.Option(help="The candidate; absent: every pack that runs in shadow.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, the summary last.")] = False,
+) -> None:
+    """Say listing by listing what a candidate would change, over the listings that Kafka still keeps.
+
+    Nothing is published and no worker notices.
+
+    Example:  takin rules backtest --since 7d --pack bangles.yaml
+    """
+    from streams.screening.backtest import backtest, span_of, sum_up, teller
+    from streams.settings import Settings
+
+    from_then = datetime.now(UTC) - span_of(since)
+    bootstrap = Settings().kafka_bootstrap_servers
+    sum_up(asyncio.run(backtest(bootstrap, pack, from_then, teller(as_json))), as_json)
+
+
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -205,6 +198,8 @@ def standing(
     built_in: "ScreeningRuleset", there: "Mapping[str, RulePackRelease]"
 ) -> tuple[dict[str, Any], ...]:
     """One row a pack, built-in ones first."""
+    from streams.screening.releases import judged
+
     told = judged(built_in, there)
     replaced = {one.release.pack for one in told if one.usable and one.release.state == "active"}
     rows: list[dict[str, Any]] = [

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     watchlist.command("remove")(remove)
     watchlist.command("import")(import_file)
     watchlist.command("export")(export)
+    watchlist.command("replay")(replay_entry)
     app.add_typer(watchlist, name="watchlist")
 
 
@@ -162,6 +163,32 @@ def import_file(
         f"{len(told['added'])} added, {len(told['changed'])} changed, {len(told['unchanged'])} unchanged"
         + (" (dry run: nothing was written)." if dry_run else ".")
     )
+
+
+def replay_entry(
+    entry_id: Annotated[str, typer.Argument(help="Id of the entry, see takin watchlist list.")],
+    since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 7d or 2w.")] = "7d",
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Publish the detections, marked retroactive.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, the summary last.")] = False,
+) -> None:
+    """Run an entry over the listings that Kafka still keeps: what would it have found?
+
+    Only shows it, unless --publish is given. Publishing twice does no harm: the detections bear the
+    same ids again.
+
+    Example: takin watchlist replay code_word.white-plastic.1a2b3c4d --since 7d
+    """
+    from streams.screening.backtest import replay, span_of, sum_up, teller
+    from streams.settings import Settings
+
+    from_then = datetime.now(UTC) - span_of(since)
+    bootstrap = Settings().kafka_bootstrap_servers
+    test, published = asyncio.run(replay(bootstrap, entry_id, from_then, teller(as_json), publish=publish))
+    sum_up(test, as_json, published=published)
+    if not as_json:
+        print(f"{published} detections published." if publish else "Nothing was published (--publish).")
 
 
 def export(
