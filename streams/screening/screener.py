@@ -225,17 +225,18 @@ def _verdict(
         for one in (*claim.named_by, *(indication.found for indication in claim.indications)):
             if len(quotes) < MATCHES_LIMIT:
                 quotes.setdefault(id(one), _match(one, fields))
-        for ruling in rulings:
+        for ruling in effective:
             for one in ruling.claim.named_by:
                 if len(quotes) < MATCHES_LIMIT:
                     quotes.setdefault(id(one), _match(one, fields))
     matches = list(quotes.values())
     extra: list[str] = []
     outcome, severity = _with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
-    taxon, specimen = _subject(claim, seen, taxa)
+    active = [one for one in seen if one.entry.state == "active"]
+    taxon, specimen = _subject(claim, active, taxa)
     score = claim.score if claim else 0.0
     if outcome in ("review", "notify"):
-        listed = [one.entry.confidence for one in seen if not one.entry.kind.startswith("not_")]
+        listed = [one.entry.confidence for one in active if not one.entry.kind.startswith("not_")]
         score = max(score, *listed) if listed else score
     explanation = explain(outcome, best, claim, quotes, extra) if claim or extra else _CLEAR
     return Verdict(
@@ -247,6 +248,7 @@ def _verdict(
         matches=tuple(matches),
         rules=tuple(findings),
         explanation=explanation,
+        entries=tuple(dict.fromkeys(one.entry.entry_id for one in seen)),
     )
 
 
@@ -262,10 +264,15 @@ def _with_watchlist(
     extra: list[str],
     so_far: tuple[Outcome, Severity],
 ) -> tuple[Outcome, Severity]:
-    """Add what the watchlist says to the verdict so far."""
+    """Add what the watchlist says to the verdict so far.
+
+    Of shadow entries only a finding is told: neither evidence nor explanation may rest on them.
+    """
     outcome, severity = so_far
-    negative = [one for one in seen if one.entry.kind.startswith("not_")]
-    for one in seen:
+    findings.extend(_entry_finding(one.entry) for one in seen if not one.entry.kind.startswith("not_"))
+    active = [one for one in seen if one.entry.state == "active"]
+    negative = [one for one in active if one.entry.kind.startswith("not_")]
+    for one in active:
         entry = one.entry
         if one.term is not None and one.found is not None:
             match = _match(one.found, fields, one.term)
@@ -284,30 +291,30 @@ def _with_watchlist(
             matches.append(match)
         if entry.kind.startswith("not_"):
             continue
-        shadow = entry.state != "active"
-        findings.append(
-            RuleFinding.model_construct(
-                rule_id=f"watchlist.{entry.kind.replace('_', '-')}",
-                pack="watchlist",
-                title=entry.reason[:512],
-                outcome=entry.outcome,
-                severity="high",
-                zero_tolerance=False,
-                legal_basis=(),
-                shadow=shadow,
-            )
-        )
         extra.append(
             f"The listing says “{match.quote}”, which is on the watchlist as {entry.entry_id} "
             f"({entry.reason}; source: {entry.source})."
         )
-        if not shadow and not negative and ORDER[entry.outcome] > ORDER[outcome]:
+        if not negative and ORDER[entry.outcome] > ORDER[outcome]:
             outcome, severity = entry.outcome, "high" if severity == "normal" else severity
     if negative and outcome == "notify":
         outcome = "review"
     for one in negative:
         extra.append(f"On the negative list as {one.entry.entry_id}: {one.entry.reason}.")
     return outcome, severity
+
+
+def _entry_finding(entry: WatchlistEntry) -> RuleFinding:
+    return RuleFinding.model_construct(
+        rule_id=f"watchlist.{entry.kind.replace('_', '-')}",
+        pack="watchlist",
+        title=entry.reason[:512],
+        outcome=entry.outcome,
+        severity="high",
+        zero_tolerance=False,
+        legal_basis=(),
+        shadow=entry.state != "active",
+    )
 
 
 def _subject(

@@ -27,6 +27,8 @@ class Verdict:
     rules: tuple[RuleFinding, ...]
     explanation: str
     """Sentences a person can put in a file."""
+    entries: tuple[str, ...] = ()
+    """Ids of the watchlist entries that matched, shadow ones too: for counting."""
 
 
 class RuleFailed(Exception):

@@ -14,8 +14,9 @@ from schemas.dead_letter import dead_letter
 from schemas.errors import OperatorError
 from schemas.watchlist import RulePackRelease, WatchlistEntry
 from streams.screening.decode import Rejected
+from streams.screening.flood_guard import Flood
 from streams.screening.metrics import ScreeningMetrics
-from streams.screening.output import Output, dead_letter_output
+from streams.screening.output import Output, dead_letter_output, entry_output
 from streams.screening.topics import ScreeningTopics
 from streams.screening.verdict import Ruleset, Screener
 from streams.screening.watchlist import (
@@ -113,6 +114,32 @@ class WatchlistFollower:
         """Take changes and expiries as they come; runs until cancelled."""
         while True:
             await self._take(await self._gather())
+
+    async def quarantine(self, flood: Flood) -> None:
+        """Stop an entry that floods, everywhere: publish it as quarantined, which this worker follows too.
+
+        Left alone are entries that lead to nothing anyway: in shadow, monitoring, negative, or gone.
+        """
+        entry = self._entries.get(flood.entry_id)
+        if entry is None or entry.state != "active" or entry.outcome == "monitor":
+            return
+        if entry.kind.startswith("not_"):
+            return
+        now = self._now()
+        stopped = entry.model_copy(update={"state": "quarantined", "state_reason": flood.sentence(now)})
+        try:
+            await self._publish(entry_output(stopped, self._topics.watchlist, now))
+        except KafkaError as error:
+            log.warning("the quarantine could not be written", entry_id=entry.entry_id, why=repr(error))
+            return
+        self._metrics.quarantined.inc()
+        log.warning(
+            "watchlist entry quarantined",
+            entry_id=entry.entry_id,
+            matches=flood.matches,
+            decided=flood.decided,
+            baseline=round(flood.baseline, 6),
+        )
 
     async def _load(self) -> None:
         started = time.monotonic()

@@ -50,6 +50,8 @@ def list_entries(
                 f"{entry.entry_id}  {entry.kind}  “{visible(entry.value)}”  {entry.outcome}  "
                 f"{entry.state}{until}  {visible(entry.reason)} ({visible(entry.added_by)})"
             )
+            if entry.state_reason:
+                print(f"    {visible(entry.state_reason)}")
     if not entries and not as_json:
         print("The watchlist is empty: takin watchlist add --help.")
 

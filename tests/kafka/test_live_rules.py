@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from schemas.watchlist import WatchlistEntry
 from streams.screening.topics import ScreeningTopics
 from tests.kafka.test_screening_worker import Launch, Process, entry, launch, listing, topics, until
 from tests.support.broker import Broker, read_all, send
@@ -171,3 +173,58 @@ async def test_a_broken_pack_is_set_aside_with_its_line_and_the_last_good_one_st
     second = launch(real=True)
     await second.ready()
     assert await versions_of([second]) == in_force
+
+
+async def test_an_entry_that_floods_is_quarantined_and_one_in_shadow_only_counts(
+    broker: Broker, topics: ScreeningTopics, launch: Launch
+) -> None:
+    bootstrap = broker.bootstrap
+    await send(
+        bootstrap,
+        topics.watchlist,
+        entry("wide", "ceramic mug"),
+        entry("quiet", "hardly used", state="shadow", outcome="notify"),
+        entry("narrow", "moon biscuit"),
+    )
+    worker = launch(real=True, TAKIN_FLOOD_MATCHES="40", TAKIN_FLOOD_SHARE="0.5")
+    await worker.ready()
+    flow = asyncio.create_task(load(bootstrap, topics.listings))
+    try:
+
+        async def stopped() -> WatchlistEntry | None:
+            records = [r for r in await read_all(bootstrap, topics.watchlist) if r.key == b"wide"]
+            newest = WatchlistEntry.from_bytes(records[-1].value)
+            return newest if newest.state == "quarantined" else None
+
+        told: WatchlistEntry = await until(stopped)
+        assert told.value == "ceramic mug"
+        assert told.state_reason
+        assert "flood guard" in told.state_reason
+
+        async def out_of_force() -> bool:
+            return bool((await worker.health())["watchlist_entries"] == 2)
+
+        await until(out_of_force, within_s=WITHIN_S)
+    finally:
+        flow.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await flow
+    later = [listing(n, "A blue ceramic mug, hardly used") for n in range(5)]
+    await send(bootstrap, topics.listings, *later, listing(9, "A moon biscuit, hardly used"))
+
+    async def found() -> list[dict[str, Any]]:
+        read = [json.loads(record.value) for record in await read_all(bootstrap, topics.detections)]
+        return [one for one in read if one["listing_id"] == "L-9"]
+
+    (detection,) = await until(found)
+    assert detection["outcome"] == "review"
+    assert [rule["shadow"] for rule in detection["rules"]] == [False, True]
+    assert "hardly used" not in detection["explanation"].replace("biscuit, hardly used", "")
+    keys = {record.key for record in await read_all(bootstrap, topics.detections)}
+    assert not keys & {f"practice:L-{n}".encode() for n in range(5)}
+    metrics = await worker.metrics()
+    assert "takin_watchlist_quarantined_total 1.0" in metrics
+    assert re.search(
+        r'takin_rule_matches_total\{outcome="notify",pack="watchlist",rule_id="watchlist.term",shadow="true"\}',
+        metrics,
+    )
