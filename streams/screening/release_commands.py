@@ -48,7 +48,7 @@ def release(
     bootstrap = Settings().kafka_bootstrap_servers
     made = release_of(file, shadow=shadow, released_by=getpass.getuser(), now=datetime.now(UTC))
     there = asyncio.run(read_releases(bootstrap))
-    check(build_ruleset(), made, there)
+    check(build_ruleset(), made, there, file=str(file))
     asyncio.run(write_release(bootstrap, made))
     effect = "runs in shadow" if shadow else "is in force"
     typer.echo(f"{made.pack}@{made.version} {effect} in each worker within seconds; see takin rules status.")
@@ -91,13 +91,22 @@ def release_of(file: Path, *, shadow: bool, released_by: str, now: datetime) -> 
 
 
 def check(
-    built_in: "ScreeningRuleset", made: "RulePackRelease", there: "Mapping[str, RulePackRelease]"
+    built_in: "ScreeningRuleset",
+    made: "RulePackRelease",
+    there: "Mapping[str, RulePackRelease]",
+    *,
+    file: str | None = None,
 ) -> None:
     """Refuse what the workers would refuse, and a version that is told twice with different texts.
 
     Raises:
         OperatorError: it says what to mend.
     """
+    for pack in built_in.rules.packs:
+        if pack.pack == made.pack and pack.version >= made.version:
+            raise OperatorError(
+                f"{pack.label} comes with Takin: give your pack of that name a higher version."
+            )
     for one in there.values():
         same = (one.pack, one.version) == (made.pack, made.version)
         if same and one.state != "retired" and one.sha256 != made.sha256:
@@ -110,7 +119,8 @@ def check(
     try:
         built_in.with_packs({**usable(judged(built_in, others)), made.key: made})
     except ValueError as error:
-        raise OperatorError(f"The pack is refused: {error}.") from error
+        said = str(error).replace(f"{made.pack}.yaml:", f"{file or made.pack}:", 1)
+        raise OperatorError(f"The pack is refused: {said}.") from error
 
 
 def retire(

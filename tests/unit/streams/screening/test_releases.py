@@ -166,6 +166,13 @@ def test_a_version_is_told_once() -> None:
         check(built_in(), release(pack_text(title="Another")), there)
 
 
+def test_a_pack_under_a_built_in_name_needs_a_higher_version() -> None:
+    own = release(pack_text("zero-tolerance", 1), pack="zero-tolerance", version=1)
+
+    with pytest.raises(Exception, match="zero-tolerance@1 comes with Takin"):
+        check(built_in(), own, {})
+
+
 def test_the_status_tells_what_is_in_force_replaced_and_refused() -> None:
     own = release(pack_text("zero-tolerance", 9), pack="zero-tolerance", version=9)
     bad = release(pack_text("bad", when="nonsense"), pack="bad")
