@@ -1,5 +1,6 @@
 """Released packs: what they replace, what refuses them, and what a shadow pack may not do."""
 
+import dataclasses
 import hashlib
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +15,7 @@ from streams.screening.release_commands import check, standing
 from streams.screening.releases import judged
 from streams.screening.rules import BadPack, packaged_packs
 from streams.screening.screener import ScreeningRuleset, build_ruleset
+from streams.screening.verdict import RuleFailed
 from streams.screening.watchlist import read_change
 from tests.unit.streams.screening.test_screener import listing
 
@@ -104,6 +106,26 @@ def test_a_shadow_release_runs_beside_what_is_in_force_and_changes_nothing() -> 
     assert [(one.pack, one.rule_id) for one in after.rules if one.shadow] == [
         ("zero-tolerance@9", "bangles.offered")
     ]
+
+
+def test_a_shadow_finding_on_another_part_of_the_listing_lends_no_evidence() -> None:
+    text = pack_text("wide", id="wide.rule", groups=["*"], when="true")
+    offered = listing("Hand carved elephant ivory netsuke, 52 g", "Also for sale: shark tooth necklace")
+    before = built_in().screener({}).screen(offered, NOW)
+    after = under(release(text, pack="wide", state="shadow")).screener({}).screen(offered, NOW)
+
+    assert len([one for one in after.rules if one.shadow]) == 2
+    assert dataclasses.replace(after, rules=before.rules) == before
+
+
+def test_a_shadow_rule_that_fails_sets_no_listing_aside() -> None:
+    text = pack_text(when='product == "ivory" && support[0] != ""')
+    bare = listing("Elephant ivory")
+    assert built_in().screener({}).screen(bare, NOW).outcome != "clear"
+
+    under(release(text, state="shadow")).screener({}).screen(bare, NOW)
+    with pytest.raises(RuleFailed, match=r"bangles\.offered"):
+        under(release(text)).screener({}).screen(bare, NOW)
 
 
 @pytest.mark.parametrize(
