@@ -26,12 +26,13 @@ from schemas.progress import ScreeningProgress
 from schemas.report import Report
 from schemas.response import PlatformResponse
 from schemas.topics import CATALOGUE, Topic
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import RulePackRelease, WatchlistEntry
 
 MESSAGES: tuple[type[Message], ...] = (
     Listing,
     Report,
     WatchlistEntry,
+    RulePackRelease,
     Detection,
     ScreeningProgress,
     Notice,
@@ -110,13 +111,13 @@ def _kafka_channel(topic: Topic) -> dict[str, Any]:
 
 
 def _channel(topic: Topic) -> dict[str, Any]:
-    name = topic.message.__name__
+    names = [message.__name__ for message in topic.messages]
     return {
         "address": topic.name,
         "title": topic.name,
         "summary": topic.summary,
         "servers": [{"$ref": "#/servers/kafka"}],
-        "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         "bindings": {"kafka": _kafka_channel(topic)},
     }
 
@@ -133,7 +134,10 @@ def _operations(topic: Topic) -> Iterable[tuple[str, dict[str, Any]]]:
                     "action": action,
                     "title": f"{process} {verb} {topic.name}",
                     "channel": {"$ref": f"#/channels/{topic.name}"},
-                    "messages": [{"$ref": f"#/channels/{topic.name}/messages/{topic.message.__name__}"}],
+                    "messages": [
+                        {"$ref": f"#/channels/{topic.name}/messages/{message.__name__}"}
+                        for message in topic.messages
+                    ],
                 },
             )
 
@@ -155,14 +159,14 @@ def _headers(message: type[Message]) -> dict[str, Any]:
     }
 
 
-def _message(topic: Topic) -> dict[str, Any]:
-    name = topic.message.__name__
+def _message(topic: Topic, message: type[Message]) -> dict[str, Any]:
+    name = message.__name__
     return {
         "name": name,
         "title": name,
         "summary": topic.summary,
         "contentType": "application/json",
-        "headers": _headers(topic.message),
+        "headers": _headers(message),
         "payload": {"$ref": f"#/components/schemas/{name}"},
         "bindings": {
             "kafka": {
@@ -175,7 +179,9 @@ def _message(topic: Topic) -> dict[str, Any]:
 
 def asyncapi(catalogue: Sequence[Topic] = CATALOGUE) -> dict[str, Any]:
     """The AsyncAPI 3 document of the topics in the catalogue."""
-    models: list[tuple[type[BaseModel], Any]] = [(topic.message, "validation") for topic in catalogue]
+    models: list[tuple[type[BaseModel], Any]] = [
+        (message, "validation") for topic in catalogue for message in topic.messages
+    ]
     _, definitions = models_json_schema(
         models, ref_template="#/components/schemas/{model}", schema_generator=_Generator
     )
@@ -199,7 +205,11 @@ def asyncapi(catalogue: Sequence[Topic] = CATALOGUE) -> dict[str, Any]:
         "channels": {topic.name: _channel(topic) for topic in catalogue},
         "operations": {name: value for topic in catalogue for name, value in _operations(topic)},
         "components": {
-            "messages": {topic.message.__name__: _message(topic) for topic in catalogue},
+            "messages": {
+                message.__name__: _message(topic, message)
+                for topic in catalogue
+                for message in topic.messages
+            },
             "schemas": _readable(definitions["$defs"]),
         },
     }

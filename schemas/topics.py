@@ -13,7 +13,7 @@ from schemas.listing import Listing
 from schemas.message import Message
 from schemas.progress import ScreeningProgress
 from schemas.report import Report
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import RulePackRelease, WatchlistEntry
 
 DAY_MS = 24 * 60 * 60 * 1000
 PARTITIONS = 4
@@ -31,6 +31,8 @@ class Topic:
     summary: str
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
+    others: tuple[type[Message], ...] = ()
+    """Further messages on the topic, told apart from the first by their ``type``."""
     cleanup: Literal["delete", "compact"] = "delete"
     retention_days: float | None = None
     """Absent: kept for ever (compacted topics keep the newest value of each key)."""
@@ -38,6 +40,11 @@ class Topic:
     max_message_bytes: int = 1_048_588
     """The broker's own default."""
     extra: dict[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def messages(self) -> tuple[type[Message], ...]:
+        """Every message that a record of the topic may hold."""
+        return (self.message, *self.others)
 
     def config(self) -> dict[str, str]:
         """Topic configuration in Kafka's own names."""
@@ -71,10 +78,11 @@ REPORTS = Topic(
 WATCHLIST = Topic(
     name="watchlist",
     message=WatchlistEntry,
-    key="entry_id",
-    summary="Entries that analysts want looked for; an empty value removes one.",
-    producers=("watchlist command", "desk"),
+    key="entry_id, or pack:NAME of a rule pack",
+    summary="Entries that analysts want looked for, and released rule packs; an empty value removes one.",
+    producers=("watchlist command", "rules command", "desk", "screening"),
     consumers=("screening",),
+    others=(RulePackRelease,),
     cleanup="compact",
 )
 DETECTIONS = Topic(

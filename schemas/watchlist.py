@@ -1,10 +1,15 @@
-"""What an analyst wants looked for. Kafka key: the entry id; an empty value removes the entry."""
+"""What an analyst wants looked for, and the rule packs that are released besides the built-in ones.
 
-from typing import Literal
+Both travel on one compacted topic and are told apart by ``type``. An empty value removes what stands
+under the key: an entry id, or ``pack:NAME`` (``pack:NAME:shadow`` for a pack that runs in shadow).
+"""
 
-from pydantic import Field
+import hashlib
+from typing import Annotated, Any, Literal, Self
 
-from schemas.message import Confidence, Instant, LanguageTag, Message
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+
+from schemas.message import Confidence, Instant, LanguageTag, Message, Sha256
 
 EntryKind = Literal[
     "term",
@@ -49,3 +54,77 @@ class WatchlistEntry(Message):
     confidence: Confidence = 1.0
     state: Literal["active", "shadow", "quarantined", "retired"] = "active"
     """``shadow`` entries count and send nothing; ``quarantined`` ones were stopped by the flood guard."""
+    state_reason: str | None = Field(default=None, max_length=2_000)
+    """Why it is in this state, where somebody or the flood guard said so."""
+
+
+PACK_BYTES = 512_000
+"""Largest pack, in bytes of UTF-8: written as JSON it still fits a record of Kafka's default limit."""
+
+
+class RulePackRelease(Message):
+    """A rule pack put in force everywhere. Under the name of a built-in pack it stands in for that one.
+
+    A shadow release has a key of its own, so that a candidate runs beside the version in force.
+    """
+
+    type: Literal["pack"] = "pack"
+    pack: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    """Name of the pack, as its text says it."""
+    version: int = Field(ge=1)
+    """Version of the pack, as its text says it."""
+    state: Literal["active", "shadow", "retired"] = "active"
+    """``shadow`` packs count and send nothing; after ``retired`` the built-in pack is in force again."""
+    text: str = Field(default="", max_length=PACK_BYTES)
+    """The YAML file, at most 512,000 bytes of UTF-8; empty only when retired."""
+    sha256: Sha256
+    """Digest of the text's UTF-8 bytes."""
+    released_by: str = Field(min_length=1, max_length=256)
+    released_at: Instant
+
+    @model_validator(mode="after")
+    def _text_is_whole(self) -> Self:
+        raw = self.text.encode("utf-8", "surrogatepass")
+        if len(raw) > PACK_BYTES:
+            raise ValueError(f"the text has {len(raw):,} bytes, at most {PACK_BYTES:,} are allowed")
+        if not raw and self.state != "retired":
+            raise ValueError("a pack in force needs its text")
+        if hashlib.sha256(raw).hexdigest() != self.sha256:
+            raise ValueError("the text is not the one that sha256 was taken of")
+        return self
+
+    @property
+    def key(self) -> str:
+        """The Kafka key; of a retired release the key of the active one."""
+        return pack_key(self.pack, shadow=self.state == "shadow")
+
+
+def pack_key(pack: str, *, shadow: bool = False) -> str:
+    """The Kafka key of a pack. No entry id can hold the colon.
+
+    >>> pack_key("zero-tolerance", shadow=True)
+    'pack:zero-tolerance:shadow'
+    """
+    return f"pack:{pack}:shadow" if shadow else f"pack:{pack}"
+
+
+def _kind(value: Any) -> str:
+    """The first entries were written without a type."""
+    return str(value.get("type", "entry")) if isinstance(value, dict) else "entry"
+
+
+WatchlistMessage = Annotated[
+    Annotated[WatchlistEntry, Tag("entry")] | Annotated[RulePackRelease, Tag("pack")], Discriminator(_kind)
+]
+"""What a record of the topic holds."""
+
+_READER: TypeAdapter[WatchlistEntry | RulePackRelease] = TypeAdapter(WatchlistMessage)
+
+
+def read_watchlist_message(raw: bytes) -> WatchlistEntry | RulePackRelease:
+    """Read a record's value.
+
+    Raises:
+        pydantic.ValidationError: the bytes are not JSON or neither message; places begin with the type.
+    """
+    return _READER.validate_json(raw)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
@@ -61,11 +62,19 @@ async def consumer_of(
 
 
 async def up_to_now(
-    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], *, since: datetime | None = None
 ) -> AsyncIterator[ConsumerRecord]:
-    """Every record that is there at the call, partition by partition in order."""
+    """Every record that is there at the call, partition by partition in order.
+
+    ``since``: only from the first record of each partition that was written then or later.
+    """
     ends = await consumer.end_offsets(partitions)
     await consumer.seek_to_beginning(*partitions)
+    if since is not None:
+        from_ms = int(since.timestamp() * 1000)
+        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, from_ms))
+        for part, start in starts.items():
+            consumer.seek(part, ends[part] if start is None else start.offset)
     left = set(partitions)
     idle_since = asyncio.get_running_loop().time()
     while left := {part for part in left if await consumer.position(part) < ends[part]}:

@@ -52,7 +52,7 @@ class BatchScreener:
     """Decides batches in the order they come; several may wait for acknowledgements at once.
 
     Outputs of one key stay in order, because deciding and queueing never overlap. ``flooded`` is
-    called once, after which :meth:`take` never returns.
+    called once, after which :meth:`take` never returns. ``watched`` is told of each batch that is done.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class BatchScreener:
         *,
         flood_limit: int,
         flooded: Callable[[RuleFlood], None],
+        watched: Callable[[Sequence[Decision], datetime], Awaitable[None]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._desk = desk
@@ -72,6 +73,7 @@ class BatchScreener:
         self._metrics = metrics
         self._flood_limit = flood_limit
         self._flooded = flooded
+        self._watched = watched
         self._now = now
         self._rule_failures = 0
         self._stopped = False
@@ -154,6 +156,8 @@ class BatchScreener:
             return
         batch.done(tally)
         self._metrics.decided(decisions, self._now())
+        if self._watched is not None:
+            await self._watched(decisions, self._now())
         self._metrics.batch.observe(time.monotonic() - started)
 
     async def _refuse_large(self, record: Record) -> None:

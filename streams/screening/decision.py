@@ -55,6 +55,9 @@ class Decision:
     """Why it was set aside."""
     observed_at: datetime | None = None
     rules: tuple[RuleFinding, ...] = ()
+    """Also of a listing that is clear: what shadow packs and entries found."""
+    entries: tuple[str, ...] = ()
+    """Watchlist entries that matched."""
 
 
 def decide(record: Record, screener: Screener, now: datetime, desk: Desk) -> Decision:
@@ -65,9 +68,9 @@ def decide(record: Record, screener: Screener, now: datetime, desk: Desk) -> Dec
     try:
         verdict = screener.screen(listing, now)
         if verdict.outcome == "clear" and not desk.publish_clear:
-            return Decision("clear", None, listing.platform, observed_at=listing.observed_at)
+            return _decision(listing, verdict, None)
         output = detection_output(
-            _detection(record, listing, verdict, screener.version, now), desk.topics.detections
+            detection_of(record, listing, verdict, screener.version, now), desk.topics.detections
         )
     except Exception as error:
         return set_aside(record, _rule_failed(error), now, desk, listing)
@@ -76,8 +79,17 @@ def decide(record: Record, screener: Screener, now: datetime, desk: Desk) -> Dec
             "too_large", "The detection would be larger than Kafka takes: let the connector leave out images."
         )
         return set_aside(record, why, now, desk, listing)
+    return _decision(listing, verdict, output)
+
+
+def _decision(listing: Listing, verdict: Verdict, output: Output | None) -> Decision:
     return Decision(
-        verdict.outcome, output, listing.platform, observed_at=listing.observed_at, rules=verdict.rules
+        verdict.outcome,
+        output,
+        listing.platform,
+        observed_at=listing.observed_at,
+        rules=verdict.rules,
+        entries=verdict.entries,
     )
 
 
@@ -111,8 +123,14 @@ def _rule_failed(error: Exception) -> Rejected:
     return Rejected("rule_failed", f"{what}: mend the rule, then replay this record.")
 
 
-def _detection(
-    record: Record, listing: Listing, verdict: Verdict, ruleset_version: str, now: datetime
+def detection_of(
+    record: Record,
+    listing: Listing,
+    verdict: Verdict,
+    ruleset_version: str,
+    now: datetime,
+    *,
+    retroactive: bool = False,
 ) -> Detection:
     """The detection, under the listing's true content hash.
 
@@ -137,6 +155,7 @@ def _detection(
         matches=verdict.matches,
         rules=verdict.rules,
         explanation=verdict.explanation,
+        retroactive=retroactive,
         screened_at=now,
         source=Coordinates(topic=record.topic, partition=record.partition, offset=record.offset),
         listing=listing,

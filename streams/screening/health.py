@@ -1,5 +1,7 @@
 """Whether a screening worker gets on, judged by offsets."""
 
+from collections.abc import Sequence
+
 from connectors.observability import Health
 from streams.screening.lossless.consumer import LosslessConsumer
 
@@ -9,6 +11,7 @@ def screening_health(
     *,
     ruleset_version: str,
     watchlist_entries: int,
+    packs: Sequence[str] = (),
     up_s: float,
     late_after_s: float,
 ) -> Health:
@@ -26,6 +29,7 @@ def screening_health(
         "oldest_undecided_s": max((part["undecided_s"] for part in partitions.values()), default=0.0),
         "ruleset": ruleset_version,
         "watchlist_entries": watchlist_entries,
+        "packs": list(packs),
     }
     late = [
         f"partition {number} stands still at offset {part['decided_to']} for {part['standing_still_s']:.0f} s"

@@ -294,16 +294,23 @@ def listed_terms(taxa: Taxa) -> Iterator[Term | None]:
 TEXT_KINDS = frozenset({"term", "code_word", "hashtag", "handle", "phone", "payment", "not_term"})
 
 
-def watchlist_terms(entries: Iterable[WatchlistEntry]) -> Iterator[Term | None]:
-    """Terms of the watchlist entries that are looked for in the text."""
+def watchlist_terms(entries: Iterable[WatchlistEntry]) -> Iterator[Term]:
+    """Terms of the watchlist entries that are looked for in the text.
+
+    Raises:
+        ValueError: an entry comes down to one letter or none, which would match everything or nothing.
+    """
     for entry in entries:
         if entry.kind in TEXT_KINDS:
-            yield make_term(
+            term = make_term(
                 entry.value.lstrip("#@"),
                 entry.language or "und",
                 Watched(entry),
                 f"watchlist:{entry.entry_id}",
             )
+            if term is None:
+                raise ValueError("it comes down to one letter or none")
+            yield term
 
 
 def quote(term: Term, field: str, start: int, end: int, text: str, *, disguised: bool) -> Match:

@@ -32,8 +32,8 @@ class ScreeningMetrics:
         )
         self.rule_matches = Counter(
             "takin_rule_matches_total",
-            "Rules that were true for a published listing; 'shadow' ones took no part in the outcome.",
-            ("pack", "rule_id", "outcome"),
+            "Rules that were true for a listing; those with shadow 'true' took no part in its outcome.",
+            ("pack", "rule_id", "outcome", "shadow"),
             registry=registry,
         )
         self.event_age = Histogram(
@@ -68,6 +68,11 @@ class ScreeningMetrics:
         self.watchlist_entries = Gauge(
             "takin_watchlist_entries", "Watchlist entries in force.", registry=registry
         )
+        self.quarantined = Counter(
+            "takin_watchlist_quarantined_total",
+            "Watchlist entries that this worker's flood guard put into quarantine.",
+            registry=registry,
+        )
         self.ruleset = Gauge(
             "takin_ruleset_info",
             "1 for the version of the rule set in force.",
@@ -86,8 +91,8 @@ class ScreeningMetrics:
             if decision.observed_at is not None:
                 self.event_age.observe(max(0.0, (now - decision.observed_at).total_seconds()))
             for rule in decision.rules:
-                effect = "shadow" if rule.shadow else rule.outcome
-                self.rule_matches.labels(rule.pack, rule.rule_id, effect).inc()
+                shadow = "true" if rule.shadow else "false"
+                self.rule_matches.labels(rule.pack, rule.rule_id, rule.outcome, shadow).inc()
         for (platform, outcome), times in outcomes.items():
             self.screened.labels(platform, outcome).inc(times)
 

@@ -1,11 +1,13 @@
 """What the worker writes to Kafka: records with their key, value and CloudEvents headers."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from schemas.dead_letter import DeadLetter
 from schemas.detection import Detection
 from schemas.envelope import Headers, cloud_event_headers
 from schemas.progress import ScreeningProgress
+from schemas.watchlist import WatchlistEntry
 
 SOURCE = "takin/screening"
 
@@ -29,6 +31,17 @@ def detection_output(detection: Detection, topic: str) -> Output:
         at=detection.screened_at,
     )
     return Output(topic, detection.key.encode(), detection.to_bytes(), headers)
+
+
+def entry_output(entry: WatchlistEntry, topic: str, at: datetime) -> Output:
+    """A watchlist entry that the worker itself changed, keyed by its id."""
+    headers = cloud_event_headers(
+        event_id=f"{entry.entry_id}/{entry.state}/{at.isoformat()}",
+        source=SOURCE,
+        event_type="takin.watchlist-entry.v1",
+        at=at,
+    )
+    return Output(topic, entry.entry_id.encode(), entry.to_bytes(), headers)
 
 
 def dead_letter_output(letter: DeadLetter, topic: str) -> Output:

@@ -1,23 +1,28 @@
 """Rule packs: YAML files of rules with their own tests, checked whole when they are loaded."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from schemas.detection import Outcome, RuleFinding, Severity
 from schemas.message import canonical_json, digest
+from schemas.watchlist import PACK_BYTES
 from streams.screening.claims import Answer, Claim
 from streams.screening.conditions import BadCondition, Conditions, Facts
 from streams.screening.law import Provision
 from streams.screening.verdict import RuleFailed
 
-PACK_BYTES_LIMIT = 2_000_000
+PACK_BYTES_LIMIT = PACK_BYTES
 """A pack larger than this is refused unread."""
+DEPTH_LIMIT = 20
+"""Nesting of a pack's YAML; reading deeper nesting takes time that grows with its square."""
+EXAMPLES_LIMIT = 5_000
+"""Examples in one pack: they run in every worker when the pack is loaded."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -26,7 +31,7 @@ ORDER: dict[str, int] = {"clear": 0, "monitor": 1, "review": 2, "notify": 3}
 
 
 class BadPack(ValueError):
-    """A pack is refused; the message names file, rule and position."""
+    """A pack is refused; the message names file, line, rule and position."""
 
 
 class _Strict(BaseModel):
@@ -92,6 +97,17 @@ class Pack(_Strict):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
     shadow: bool = False
     """True: its findings are counted and reported, and send nothing."""
+    _file: str = PrivateAttr("")
+    _text: str = PrivateAttr("")
+
+    @property
+    def label(self) -> str:
+        """Name and version, as they stand in findings."""
+        return f"{self.pack}@{self.version}"
+
+    def place(self, *path: str | int) -> str:
+        """File and line of a part of the pack, for example ``place("rules", 0, "when")``."""
+        return f"{self._file}:{line_of(self._text, path)}" if self._text else f"pack {self.pack}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +144,7 @@ class Ruling:
         rule = self.rule.rule
         return RuleFinding.model_construct(
             rule_id=rule.id,
-            pack=f"{self.rule.pack.pack}@{self.rule.pack.version}",
+            pack=self.rule.pack.label,
             title=rule.title,
             outcome=self.outcome,
             severity=rule.severity,
@@ -145,17 +161,65 @@ def parse_pack(raw: str, name: str) -> Pack:
         BadPack: too large, not YAML, or not a pack; says where.
     """
     if len(raw.encode("utf-8", "surrogatepass")) > PACK_BYTES_LIMIT:
-        raise BadPack(f"{name}: larger than {PACK_BYTES_LIMIT} bytes")
+        raise BadPack(f"{name}:1: larger than {PACK_BYTES_LIMIT} bytes")
     try:
+        _shallow(raw, name)
         document: Any = yaml.load(raw, Loader=_LOADER)  # noqa: S506 — a safe loader, in C where there is one
+    except BadPack:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as broken:
-        raise BadPack(f"{name}: not YAML: {broken}") from broken
+        mark = getattr(broken, "problem_mark", None) or getattr(broken, "context_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        problem = getattr(broken, "problem", None) or broken
+        raise BadPack(f"{name}:{line}: not YAML: {problem}") from broken
     try:
-        return Pack.model_validate(document)
+        pack = Pack.model_validate(document)
     except ValidationError as broken:
         first = broken.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise BadPack(f"{name}: at {place}: {first['msg']}") from broken
+        raise BadPack(f"{name}:{line_of(raw, first['loc'])}: at {place}: {first['msg']}") from broken
+    examples = sum(len(rule.tests.must_hit) + len(rule.tests.must_not_hit) for rule in pack.rules)
+    if examples > EXAMPLES_LIMIT:
+        raise BadPack(f"{name}:1: {examples} examples, at most {EXAMPLES_LIMIT} are run")
+    pack._file, pack._text = name, raw
+    return pack
+
+
+def _shallow(raw: str, name: str) -> None:
+    """Refuse what makes a short text large in memory or slow to read, before it is built.
+
+    Raises:
+        BadPack: nested too deeply, or it repeats parts by reference.
+        yaml.YAMLError: not YAML.
+    """
+    depth = 0
+    for event in yaml.parse(raw, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if depth > DEPTH_LIMIT:
+            raise BadPack(f"{name}:{line}: nested deeper than {DEPTH_LIMIT} levels")
+        if isinstance(event, yaml.AliasEvent):
+            raise BadPack(f"{name}:{line}: repeats a part by reference (*): write it out")
+
+
+def line_of(raw: str, path: Sequence[str | int]) -> int:
+    """Line, from 1, of a part of a YAML text, or of the nearest part around it that is there."""
+    node = yaml.compose(raw, Loader=_LOADER)
+    line = 1
+    for step in path:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            pairs = {key.value: (key, value) for key, value in node.value}
+            found = pairs.get(step)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            found = (node.value[step], node.value[step])
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
 
 
 class RuleBook:
@@ -167,28 +231,31 @@ class RuleBook:
         Raises:
             BadPack: a condition does not type-check, a rule id stands twice, or a provision is unknown.
         """
-        self.packs = tuple(sorted(packs, key=lambda pack: pack.pack))
+        self.packs = tuple(sorted(packs, key=lambda pack: (pack.pack, pack.shadow)))
         self.law = dict(law)
         self.rules: list[CompiledRule] = []
         conditions = Conditions()
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for pack in self.packs:
-            for rule in pack.rules:
-                where = f"pack {pack.pack}, rule {rule.id}"
-                if rule.id in seen:
+            for number, rule in enumerate(pack.rules):
+                where = f"{pack.place('rules', number)}: pack {pack.pack}, rule {rule.id}"
+                # A shadow pack is a candidate beside the pack in force and may bear its rules' ids.
+                identity = (f"shadow {pack.pack}" if pack.shadow else "", rule.id)
+                if identity in seen:
                     raise BadPack(f"{where}: the id stands twice")
-                seen.add(rule.id)
+                seen.add(identity)
                 unknown = [basis for basis in rule.legal_basis if basis not in law]
                 if unknown:
                     raise BadPack(f"{where}: no provision {unknown[0]!r} in the law table")
-                try:
-                    holds = conditions.compile(rule.when)
-                    softenings = tuple(
-                        Softening(conditions.compile(one.when), one.outcome, one.because)
-                        for one in rule.exceptions
+                holds = _compiled(conditions, rule.when, pack, number, "when")
+                softenings = tuple(
+                    Softening(
+                        _compiled(conditions, one.when, pack, number, "exceptions", at, "when"),
+                        one.outcome,
+                        one.because,
                     )
-                except BadCondition as refused:
-                    raise BadPack(f"{where}: {refused}") from refused
+                    for at, one in enumerate(rule.exceptions)
+                )
                 self.rules.append(CompiledRule(rule, pack, holds, softenings))
         self._by_group: dict[str, tuple[CompiledRule, ...]] = {}
         for group in {name for compiled in self.rules for name in compiled.rule.groups}:
@@ -218,6 +285,8 @@ class RuleBook:
                     continue
                 outcome, because = self._outcome(compiled, weakest, facts)
             except Exception as failed:
+                if compiled.pack.shadow:
+                    continue  # a candidate that fails must not set a listing aside
                 raise RuleFailed(compiled.rule.id, type(failed).__name__) from failed
             if outcome != "clear":
                 rulings.append(Ruling(compiled, claim, outcome, because))
@@ -237,6 +306,16 @@ class RuleBook:
                 outcome = softening.outcome
                 because.append(softening.because)
         return outcome, tuple(because)
+
+
+def _compiled(
+    conditions: Conditions, expression: str, pack: Pack, rule: int, *path: str | int
+) -> Callable[[Facts], bool]:
+    try:
+        return conditions.compile(expression)
+    except BadCondition as refused:
+        where = f"{pack.place('rules', rule, *path)}: pack {pack.pack}, rule {pack.rules[rule].id}"
+        raise BadPack(f"{where}: {refused}") from refused
 
 
 def _softer(one: Outcome, other: Outcome) -> Outcome:

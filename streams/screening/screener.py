@@ -1,16 +1,17 @@
 """The screening itself: text to matches to claims to rules to a verdict, pure from end to end."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.message import digest
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import RulePackRelease, WatchlistEntry
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
@@ -28,7 +29,9 @@ from streams.screening.lexicon import (
 )
 from streams.screening.matching import Found, Matcher, uncovered
 from streams.screening.offer import claims, survey, watched
-from streams.screening.rules import ORDER, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.pack_tests import run_pack_tests
+from streams.screening.releases import lay_over
+from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
@@ -79,7 +82,7 @@ class ListingScreener:
         self._rules = rules
         self._taxa = taxa
         texts = [entry for entry in entries.values() if entry.state != "retired"]
-        watched_terms = [term for term in watchlist_terms(texts) if term is not None]
+        watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
@@ -222,17 +225,18 @@ def _verdict(
         for one in (*claim.named_by, *(indication.found for indication in claim.indications)):
             if len(quotes) < MATCHES_LIMIT:
                 quotes.setdefault(id(one), _match(one, fields))
-        for ruling in rulings:
+        for ruling in effective:
             for one in ruling.claim.named_by:
                 if len(quotes) < MATCHES_LIMIT:
                     quotes.setdefault(id(one), _match(one, fields))
     matches = list(quotes.values())
     extra: list[str] = []
     outcome, severity = _with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
-    taxon, specimen = _subject(claim, seen, taxa)
+    active = [one for one in seen if one.entry.state == "active"]
+    taxon, specimen = _subject(claim, active, taxa)
     score = claim.score if claim else 0.0
     if outcome in ("review", "notify"):
-        listed = [one.entry.confidence for one in seen if not one.entry.kind.startswith("not_")]
+        listed = [one.entry.confidence for one in active if not one.entry.kind.startswith("not_")]
         score = max(score, *listed) if listed else score
     explanation = explain(outcome, best, claim, quotes, extra) if claim or extra else _CLEAR
     return Verdict(
@@ -244,6 +248,7 @@ def _verdict(
         matches=tuple(matches),
         rules=tuple(findings),
         explanation=explanation,
+        entries=tuple(dict.fromkeys(one.entry.entry_id for one in seen)),
     )
 
 
@@ -259,10 +264,15 @@ def _with_watchlist(
     extra: list[str],
     so_far: tuple[Outcome, Severity],
 ) -> tuple[Outcome, Severity]:
-    """Add what the watchlist says to the verdict so far."""
+    """Add what the watchlist says to the verdict so far.
+
+    Of shadow entries only a finding is told: neither evidence nor explanation may rest on them.
+    """
     outcome, severity = so_far
-    negative = [one for one in seen if one.entry.kind.startswith("not_")]
-    for one in seen:
+    findings.extend(_entry_finding(one.entry) for one in seen if not one.entry.kind.startswith("not_"))
+    active = [one for one in seen if one.entry.state == "active"]
+    negative = [one for one in active if one.entry.kind.startswith("not_")]
+    for one in active:
         entry = one.entry
         if one.term is not None and one.found is not None:
             match = _match(one.found, fields, one.term)
@@ -281,30 +291,30 @@ def _with_watchlist(
             matches.append(match)
         if entry.kind.startswith("not_"):
             continue
-        shadow = entry.state != "active"
-        findings.append(
-            RuleFinding.model_construct(
-                rule_id=f"watchlist.{entry.kind.replace('_', '-')}",
-                pack="watchlist",
-                title=entry.reason[:512],
-                outcome=entry.outcome,
-                severity="high",
-                zero_tolerance=False,
-                legal_basis=(),
-                shadow=shadow,
-            )
-        )
         extra.append(
             f"The listing says “{match.quote}”, which is on the watchlist as {entry.entry_id} "
             f"({entry.reason}; source: {entry.source})."
         )
-        if not shadow and not negative and ORDER[entry.outcome] > ORDER[outcome]:
+        if not negative and ORDER[entry.outcome] > ORDER[outcome]:
             outcome, severity = entry.outcome, "high" if severity == "normal" else severity
     if negative and outcome == "notify":
         outcome = "review"
     for one in negative:
         extra.append(f"On the negative list as {one.entry.entry_id}: {one.entry.reason}.")
     return outcome, severity
+
+
+def _entry_finding(entry: WatchlistEntry) -> RuleFinding:
+    return RuleFinding.model_construct(
+        rule_id=f"watchlist.{entry.kind.replace('_', '-')}",
+        pack="watchlist",
+        title=entry.reason[:512],
+        outcome=entry.outcome,
+        severity="high",
+        zero_tolerance=False,
+        legal_basis=(),
+        shadow=entry.state != "active",
+    )
 
 
 def _subject(
@@ -327,7 +337,8 @@ class ScreeningRuleset:
 
     def __init__(self, packs: Iterable[Pack]) -> None:
         self.taxa = load_taxa()
-        self.rules = RuleBook(packs, load_law())
+        self._built_in = tuple(packs)
+        self.rules = RuleBook(self._built_in, load_law())
         named = [term for term in named_terms(self.taxa) if term is not None]
         self.vocabulary = Vocabulary(
             names=Matcher([*named, *listed_terms(self.taxa)]),
@@ -336,11 +347,34 @@ class ScreeningRuleset:
                 term.folded for term in named if isinstance(term.meaning, Product | Animal)
             ),
         )
-        self._base = digest([_reference_digest(), self.rules.version])
+        self._reference = _reference_digest()
+        self._proven: set[str] = set()
+        """Digests of released texts whose examples came out right; they rest on the own rules alone."""
 
     def screener(self, entries: Mapping[str, WatchlistEntry]) -> ListingScreener:
         """An immutable screener for these entries, by entry id."""
-        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._base)
+        base = digest([self._reference, self.rules.version])
+        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, base)
+
+    def with_packs(self, releases: Mapping[str, RulePackRelease]) -> Self:
+        """See :class:`streams.screening.verdict.Ruleset`; takes some hundredths of a second.
+
+        Raises:
+            BadPack: a release is refused; the message names file, line and reason.
+        """
+        packs = lay_over(self._built_in, releases)
+        candidate = copy.copy(self)
+        candidate.rules = RuleBook(packs, self.rules.law)
+        fresh = [
+            one for one in releases.values() if one.state != "retired" and one.sha256 not in self._proven
+        ]
+        labels = {f"{one.pack}@{one.version}" for one in fresh}
+        _, failures = run_pack_tests(candidate, labels)
+        if failures:
+            more = f" (and {len(failures) - 1} more examples)" if len(failures) > 1 else ""
+            raise BadPack(failures[0] + more)
+        self._proven.update(one.sha256 for one in fresh)
+        return candidate
 
 
 def _reference_digest() -> str:

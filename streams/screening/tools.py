@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from schemas.errors import OperatorError
+from streams.screening import release_commands
 
 if TYPE_CHECKING:
     from schemas.listing import Listing
@@ -312,8 +313,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the ``takin`` app."""
     app.command("screen")(screen_file)
     app.command("evaluate")(evaluate_file)
-    rules = typer.Typer(no_args_is_help=True, help="Rule packs: test, list, explain.")
+    rules = typer.Typer(no_args_is_help=True, help="Rule packs: test, list, explain, release.")
     rules.command("test")(check_rules)
     rules.command("list")(list_rules)
     rules.command("explain")(explain_listings)
+    release_commands.register(rules)
     app.add_typer(rules, name="rules")

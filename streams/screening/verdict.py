@@ -6,11 +6,11 @@ The worker knows the rules only through :class:`Ruleset` and :class:`Screener`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import RulePackRelease, WatchlistEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Verdict:
     rules: tuple[RuleFinding, ...]
     explanation: str
     """Sentences a person can put in a file."""
+    entries: tuple[str, ...] = ()
+    """Ids of the watchlist entries that matched, shadow ones too: for counting."""
 
 
 class RuleFailed(Exception):
@@ -70,5 +72,15 @@ class Ruleset(Protocol):
         The caller passes only entries that are in force: active or shadow, not expired. May take a
         second; the worker calls it in a thread, one call at a time. An entry that cannot be used
         makes it raise ``ValueError``; the worker then finds out which one and sets it aside.
+        """
+        ...
+
+    def with_packs(self, releases: Mapping[str, RulePackRelease]) -> Self:
+        """The same reference data under the built-in packs and these releases, by Kafka key.
+
+        Checks everything: types of conditions, ids, law, and the examples inside the released packs.
+
+        Raises:
+            ValueError: one of them cannot be used; the message names file, line and reason.
         """
         ...

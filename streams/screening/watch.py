@@ -12,10 +12,11 @@ from aiokafka.errors import KafkaError
 
 from schemas.dead_letter import dead_letter
 from schemas.errors import OperatorError
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import RulePackRelease, WatchlistEntry
 from streams.screening.decode import Rejected
+from streams.screening.flood_guard import Flood
 from streams.screening.metrics import ScreeningMetrics
-from streams.screening.output import Output, dead_letter_output
+from streams.screening.output import Output, dead_letter_output, entry_output
 from streams.screening.topics import ScreeningTopics
 from streams.screening.verdict import Ruleset, Screener
 from streams.screening.watchlist import (
@@ -24,6 +25,7 @@ from streams.screening.watchlist import (
     apply,
     build_what_can_be,
     in_force,
+    is_pack,
     next_expiry,
     read_change,
 )
@@ -66,7 +68,10 @@ class WatchlistFollower:
             auto_offset_reset="earliest",
         )
         self._topics = topics
+        self._built_in = ruleset
         self._ruleset = ruleset
+        self._built_with: Ruleset | None = None
+        self._releases: dict[str, RulePackRelease] = {}
         self._publish = publish
         self._worker = worker
         self._metrics = metrics
@@ -100,10 +105,41 @@ class WatchlistFollower:
         """How many entries are in force."""
         return len(self._built_from)
 
+    @property
+    def packs(self) -> tuple[str, ...]:
+        """Releases in force beside or instead of the built-in packs, ``NAME@VERSION (STATE)``."""
+        return tuple(f"{one.pack}@{one.version} ({one.state})" for _, one in sorted(self._releases.items()))
+
     async def follow(self) -> None:
         """Take changes and expiries as they come; runs until cancelled."""
         while True:
             await self._take(await self._gather())
+
+    async def quarantine(self, flood: Flood) -> None:
+        """Stop an entry that floods, everywhere: publish it as quarantined, which this worker follows too.
+
+        Left alone are entries that lead to nothing anyway: in shadow, monitoring, negative, or gone.
+        """
+        entry = self._entries.get(flood.entry_id)
+        if entry is None or entry.state != "active" or entry.outcome == "monitor":
+            return
+        if entry.kind.startswith("not_"):
+            return
+        now = self._now()
+        stopped = entry.model_copy(update={"state": "quarantined", "state_reason": flood.sentence(now)})
+        try:
+            await self._publish(entry_output(stopped, self._topics.watchlist, now))
+        except KafkaError as error:
+            log.warning("the quarantine could not be written", entry_id=entry.entry_id, why=repr(error))
+            return
+        self._metrics.quarantined.inc()
+        log.warning(
+            "watchlist entry quarantined",
+            entry_id=entry.entry_id,
+            matches=flood.matches,
+            decided=flood.decided,
+            baseline=round(flood.baseline, 6),
+        )
 
     async def _load(self) -> None:
         started = time.monotonic()
@@ -166,22 +202,49 @@ class WatchlistFollower:
 
     async def _take(self, records: Sequence[Any]) -> None:
         changes: list[Change] = []
+        packs: dict[str, list[tuple[Any, Removal | RulePackRelease]]] = {}
         for record in records:
             change = read_change(record.key, record.value)
             if isinstance(change, Rejected):
                 await self._set_aside(record, change)
+                continue
+            if isinstance(change, RulePackRelease) or (isinstance(change, Removal) and is_pack(record.key)):
+                packs.setdefault(record.key.decode(), []).append((record, change))
                 continue
             changes.append(change)
             if isinstance(change, Removal):
                 self._records.pop(change.entry_id, None)
             else:
                 self._records[change.entry_id] = record
+        for key, told in sorted(packs.items()):
+            await self._take_pack(key, told)
         self._entries = apply(self._entries, changes)
         await self._rebuild()
 
+    async def _take_pack(self, key: str, told: Sequence[tuple[Any, Removal | RulePackRelease]]) -> None:
+        """Put the newest of the releases in force that can be used; each one refused is set aside."""
+        for record, change in reversed(told):
+            wanted = {name: one for name, one in self._releases.items() if name != key}
+            if isinstance(change, RulePackRelease) and change.state != "retired":
+                wanted[key] = change
+            if wanted == self._releases:
+                return
+            try:
+                ruleset = await asyncio.to_thread(self._built_in.with_packs, wanted)
+            except Exception as error:
+                why = str(error) if isinstance(error, ValueError) else type(error).__name__
+                sentence = (
+                    f"The rule pack {key.partition(':')[2]} is refused: {why}. Mend it and release it again."
+                )
+                await self._set_aside(record, Rejected("rule_failed", sentence))
+                continue
+            self._ruleset, self._releases = ruleset, wanted
+            return
+
     async def _rebuild(self) -> None:
         wanted = in_force(self._entries, self._now())
-        if self._screener is not None and wanted == self._built_from:
+        unchanged = self._built_with is self._ruleset and wanted == self._built_from
+        if self._screener is not None and unchanged:
             return
         started = time.monotonic()
         try:
@@ -193,13 +256,14 @@ class WatchlistFollower:
                 raise
             log.exception("the last good watchlist stays in force", why=type(error).__name__)
             return
-        self._screener, self._built_from = screener, used
+        self._screener, self._built_from, self._built_with = screener, used, self._ruleset
         self._metrics.swapped(screener.version, len(used))
         for entry_id, why in bad.items():
             await self._leave_out(entry_id, why)
         log.info(
             "watchlist in force",
             entries=len(used),
+            packs=self.packs,
             ruleset=screener.version,
             build_seconds=round(time.monotonic() - started, 3),
         )
@@ -226,7 +290,7 @@ class WatchlistFollower:
             worker=self._worker,
         )
         self._metrics.set_aside("watchlist", why.reason)
-        log.warning("watchlist entry set aside", reason=why.reason, dead_letter_id=letter.dead_letter_id)
+        log.warning("watchlist record set aside", reason=why.reason, dead_letter_id=letter.dead_letter_id)
         try:
             await self._publish(dead_letter_output(letter, self._topics.dead_letters))
         except KafkaError as error:

@@ -7,7 +7,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import (
+    RulePackRelease,
+    WatchlistEntry,
+    pack_key,
+    read_watchlist_message,
+)
 from streams.screening.decode import Rejected
 
 Entries = Mapping[str, WatchlistEntry]
@@ -17,15 +22,21 @@ IN_FORCE = frozenset({"active", "shadow"})
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """An empty value: the entry is taken off the list."""
+    """An empty value: the entry is taken off the list, or the pack is no longer released."""
 
     entry_id: str
 
 
 Change = WatchlistEntry | Removal
+PACK_PREFIX = pack_key("")
 
 
-def read_change(key: bytes | None, value: bytes | None) -> Change | Rejected:
+def is_pack(key: bytes | None) -> bool:
+    """Whether the record is about a rule pack, not an entry."""
+    return (key or b"").startswith(PACK_PREFIX.encode())
+
+
+def read_change(key: bytes | None, value: bytes | None) -> Change | RulePackRelease | Rejected:
     """Read one record of the topic. Never raises."""
     try:
         entry_id = (key or b"").decode()
@@ -33,27 +44,41 @@ def read_change(key: bytes | None, value: bytes | None) -> Change | Rejected:
         return Rejected("undecodable", "The record's key is not UTF-8: write the entry's id as key.")
     if not entry_id:
         return Rejected("wrong_shape", "The record has no key: write the entry's id as key.")
-    return _read_entry(entry_id, value) if value else Removal(entry_id)
+    return _read_message(entry_id, value) if value else Removal(entry_id)
 
 
-def _read_entry(entry_id: str, value: bytes) -> WatchlistEntry | Rejected:
+def _read_message(entry_id: str, value: bytes) -> WatchlistEntry | RulePackRelease | Rejected:
     try:
-        entry = WatchlistEntry.from_bytes(value)
+        entry = read_watchlist_message(value)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_context=False, include_url=False)[0]
         if fault["type"] == "json_invalid":
             return Rejected("not_json", f"Watchlist entry {entry_id[:128]!a} is not JSON.")
-        field = ".".join(str(step) for step in fault["loc"]) or "the whole"
+        field = ".".join(str(step) for step in fault["loc"][1:]) or "the whole"
         return Rejected("wrong_shape", f"Watchlist entry {entry_id[:128]!a}: {field}: {fault['msg']}.")
     except RecursionError:
         return Rejected("not_json", f"Watchlist entry {entry_id[:128]!a} is nested too deeply.")
-    if entry.entry_id != entry_id:
-        return Rejected(
-            "wrong_shape",
-            f"The key {entry_id[:128]!a} is not the entry's id {entry.entry_id}, "
-            "so a later change could not replace it: write the id as key.",
-        )
-    return entry
+    return _under_its_key(entry_id, entry)
+
+
+def _under_its_key(
+    key: str, told: WatchlistEntry | RulePackRelease
+) -> WatchlistEntry | RulePackRelease | Rejected:
+    """Refuse what stands under another key: a later change could not replace it."""
+    if isinstance(told, WatchlistEntry):
+        wanted, keys = told.entry_id, {told.entry_id}
+    else:
+        # A retired release may stand under either key: it ends what stood there.
+        wanted = told.key
+        keys = {wanted, pack_key(told.pack, shadow=True)} if told.state == "retired" else {wanted}
+    if key in keys:
+        return told
+    what = "the entry's id" if isinstance(told, WatchlistEntry) else "the pack's key"
+    return Rejected(
+        "wrong_shape",
+        f"The key {key[:128]!a} is not {what} {wanted}, "
+        "so a later change could not replace it: write that as key.",
+    )
 
 
 def apply(entries: Entries, changes: Sequence[Change]) -> dict[str, WatchlistEntry]:
@@ -107,7 +132,9 @@ def build_what_can_be(
             raise
         kept = {entry_id: entry for entry_id, entry in good.items() if entry_id in wanted}
         if len(suspects) == 1:
-            return build(kept), kept, {suspects[0]: type(error).__name__}
+            # The builder's own words; any other error may quote what it choked on.
+            why = str(error) if isinstance(error, ValueError) and str(error) else type(error).__name__
+            return build(kept), kept, {suspects[0]: why}
     half = len(suspects) // 2
     bad: dict[str, str] = {}
     for part in (suspects[:half], suspects[half:]):

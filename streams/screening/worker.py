@@ -8,8 +8,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -24,7 +24,8 @@ from schemas.errors import OperatorError
 from streams.local.readiness import admin_client
 from streams.screening.agent import BatchScreener, RuleFlood, register
 from streams.screening.app import AppConfig, build_app
-from streams.screening.decision import Desk
+from streams.screening.decision import Decision, Desk
+from streams.screening.flood_guard import FloodGuard, FloodLimits
 from streams.screening.health import screening_health
 from streams.screening.lossless.app import LosslessApp
 from streams.screening.lossless.consumer import LosslessConsumer
@@ -62,6 +63,14 @@ class ScreeningSettings(Settings):
     session_timeout_s: float = Field(default=10.0, ge=6.0, le=300.0)
     """Below 6 s Kafka's default settings refuse the member for good."""
     stall_s: float = Field(default=60.0, ge=10.0)
+    flood_window_s: float = Field(default=60.0, ge=1.0)
+    """The flood guard stops a watchlist entry that within so many seconds …"""
+    flood_matches: int = Field(default=100, ge=1)
+    """… matches at least so many listings …"""
+    flood_share: float = Field(default=0.05, ge=0.0, le=1.0)
+    """… and more than this share of those decided …"""
+    flood_factor: float = Field(default=10.0, ge=1.0)
+    """… and so many times its usual share."""
 
 
 async def run_worker(
@@ -152,6 +161,20 @@ class Worker:
             ),
             announce,
         )
+        guard = FloodGuard(
+            FloodLimits(
+                timedelta(seconds=settings.flood_window_s),
+                settings.flood_matches,
+                settings.flood_share,
+                settings.flood_factor,
+            )
+        )
+
+        async def watched(decisions: Sequence[Decision], now: datetime) -> None:
+            matched = [entry_id for decision in decisions for entry_id in decision.entries]
+            for flood in guard.count(len(decisions), matched, now):
+                await follower.quarantine(flood)
+
         screener = BatchScreener(
             self._desk,
             lambda: follower.screener,
@@ -159,6 +182,7 @@ class Worker:
             self._metrics,
             flood_limit=settings.rule_failures_in_a_row,
             flooded=self._flooded,
+            watched=watched,
         )
         register(app, screener, self._topics.listings)
         return app
@@ -208,6 +232,7 @@ class Worker:
             _consumer(app),
             ruleset_version=follower.screener.version,
             watchlist_entries=follower.entries,
+            packs=follower.packs,
             up_s=time.monotonic() - self._started,
             late_after_s=self._settings.stall_s / 2,
         )

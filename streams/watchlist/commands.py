@@ -2,8 +2,10 @@
 
 import asyncio
 import getpass
-import re
+import json
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +23,9 @@ def register(app: typer.Typer) -> None:
     watchlist.command("list")(list_entries)
     watchlist.command("add")(add)
     watchlist.command("remove")(remove)
+    watchlist.command("import")(import_file)
+    watchlist.command("export")(export)
+    watchlist.command("replay")(replay_entry)
     app.add_typer(watchlist, name="watchlist")
 
 
@@ -45,6 +50,8 @@ def list_entries(
                 f"{entry.entry_id}  {entry.kind}  “{visible(entry.value)}”  {entry.outcome}  "
                 f"{entry.state}{until}  {visible(entry.reason)} ({visible(entry.added_by)})"
             )
+            if entry.state_reason:
+                print(f"    {visible(entry.state_reason)}")
     if not entries and not as_json:
         print("The watchlist is empty: takin watchlist add --help.")
 
@@ -76,6 +83,7 @@ def add(
 
     from schemas.watchlist import WatchlistEntry
     from streams.settings import Settings
+    from streams.watchlist.exchange import entry_id_of
     from streams.watchlist.store import write_entries
 
     now = datetime.now(UTC)
@@ -106,12 +114,105 @@ def add(
     print(f"{entry.entry_id} is on the watchlist.")
 
 
-def entry_id_of(kind: str, value: str) -> str:
-    """An id that a person can read and that the same word gets again."""
-    from schemas.message import digest
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv, .json or .jsonl file.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The counts and ids as one JSON object.")] = False,
+) -> None:
+    """Add or change the entries of a file: all of them, or none when a row is bad.
 
-    plain = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:40]
-    return f"{kind}.{plain or 'entry'}.{digest([kind, value])[:8]}"
+    Each row needs kind, value, reason and source; takin watchlist export shows every column. Bad rows
+    are named by line. Entries that the file does not name stay as they are.
+
+    Example: takin watchlist import codewords.csv --dry-run
+    """
+    from streams.settings import Settings
+    from streams.watchlist.exchange import BadFile, Defaults, Format, compare, read_entries_from
+    from streams.watchlist.store import read_entries, write_entries
+
+    forms: dict[str, Format] = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
+    form = forms.get(file.suffix.lower())
+    if form is None:
+        raise OperatorError(f"{file} is neither .csv, .json nor .jsonl: name the file after its format.")
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be read ({error.strerror}): give a CSV or JSON file.") from error
+    try:
+        rows = read_entries_from(raw, form, Defaults(getpass.getuser(), datetime.now(UTC)))
+    except BadFile as error:
+        for problem in error.problems[:100]:
+            typer.echo(problem, err=True)
+        raise OperatorError(
+            f"Nothing of {file} is taken, {len(error.problems)} bad rows: mend them and import it again."
+        ) from error
+    bootstrap = Settings().kafka_bootstrap_servers
+    outcome = compare(rows, asyncio.run(read_entries(bootstrap)))
+    if not dry_run:
+        asyncio.run(write_entries(bootstrap, [*outcome.added, *outcome.changed]))
+    told = {
+        name: [one.entry_id for one in getattr(outcome, name)] for name in ("added", "changed", "unchanged")
+    }
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, **told}))
+        return
+    for name in ("added", "changed"):
+        for entry_id in told[name]:
+            print(f"{name}  {entry_id}")
+    print(
+        f"{len(told['added'])} added, {len(told['changed'])} changed, {len(told['unchanged'])} unchanged"
+        + (" (dry run: nothing was written)." if dry_run else ".")
+    )
+
+
+def replay_entry(
+    entry_id: Annotated[str, typer.Argument(help="Id of the entry, see takin watchlist list.")],
+    since: Annotated[str, typer.Option(help="How far back: 30m, 12h, 7d or 2w.")] = "7d",
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Publish the detections, marked retroactive.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, the summary last.")] = False,
+) -> None:
+    """Run an entry over the listings that Kafka still keeps: what would it have found?
+
+    Only shows it, unless --publish is given. Publishing twice does no harm: the detections bear the
+    same ids again.
+
+    Example: takin watchlist replay code_word.white-plastic.1a2b3c4d --since 7d
+    """
+    from streams.screening.backtest import replay, span_of, sum_up, teller
+    from streams.settings import Settings
+
+    from_then = datetime.now(UTC) - span_of(since)
+    bootstrap = Settings().kafka_bootstrap_servers
+    test, published = asyncio.run(replay(bootstrap, entry_id, from_then, teller(as_json), publish=publish))
+    sum_up(test, as_json, published=published)
+    if not as_json:
+        print(f"{published} detections published." if publish else "Nothing was published (--publish).")
+
+
+def export(
+    form: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
+) -> None:
+    """Write every entry to standard output, for takin watchlist import or a spreadsheet.
+
+    In CSV a cell that a spreadsheet would run as a formula gets an apostrophe before it, which the
+    import takes away again.
+
+    Example: takin watchlist export --format json > watchlist.json
+    """
+    from streams.settings import Settings
+    from streams.watchlist.exchange import write_csv, write_json
+    from streams.watchlist.store import read_entries
+
+    if form not in ("csv", "json"):
+        raise OperatorError(f"--format knows csv and json, not {form}.")
+    entries = asyncio.run(read_entries(Settings().kafka_bootstrap_servers))
+    ordered = [entry for _, entry in sorted(entries.items())]
+    text = write_csv(ordered) if form == "csv" else write_json(ordered)
+    sys.stdout.buffer.write(text.encode())  # bytes: a text stream would change the line ends
 
 
 def remove(

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from schemas.envelope import cloud_event_headers
 from schemas.errors import OperatorError
 from schemas.topics import WATCHLIST
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import RulePackRelease, WatchlistEntry, read_watchlist_message
 from streams.local.records import consumer_of, producer_at, up_to_now
 
 TOPIC = WATCHLIST.name
@@ -23,18 +23,56 @@ async def read_entries(bootstrap: str, *, topic: str = TOPIC) -> dict[str, Watch
     Raises:
         OperatorError: no broker answers, or the topic is not there.
     """
-    entries: dict[str, WatchlistEntry] = {}
+    told = await _read(bootstrap, topic)
+    return {key: one for key, one in told.items() if isinstance(one, WatchlistEntry)}
+
+
+async def read_releases(bootstrap: str, *, topic: str = TOPIC) -> dict[str, RulePackRelease]:
+    """The newest release under each key, retired ones too; whether it can be used is not looked at.
+
+    Raises:
+        OperatorError: no broker answers, or the topic is not there.
+    """
+    told = await _read(bootstrap, topic)
+    return {key: one for key, one in told.items() if isinstance(one, RulePackRelease)}
+
+
+async def _read(bootstrap: str, topic: str) -> dict[str, WatchlistEntry | RulePackRelease]:
+    told: dict[str, WatchlistEntry | RulePackRelease] = {}
     async with consumer_of(bootstrap, topic) as (consumer, partitions):
         async for record in up_to_now(consumer, partitions):
             entry_id = (record.key or b"").decode("utf-8", "replace")
             if not record.value:
-                entries.pop(entry_id, None)
+                told.pop(entry_id, None)
                 continue
             try:
-                entries[entry_id] = WatchlistEntry.from_bytes(record.value)
+                told[entry_id] = read_watchlist_message(record.value)
             except ValidationError:
                 continue
-    return entries
+    return told
+
+
+async def write_release(
+    bootstrap: str, release: RulePackRelease, *, key: str | None = None, topic: str = TOPIC
+) -> None:
+    """Release or retire a pack; returns when Kafka has it. ``key``: where a retired one stood.
+
+    Raises:
+        OperatorError: no broker answers, or it refused.
+    """
+    headers = cloud_event_headers(
+        event_id=f"{key or release.key}/{release.released_at.isoformat()}",
+        source="takin/rules",
+        event_type="takin.rule-pack-release.v1",
+        at=release.released_at,
+    )
+    async with consumer_of(bootstrap, topic), producer_at(bootstrap) as producer:
+        try:
+            await producer.send_and_wait(
+                topic, key=(key or release.key).encode(), value=release.to_bytes(), headers=headers
+            )
+        except KafkaError as error:
+            raise _refused(f"of pack {release.pack}", error) from error
 
 
 async def write_entries(bootstrap: str, entries: Iterable[WatchlistEntry], *, topic: str = TOPIC) -> None:

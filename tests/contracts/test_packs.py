@@ -1,5 +1,6 @@
 """One suite for every rule pack, and for what the loader refuses."""
 
+import time
 from functools import cache
 from typing import Any
 
@@ -122,6 +123,61 @@ def test_what_is_no_pack_is_refused(raw: str) -> None:
 def test_a_huge_pack_is_refused_unread() -> None:
     with pytest.raises(BadPack, match="larger"):
         parse_pack("#" * (PACK_BYTES_LIMIT + 1), "p.yaml")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        pytest.param("[" * 400_000, "p.yaml:1: nested deeper", id="deep nesting"),
+        pytest.param("pack: p\nversion: &v 1\ntitle: *v\n", "p.yaml:3: repeats a part", id="references"),
+        pytest.param("pack: p\nversion: [\n", "p.yaml:3: not YAML", id="not closed"),
+        pytest.param("pack: p\nversion: 1\ntitle: t\ninclude: p.yaml\nrules: []\n", "p.yaml:", id="import"),
+        pytest.param("#" * 10_000_000, "p.yaml:1: larger", id="10 MB"),
+    ],
+)
+def test_what_could_stall_a_worker_is_refused_at_once_with_its_line(raw: str, said: str) -> None:
+    began = time.monotonic()
+
+    with pytest.raises(BadPack) as refused:
+        parse_pack(raw, "p.yaml")
+
+    assert str(refused.value).startswith(said)
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_pack_cannot_include_another_and_the_line_is_told() -> None:
+    raw = yaml.safe_dump(document()) + "include: p.yaml\n"
+
+    with pytest.raises(BadPack) as refused:
+        parse_pack(raw, "p.yaml")
+
+    assert str(refused.value) == (f"p.yaml:{raw.count(chr(10))}: at include: Extra inputs are not permitted")
+
+
+def test_a_condition_that_does_not_type_check_is_told_with_its_line() -> None:
+    raw = yaml.safe_dump(document(when="nonsense == 'x'"), sort_keys=False)
+    line = next(n for n, text in enumerate(raw.splitlines(), 1) if "when:" in text)
+
+    with pytest.raises(BadPack, match=f"^p.yaml:{line}: pack p, rule some.rule: .*nonsense"):
+        load(raw)
+
+
+def test_a_condition_cannot_stall_a_worker() -> None:
+    """CEL has `matches`, by RE2 (linear time), and its loops have a budget."""
+    conditions = Conditions()
+    facts: dict[str, Any] = {
+        name: "a" * 100_000 if of is str else False if of is bool else ["a"] * 40
+        for name, of in FACTS.items()
+    }
+    loops = "true"
+    for depth in range(6):
+        loops = f"support.all(x{depth}, {loops})"
+    began = time.monotonic()
+
+    assert conditions.compile('category.matches("(a+)+$b")')(facts) is False
+    with pytest.raises(RuntimeError, match="budget"):
+        conditions.compile(loops)(facts)
+    assert time.monotonic() - began < 1.0
 
 
 def test_a_rule_id_may_stand_once() -> None:

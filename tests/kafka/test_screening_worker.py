@@ -74,7 +74,7 @@ async def launch(broker: Broker, prefix: str, tmp_path: Path) -> AsyncIterator[L
     """``launch()`` starts a worker on the test's own topics; settings are given as TAKIN_… names."""
     running: list[Process] = []
 
-    def start(bootstrap: str = "", **settings: str) -> Process:
+    def start(bootstrap: str = "", *, real: bool = False, **settings: str) -> Process:
         environment = dict(
             os.environ,
             KAFKA_BOOTSTRAP_SERVERS=bootstrap or broker.bootstrap,
@@ -86,7 +86,13 @@ async def launch(broker: Broker, prefix: str, tmp_path: Path) -> AsyncIterator[L
         log = tmp_path / f"worker-{len(running)}.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.screening_worker", prefix],
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.support.screening_worker",
+                    prefix,
+                    *(["--real"] if real else []),
+                ],
                 env=environment,
                 stdout=sink,
                 stderr=sink,

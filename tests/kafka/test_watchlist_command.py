@@ -1,14 +1,19 @@
 """Entries are written, listed and removed on the real topic."""
 
+import asyncio
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from schemas.errors import OperatorError
 from schemas.watchlist import WatchlistEntry
-from streams.watchlist.commands import entry_id_of
+from streams.cli import main
+from streams.local.kafka import LocalKafka
+from streams.watchlist.exchange import entry_id_of
 from streams.watchlist.store import read_entries, remove_entry, write_entries
-from tests.support.broker import Broker, MakeTopic, send
+from tests.support.broker import Broker, MakeTopic, create_topic, send
 from tests.support.notices import T0
 
 pytestmark = pytest.mark.kafka
@@ -65,3 +70,36 @@ def test_the_same_word_gets_the_same_readable_id() -> None:
     assert entry_id_of("code_word", "White Plastic!").startswith("code_word.white-plastic.")
     assert entry_id_of("code_word", "象牙") == entry_id_of("code_word", "象牙")
     assert entry_id_of("code_word", "象牙") != entry_id_of("code_word", "虎骨")
+
+
+async def test_a_file_is_imported_whole_and_comes_out_again(
+    own_broker: LocalKafka,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """Through the command itself, which reads and writes the topic named watchlist."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", own_broker.bootstrap)
+    await create_topic(own_broker.bootstrap, "watchlist", config={"cleanup.policy": "compact"})
+    file = tmp_path / "words.csv"
+    again = tmp_path / "again.csv"
+
+    async def takin(*arguments: str, code: int = 0) -> tuple[bytes, bytes]:
+        assert await asyncio.to_thread(main, ["watchlist", *arguments]) == code
+        sys.stdout.flush()
+        return capfdbinary.readouterr()
+
+    file.write_text("kind,value,reason,source\nterm,moon biscuit,=r,s\nphone,+44 1632 960,r,s\n")
+    assert b"2 added" in (await takin("import", str(file), "--dry-run"))[0]
+    assert (await takin("export"))[0].count(b"\n") == 1
+
+    await takin("import", str(file))
+    exported, _ = await takin("export")
+    assert b"'=r" in exported
+    again.write_bytes(exported)
+    assert b"0 added, 0 changed, 2 unchanged." in (await takin("import", str(again)))[0]
+
+    file.write_text("kind,value,reason,source\nterm,sun biscuit,r,s\nterm,x,r,s\n")
+    _, said = await takin("import", str(file), code=2)
+    assert b"line 3: value" in said
+    assert (await takin("export"))[0] == exported

@@ -1,6 +1,6 @@
 """A real screening worker with small rules of its own, as a process that tests may kill.
 
-``python -m tests.support.screening_worker PREFIX [--jitter S] [--hasty]``: settings come from the
+``python -m tests.support.screening_worker PREFIX [--jitter S] [--hasty] [--real]``: settings come from the
 environment as for ``takin screening``; the topics are ``PREFIX-listings`` and so on.
 """
 
@@ -17,14 +17,15 @@ from typing import Any
 from schemas.errors import OperatorError
 from schemas.listing import Listing
 from schemas.message import digest
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import RulePackRelease, WatchlistEntry
 from streams.screening import worker as worker_module
 from streams.screening.agent import BatchScreener
 from streams.screening.decision import decide
 from streams.screening.lossless.batch import Batch
 from streams.screening.progress import Tally
+from streams.screening.screener import build_ruleset
 from streams.screening.topics import ScreeningTopics
-from streams.screening.verdict import RuleFailed, Screener, Verdict
+from streams.screening.verdict import RuleFailed, Ruleset, Screener, Verdict
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class WordRuleset:
         if "unusable" in words:
             raise ValueError("unusable")
         return WordScreener(frozenset(words), "words-" + digest(sorted(words))[:12])
+
+    def with_packs(self, releases: Mapping[str, RulePackRelease]) -> "WordRuleset":
+        return self
 
 
 class JitteryScreener(BatchScreener):
@@ -101,12 +105,14 @@ def main() -> int:
     parser.add_argument("prefix")
     parser.add_argument("--jitter", type=float, default=0.0)
     parser.add_argument("--hasty", action="store_true")
+    parser.add_argument("--real", action="store_true", help="with Takin's own reference data and packs")
     options = parser.parse_args()
     JitteryScreener.jitter_s = options.jitter
     chosen = HastyScreener if options.hasty else JitteryScreener
     vars(worker_module)["BatchScreener"] = chosen
+    ruleset: Ruleset = build_ruleset() if options.real else WordRuleset()
     try:
-        return worker_module.main(worker_module.ScreeningSettings(), WordRuleset(), prefixed(options.prefix))
+        return worker_module.main(worker_module.ScreeningSettings(), ruleset, prefixed(options.prefix))
     except OperatorError as error:
         print(f"takin: {error}", file=sys.stderr)
         return error.exit_code

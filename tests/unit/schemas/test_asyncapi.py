@@ -77,9 +77,11 @@ def test_each_topic_is_a_channel_with_its_kafka_settings(topic: Topic) -> None:
     assert channel["address"] == topic.name
     assert kafka["partitions"] == topic.partitions
     assert settings.items() <= topic.config().items()
-    message = resolve(channel["messages"][topic.message.__name__]["$ref"])
-    assert topic.key in message["bindings"]["kafka"]["key"]["description"]
-    assert set(topic.message.model_fields) == set(resolve(message["payload"]["$ref"])["properties"])
+    assert set(channel["messages"]) == {model.__name__ for model in topic.messages}
+    for model in topic.messages:
+        message = resolve(channel["messages"][model.__name__]["$ref"])
+        assert topic.key in message["bindings"]["kafka"]["key"]["description"]
+        assert set(model.model_fields) == set(resolve(message["payload"]["$ref"])["properties"])
 
 
 @pytest.mark.parametrize("topic", CATALOGUE, ids=lambda topic: topic.name)

@@ -404,7 +404,9 @@ async def test_what_was_done_is_counted_once_by_platform_outcome_rule_and_reason
         "clear": bench.value("takin_listings_screened_total", platform="practice", outcome="clear"),
         "not_json": bench.value("takin_dead_letters_total", stage="screening", reason="not_json"),
         "unknown": bench.value("takin_dead_letters_total", stage="screening", reason="unknown_platform"),
-        "ivory": bench.value("takin_rule_matches_total", pack="zero", rule_id="ivory", outcome="notify"),
+        "ivory": bench.value(
+            "takin_rule_matches_total", pack="zero", rule_id="ivory", outcome="notify", shadow="false"
+        ),
         "aged": bench.value("takin_event_age_seconds_count"),
     }
     assert counted == {"notify": 1, "clear": 1, "not_json": 1, "unknown": 1, "ivory": 1, "aged": 2}

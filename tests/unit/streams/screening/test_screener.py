@@ -1,5 +1,6 @@
 """The screening from end to end: verdicts, quotes, versions, watchlist, and hostile text."""
 
+import dataclasses
 import time
 from datetime import UTC, datetime
 from functools import cache
@@ -282,3 +283,25 @@ def test_what_the_title_says_it_is_holds_for_the_description_too() -> None:
 
     assert screen("Big plush animal", text, price=Price(amount=10)).outcome in ("clear", "monitor")
     assert screen("Big old animal", text, price=Price(amount=10)).outcome == "review"
+
+
+@pytest.mark.parametrize("kind", ["term", "seller", "not_term", "not_seller"])
+def test_a_shadow_entry_is_counted_and_changes_nothing_else(kind: str) -> None:
+    value = "seller-17" if "seller" in kind else "elephant ivory"
+    shadow = entry(kind=kind, value=value, state="shadow", outcome="notify", taxon="Panthera tigris")
+    screener = ruleset().screener({"e-1": shadow})
+    for title in ("Hand carved elephant ivory netsuke, 52 g", "A blue mug and elephant ivory toys"):
+        sample = listing(title, seller=Seller(handle="seller-17"))
+        before, after = ruleset().screener({}).screen(sample, NOW), screener.screen(sample, NOW)
+
+        assert after.entries == ("e-1",)
+        assert [one for one in after.rules if not one.shadow] == list(before.rules)
+        assert len(after.rules) - len(before.rules) == (0 if kind.startswith("not_") else 1)
+        assert dataclasses.replace(after, rules=(), entries=()) == dataclasses.replace(before, rules=())
+    alone = screener.screen(listing("", "A mug", seller=Seller(handle="seller-17")), NOW)
+    assert (alone.outcome, alone.score, alone.taxon) == ("clear", 0.0, None)
+
+
+def test_an_entry_that_comes_down_to_one_letter_is_refused() -> None:
+    with pytest.raises(ValueError, match="one letter"):
+        ruleset().screener({"e-1": entry(value="x\u200b")})
