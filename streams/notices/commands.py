@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     notices.command("inform")(inform)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
+    audit.command("key")(key)
     audit.command("verify")(verify)
     app.add_typer(audit, name="audit")
 
@@ -50,8 +51,9 @@ def serve(
     from connectors.registry import load_platforms
     from streams.logs import configure
     from streams.notices.law import load_law
+    from streams.notices.notary import Pace
     from streams.notices.sender import demonstration_sender, load_sender
-    from streams.notices.service import NoticeService, serve_until_signal
+    from streams.notices.service import Checkpoints, NoticeService, serve_until_signal
     from streams.settings import Settings
 
     settings = Settings()
@@ -80,6 +82,13 @@ def serve(
         receiver_port=port,
         observability_host=settings.observability_host,
         observability_port=metrics_port,
+        checkpoints=Checkpoints(
+            settings.audit_key,
+            settings.checkpoints,
+            Pace(timedelta(seconds=settings.checkpoint_every_s), settings.checkpoint_rows),
+        )
+        if settings.audit_key_file is not None or settings.audit_key.exists()
+        else None,
     )
     asyncio.run(serve_until_signal(service))
 
@@ -226,20 +235,67 @@ def inform(
     print(f"{notice.platform} has the information for {notice.human_reference}.")
 
 
-def verify() -> None:
-    """Walk the audit chain and every event it seals; exit 1 when anything was changed.
+def key(
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Where it is kept; else TAKIN_AUDIT_KEY_FILE.")
+    ] = None,
+) -> None:
+    """Make the key that signs checkpoints of the audit chain, and print its public key.
 
-    Example: takin audit verify
+    If the key is there already, only its public key is printed. Give the public key to whoever shall
+    verify, and keep it apart from the casebook.
+
+    Example: takin audit key > audit-public.pem
     """
-    from streams.notices.casebook import events
+    from streams.notices.checkpoints import load_key, make_key, public_pem
+    from streams.settings import Settings
 
+    path = file or Settings().audit_key
+    public = load_key(path).public_key() if path.exists() else make_key(path)
+    print(public_pem(public), end="")
+
+
+def verify(
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Signed checkpoints, JSONL; else TAKIN_CHECKPOINTS_FILE.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="The public key; else that of TAKIN_AUDIT_KEY_FILE.")
+    ] = None,
+) -> None:
+    """Check the audit chain, all that it seals, and its signed checkpoints; exit 1 if anything is amiss.
+
+    Example: takin audit verify --checkpoints checkpoints.jsonl --public-key audit-public.pem
+    """
+    from streams.notices.casebook import sealing
+    from streams.notices.checkpoints import CheckpointLog, check_log, load_key, load_public
+    from streams.settings import Settings
+
+    settings = Settings()
+    file = checkpoints or settings.checkpoints_file
+    if file is None and settings.checkpoints.exists():
+        file = settings.checkpoints
+    signed, breaks = CheckpointLog(file).read() if file else ((), ())
+    if file:
+        public = load_public(public_key) if public_key else load_key(settings.audit_key).public_key()
+        breaks += check_log(signed, public)
     casebook = _casebook()
     try:
-        count, breaks = casebook.answer(events.verify)
+        verdict = casebook.answer(sealing.verify, signed)
     finally:
         casebook.close()
+    breaks += verdict.breaks
     for one in breaks:
-        print(f"row {one.position}: {one.what}")
-    print(f"{count} rows, {len(breaks)} broken" if breaks else f"{count} rows, the chain holds")
+        print(visible(str(one)))
+    found = f"{verdict.rows} rows that seal {verdict.things} things"
     if breaks:
+        print(f"{found}: {len(breaks)} broken")
         raise typer.Exit(1)
+    print(f"{found}: the chain holds")
+    if not signed:
+        print("No checkpoints were compared, so a cut tail or a chain written anew would not show.")
+    else:
+        print(
+            f"{len(signed)} checkpoints agree; the newest covers row {verdict.covered} of {verdict.rows}, "
+            f"signed {signed[-1].at:%Y-%m-%d %H:%M:%S}Z"
+        )

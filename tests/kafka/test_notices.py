@@ -22,7 +22,7 @@ from schemas.topics import CASE_EVENTS, CATALOGUE, DEAD_LETTERS, DETECTIONS
 from streams.local.kafka import LocalKafka
 from streams.local.ports import free_port
 from streams.local.topics import apply
-from streams.notices.casebook import events, figures
+from streams.notices.casebook import events, figures, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.sender import demonstration_sender
 from streams.notices.service import NoticeService
@@ -159,7 +159,7 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
             except TimeoutError:
                 pytest.fail(f"not reached: {casebook.answer(figures.totals)}")
         # The service is stopped: what it did is on record everywhere.
-        _, breaks = casebook.answer(events.verify)
+        breaks = casebook.answer(sealing.verify).breaks
         times = casebook.answer(figures.item_times)
         unpublished = casebook.answer(events.unpublished, 10)
         casebook.close()

@@ -21,6 +21,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from schemas.errors import OperatorError
+from streams.notices.casebook import sealing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,11 +76,13 @@ class Casebook:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction; commits at the end, rolls back on any exception."""
+        """One transaction; seals and commits at the end, rolls back on any exception."""
         with self.engine.connect() as connection:
             writing = connection.execution_options(takin_writes=True)
             with writing.begin():
+                sealing.begin(writing)
                 yield writing
+                sealing.flush(writing)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 
@@ -85,7 +86,7 @@ def record(
     observer: str,
 ) -> None:
     """Keep what was seen."""
-    tx.execute(
+    done = tx.execute(
         sa.insert(t.observation).values(
             notice_id=notice_id,
             case_id=case_id,
@@ -97,6 +98,8 @@ def record(
             observer=observer,
         )
     )
+    [observation_id] = done.inserted_primary_key or (None,)
+    sealing.keep(tx, sealing.OBSERVATION, observation_id, at=at, actor=observer)
 
 
 @dataclass(frozen=True, slots=True)
