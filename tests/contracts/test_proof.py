@@ -77,6 +77,12 @@ def verdict(copy: Copy, checkpoints: Sequence[AuditCheckpoint], *, most: int = 1
 
 def another(value: Any, chance: Random) -> Any:
     """A value of the same type that differs in one place."""
+    while (new := _varied(value, chance)) == value:
+        pass
+    return new
+
+
+def _varied(value: Any, chance: Random) -> Any:
     match value:
         case None:
             return chance.choice(["", 0])
@@ -87,10 +93,9 @@ def another(value: Any, chance: Random) -> Any:
             return value[:spot] + bytes([value[spot] ^ (1 << chance.randrange(8))]) + value[spot + 1 :]
         case str():
             spot = chance.randrange(len(value) + 1)
+            new = chr(chance.randrange(32, 1_000))
             return chance.choice(
-                [value[:spot] + "x" + value[spot:], value[:spot] + chr(chance.randrange(32, 1_000))]
-                if value[spot:] not in ("",)
-                else [value + "x"]
+                [value[:spot] + new + value[spot:], value[:spot] + new + value[spot + 1 :], value[:spot]]
             )
         case datetime():
             return value + timedelta(microseconds=chance.choice([-1, 1, 60_000_000]))
@@ -207,10 +212,13 @@ def rewrite(copy: Copy, chance: Random) -> Copy:
     was = {row.act.subject for row in copy.audit}
     [*gone] = was - now.keys()
     new = iter(now.keys() - was)
-    renamed = {subject: next(new) for subject in gone}
+    # A key that became another's leaves no new subject: then the rows about the old one go.
+    renamed = {subject: next(new, None) for subject in gone}
     acts = []
     for row in copy.audit:
         subject = renamed.get(row.act.subject, row.act.subject)
+        if subject is None:
+            continue
         acts.append(replace(row, act=replace(row.act, subject=subject, payload_sha256=now[subject])))
     rows, head = recomputed(acts)
     return Copy(rows, head, forged.stored)
