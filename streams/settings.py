@@ -49,3 +49,8 @@ class Settings(BaseSettings):
     def checkpoints(self) -> Path:
         """Where checkpoints are, or would be."""
         return self.checkpoints_file or self.data_dir / "checkpoints.jsonl"
+
+    @property
+    def evidence_dir(self) -> Path:
+        """Where files of evidence are kept."""
+        return self.data_dir / "evidence"

@@ -89,6 +89,7 @@ def serve(
         )
         if settings.audit_key_file is not None or settings.audit_key.exists()
         else None,
+        evidence_dir=settings.evidence_dir,
     )
     asyncio.run(serve_until_signal(service))
 
@@ -263,18 +264,24 @@ def verify(
         Path | None, typer.Option(help="The public key; else that of TAKIN_AUDIT_KEY_FILE.")
     ] = None,
 ) -> None:
-    """Check the audit chain, all that it seals, and its signed checkpoints; exit 1 if anything is amiss.
+    """Check the audit chain, all that it seals, its signed checkpoints and every file of evidence.
+
+    Exits 1 if anything is amiss, and says what and where.
 
     Example: takin audit verify --checkpoints checkpoints.jsonl --public-key audit-public.pem
     """
-    from streams.notices.casebook import sealing
+    from streams.notices.casebook import exhibits, sealing
     from streams.notices.checkpoints import CheckpointLog, check_log, load_key, load_public
+    from streams.notices.evidence import EvidenceDamaged, EvidenceStore
+    from streams.notices.proof import Break
     from streams.settings import Settings
 
     settings = Settings()
     file = checkpoints or settings.checkpoints_file
     if file is None and settings.checkpoints.exists():
         file = settings.checkpoints
+    if file is None and public_key is not None:
+        raise OperatorError("There are no checkpoints to check with that key: name them with --checkpoints.")
     signed, breaks = CheckpointLog(file).read() if file else ((), ())
     if file:
         public = load_public(public_key) if public_key else load_key(settings.audit_key).public_key()
@@ -282,12 +289,19 @@ def verify(
     casebook = _casebook()
     try:
         verdict = casebook.answer(sealing.verify, signed)
+        hashes = casebook.answer(exhibits.every_hash)
     finally:
         casebook.close()
     breaks += verdict.breaks
+    store = EvidenceStore(settings.evidence_dir)
+    for sha256 in hashes:
+        try:
+            store.get(sha256)
+        except (EvidenceDamaged, ValueError) as error:
+            breaks += (Break(0, str(error)),)
     for one in breaks:
         print(visible(str(one)))
-    found = f"{verdict.rows} rows that seal {verdict.things} things"
+    found = f"{verdict.rows} rows that seal {verdict.things} things, {len(hashes)} files of evidence"
     if breaks:
         print(f"{found}: {len(breaks)} broken")
         raise typer.Exit(1)

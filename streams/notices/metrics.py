@@ -50,6 +50,9 @@ class NoticeMetrics:
             ["platform", "state"],
             registry=registry,
         )
+        self.evidence_lost = Counter(
+            "takin_evidence_lost_total", "Pages that could not be kept as evidence.", registry=registry
+        )
         self.audit_unsigned = Gauge(
             "takin_audit_rows_unsigned", "Rows of the audit chain without a checkpoint.", registry=registry
         )

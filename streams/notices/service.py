@@ -30,6 +30,7 @@ from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.checkpoints import CheckpointLog, load_key
 from streams.notices.clock import DeadlineClock
 from streams.notices.dispatcher import Dispatcher
+from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
 from streams.notices.handlers import Desk
 from streams.notices.intake import DetectionIntake
@@ -72,6 +73,8 @@ class NoticeService:
     group: str = "notices"
     checkpoints: Checkpoints | None = None
     """Absent: the audit chain is not signed."""
+    evidence_dir: Path | None = None
+    """Where pages are kept as evidence; absent: they are not."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set.
@@ -110,7 +113,15 @@ class NoticeService:
         changed = Bell()
         answers = Answers(casebook, bridge, metrics, changed=changed)
         dispatcher = Dispatcher(casebook, desk, bridge, metrics, worker=worker, answered=answers.bell)
-        verifier = Verifier(casebook, desk, bridge, metrics, observer=worker, changed=changed)
+        verifier = Verifier(
+            casebook,
+            desk,
+            bridge,
+            metrics,
+            observer=worker,
+            changed=changed,
+            evidence=EvidenceStore(self.evidence_dir) if self.evidence_dir else None,
+        )
         poller = Poller(casebook, desk, bridge, answered=answers.bell)
         clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain)
         gauges = Gauges(casebook, metrics)

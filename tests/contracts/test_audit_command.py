@@ -10,6 +10,7 @@ from streams.cli import main
 from streams.notices.casebook import sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.checkpoints import CheckpointLog, load_key, sign
+from streams.notices.evidence import EvidenceStore
 from streams.notices.merkle import Frontier
 from tests.support.casebooks import fill
 from tests.support.notices import T0
@@ -21,7 +22,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TAKIN_DATA_DIR", str(tmp_path))
     casebook = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}")
-    fill(casebook, 2)
+    fill(casebook, 2, page=EvidenceStore(tmp_path / "evidence").put(b"a page"))
     casebook.close()
     return tmp_path
 
@@ -116,3 +117,17 @@ def test_files_that_are_not_there_are_one_sentence(data: Path, capsys: pytest.Ca
 
     said = capsys.readouterr().err
     assert said.count("takin: ") == said.count("\n") == 3
+
+
+def test_a_file_of_evidence_that_was_changed_or_removed_is_found(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [file] = [path for path in (data / "evidence").rglob("*") if path.is_file()]
+    file.write_bytes(b"another page")
+    assert main(["audit", "verify"]) == 1
+    file.unlink()
+    assert main(["audit", "verify"]) == 1
+
+    said = capsys.readouterr().out
+    assert f"evidence {file.name} was changed" in said
+    assert f"evidence {file.name} is missing" in said

@@ -4,8 +4,9 @@ from datetime import timedelta
 from random import Random
 
 from streams.notices import handlers
-from streams.notices.casebook import cases, inbox, looks
+from streams.notices.casebook import cases, exhibits, inbox, looks
 from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.exhibits import Exhibit
 from streams.notices.casebook.outbox import AttemptResult
 from streams.notices.handlers import Accepted
 from streams.notices.item import Look
@@ -14,8 +15,11 @@ from tests.support.notices import T0, at, make_desk, make_detection, make_respon
 DESK = make_desk()
 
 
-def fill(casebook: Casebook, listings: int) -> list[str]:
-    """Write that many notices, deliver them, answer, look, and let deadlines pass; returns their ids."""
+def fill(casebook: Casebook, listings: int, *, page: str = "c" * 64) -> list[str]:
+    """Write that many notices, deliver them, answer, look, and let deadlines pass; returns their ids.
+
+    ``page`` is the hash of the evidence that every notice gets.
+    """
     notices = []
     for number in range(listings):
         taken = casebook.decide(handlers.take_detection, make_detection(str(number)), DESK, now=T0)
@@ -67,6 +71,10 @@ def fill(casebook: Casebook, listings: int) -> list[str]:
                 body_sha256="b" * 64,
                 observer="verifier",
             )
+        exhibit = Exhibit(
+            notice_id, item.case_id, "listing_page", page, "application/warc", 10, at(200), "verifier"
+        )
+        casebook.decide(exhibits.add, exhibit)
     casebook.decide(handlers.fire_deadlines, DESK, now=at(4_000))
     return notices
 

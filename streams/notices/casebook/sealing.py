@@ -134,6 +134,12 @@ OBSERVATION = Kind(
     ("observation_id",),
     ("notice_id", "case_id", "at", "state", "reason", "http_status", "body_sha256", "observer"),
 )
+EVIDENCE = Kind(
+    "evidence",
+    t.evidence,
+    ("evidence_id",),
+    ("notice_id", "case_id", "kind", "sha256", "media_type", "size", "captured_at", "captured_by"),
+)
 DEADLINE = Kind(
     "deadline",
     t.deadline,
@@ -157,6 +163,7 @@ KINDS: tuple[Kind, ...] = (
     INBOX,
     RESPONSE,
     OBSERVATION,
+    EVIDENCE,
     DEADLINE,
     DEADLINE_STATE,
 )
