@@ -62,9 +62,14 @@ class Thing:
     payload_sha256: str
 
 
+def to_micros(instant: datetime) -> int:
+    """Whole microseconds since 1970-01-01 UTC."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
 def link(previous: str, position: int, act: Act) -> str:
     """Hash of one row of the chain: SHA-256 over its fields, each with its length before it."""
-    micros = (act.at - _EPOCH) // _MICROSECOND
+    micros = to_micros(act.at)
     return digest([previous, str(position), str(micros), act.actor, act.act, act.subject, act.payload_sha256])
 
 
@@ -100,7 +105,7 @@ def content_hash(names: Sequence[str], values: Sequence[Value]) -> str:
             case bytes():
                 parts += ("bytes", value)
             case datetime():
-                parts += ("instant", str((value - _EPOCH) // _MICROSECOND))
+                parts += ("instant", str(to_micros(value)))
             case int():
                 parts += ("number", str(value))
     return digest(parts)

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     notices.command("serve")(serve)
     notices.command("list")(list_notices)
     notices.command("show")(show)
+    notices.command("package")(package)
     notices.command("resend")(resend)
     notices.command("inform")(inform)
     app.add_typer(notices, name="notices")
@@ -174,6 +175,67 @@ def show(
                     print(f"  {event.at:%Y-%m-%d %H:%M:%S.%f}Z  {event.type:<22} {facts}")
     finally:
         casebook.close()
+
+
+def package(
+    reference: Annotated[str, typer.Argument(help="TKN-… reference, notice id or idempotency key.")],
+    out: Annotated[Path, typer.Option(help="The ZIP to write; never overwritten.")],
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Signed checkpoints, JSONL; else TAKIN_CHECKPOINTS_FILE.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="The public key; else that of TAKIN_AUDIT_KEY_FILE.")
+    ] = None,
+) -> None:
+    """Write everything about a notice into a ZIP that opens and can be checked without Takin.
+
+    Example: takin notices package TKN-ABCDE-FGHIJ-KL --out evidence.zip
+    """
+    from streams.notices.casebook import cases, dossier
+    from streams.notices.checkpoints import CheckpointLog, check_log, load_key, load_public, public_pem
+    from streams.notices.evidence import EvidenceDamaged, EvidenceStore
+    from streams.notices.package import NotTheSignedChain, build
+    from streams.settings import Settings
+
+    settings = Settings()
+    file = checkpoints or settings.checkpoints_file
+    if file is None and settings.checkpoints.exists():
+        file = settings.checkpoints
+    newest, pem = None, None
+    if file is not None:
+        public = load_public(public_key) if public_key else load_key(settings.audit_key).public_key()
+        signed, wrong = CheckpointLog(file).read()
+        wrong += check_log(signed, public)
+        if wrong:
+            raise OperatorError(f"The checkpoints {file} do not hold: {wrong[0].what}.")
+        if signed:
+            newest, pem = signed[-1], public_pem(public)
+    casebook = _casebook()
+    try:
+        with casebook.read() as tx:
+            notice_id = cases.find_notice(tx, reference)
+            if notice_id is None:
+                raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
+            found = dossier.read(tx, notice_id, signed=newest.size if newest else 0)
+    finally:
+        casebook.close()
+    store = EvidenceStore(settings.evidence_dir)
+    try:
+        pages = {one.sha256: store.get(one.sha256) for one in found.exhibits}
+        content = build(
+            found, evidence=pages, checkpoint=newest, public_key_pem=pem, made_at=datetime.now(UTC)
+        )
+    except (EvidenceDamaged, NotTheSignedChain) as error:
+        raise OperatorError(f"No package was made: {error}. See `takin audit verify`.") from error
+    try:
+        with out.open("xb") as target:
+            target.write(content)
+    except FileExistsError as error:
+        raise OperatorError(f"{out} is there already: choose another name.") from error
+    except OSError as error:
+        raise OperatorError(f"{out} cannot be written: {error.strerror}.") from error
+    covered = sum(1 for row in found.audit if newest and row.position <= newest.size)
+    print(f"{out}: {len(found.audit)} rows of the audit chain, {covered} of them signed, {len(pages)} pages")
 
 
 def resend(

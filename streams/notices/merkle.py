@@ -65,34 +65,26 @@ class Frontier:
         return node
 
 
-def inclusion(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """The audit path of leaf ``index`` (from 0), as RFC 6962 2.1.1 gives it; ``leaves`` are leaf hashes.
+def inclusion(leaves: Sequence[bytes], indexes: Sequence[int]) -> tuple[tuple[bytes, ...], ...]:
+    """The audit paths of some leaves (from 0), as RFC 6962 2.1.1 gives them; ``leaves`` are leaf hashes.
 
     Raises:
         IndexError: there is no such leaf.
     """
-    if not 0 <= index < len(leaves):
-        raise IndexError(index)
-    path: list[bytes] = []
-    low, high = 0, len(leaves)
-    while high - low > 1:
-        split = low + (1 << ((high - low - 1).bit_length() - 1))
-        if index < split:
-            path.append(_subtree(leaves, split, high))
-            high = split
-        else:
-            path.append(_subtree(leaves, low, split))
-            low = split
-    return tuple(reversed(path))
-
-
-def _subtree(leaves: Sequence[bytes], low: int, high: int) -> bytes:
-    level = list(leaves[low:high])
-    # An odd node goes up unchanged: that is RFC 6962's split at the largest power of two.
+    if any(not 0 <= index < len(leaves) for index in indexes):
+        raise IndexError("the tree has no such leaf")
+    paths: list[list[bytes]] = [[] for _ in indexes]
+    places = list(indexes)
+    level = list(leaves)
     while len(level) > 1:
+        for path, place in zip(paths, places, strict=True):
+            if place ^ 1 < len(level):
+                path.append(level[place ^ 1])
+        places = [place // 2 for place in places]
+        # An odd node goes up unchanged: that is RFC 6962's split at the largest power of two.
         paired = [node_hash(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
         level = [*paired, level[-1]] if len(level) % 2 else paired
-    return level[0]
+    return tuple(map(tuple, paths))
 
 
 def included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:

@@ -290,6 +290,18 @@ def things(tx: sa.Connection) -> Iterator[Thing]:
             yield kind.thing(tuple(row))
 
 
+def rows_about(tx: sa.Connection, subjects: Sequence[str]) -> tuple[AuditRow, ...]:
+    """The chain's rows about some things, in order."""
+    wanted = set(subjects)
+    return tuple(row for row in audit_rows(tx) if row.act.subject in wanted)
+
+
+def hashes(tx: sa.Connection, size: int) -> tuple[bytes, ...]:
+    """Hashes of the chain's first ``size`` rows, in order."""
+    query = sa.select(t.audit.c.hash).where(t.audit.c.position <= size).order_by(t.audit.c.position)
+    return tuple(bytes.fromhex(row.hash) for row in tx.execution_options(yield_per=5_000).execute(query))
+
+
 def verify(tx: sa.Connection, checkpoints: Sequence[AuditCheckpoint] = ()) -> Verdict:
     """Walk the whole chain and everything it seals, in one consistent view.
 

@@ -56,8 +56,7 @@ def test_every_leaf_is_included_and_in_its_own_place_only(size: int) -> None:
     data = [bytes([n]) for n in range(size)]
     leaves = [leaf_hash(one) for one in data]
     root = defined(data)
-    for index in range(size):
-        path = inclusion(leaves, index)
+    for index, path in enumerate(inclusion(leaves, range(size))):
         assert included(leaves[index], index, size, path, root)
         assert not included(leaf_hash(b"other"), index, size, path, root)
         assert not included(leaves[index], index + 1, size, path, root)
@@ -74,4 +73,4 @@ def test_a_frontier_that_does_not_fit_its_size_is_refused() -> None:
     with pytest.raises(ValueError, match="other peaks"):
         Frontier.resume(3, [EMPTY])
     with pytest.raises(IndexError):
-        inclusion([EMPTY], 1)
+        inclusion([EMPTY], [1])
