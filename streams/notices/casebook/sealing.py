@@ -232,7 +232,8 @@ def flush(tx: sa.Connection) -> None:
     ).one()
     newest = max((kept.at for _, kept in wanted if kept.at is not None), default=None)
     if newest is None:
-        newest = tx.execute(sa.select(t.audit.c.at).where(t.audit.c.position == head.position)).scalar_one()
+        last = sa.select(t.audit.c.at).where(t.audit.c.position == head.position)
+        newest = tx.execute(last).scalar_one_or_none() or t.EPOCH
     acts = [
         Act(kept.at or newest, kept.actor, kept.act, thing.subject, thing.payload_sha256)
         for thing, kept in wanted
