@@ -1,6 +1,7 @@
 """The page as it was at the moment of notice: from a real server to a file that others read."""
 
 import asyncio
+import gzip
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -139,3 +140,33 @@ def test_which_looks_are_evidence(content: str, captured: bool, state: str, kept
     due = looks.LookDue("n", "c", "market", "1", "https://market.example/1", "a", content, captured)
 
     assert is_evidence(due, state) is kept
+
+
+async def test_an_exchange_is_kept_as_received_and_says_when_it_was_cut() -> None:
+    packed = gzip.compress(PAGE.encode())
+
+    def compressed(request: Request) -> Response:
+        return Response(packed, headers={"Content-Encoding": "gzip"})
+
+    def long(request: Request) -> Response:
+        return Response(b"x" * 3_000)
+
+    app = Starlette(routes=[Route("/compressed", compressed), Route("/long", long)])
+    server = await serve(app, "127.0.0.1", 0, purpose="pages")
+    client = OutboundClient(EgressPolicy.for_base_url(server.url, private=True))
+    try:
+        small = await client.request("GET", f"{server.url}/compressed")
+        cut = await client.request("GET", f"{server.url}/long", cap=1_000)
+        exact = await client.request("GET", f"{server.url}/long", cap=3_000)
+    finally:
+        await client.aclose()
+        await server.stop()
+
+    assert small.exchange is not None
+    assert (small.body, small.exchange.body) == (PAGE.encode(), packed)
+    assert small.exchange.complete
+    assert small.exchange.request_target == b"/compressed"
+    assert cut.exchange is not None
+    assert (len(cut.exchange.body), cut.exchange.complete) == (1_000, False)
+    assert exact.exchange is not None
+    assert (len(exact.exchange.body), exact.exchange.complete) == (3_000, True)

@@ -23,6 +23,9 @@ PENDING = "takin_to_seal"
 
 DEFAULT_ACTOR = "notices"
 
+KEYS_AT_ONCE = 500
+"""Rows read back by one statement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -44,10 +47,12 @@ class Kind:
         query = sa.select(*(self.table.c[name] for name in self.columns))
         return query if self.once is None else query.where(self.table.c[self.once].is_not(None))
 
-    def select_one(self, key: Sequence[Value]) -> sa.Select[Any]:
-        """The row with that key."""
-        same = [self.table.c[name] == value for name, value in zip(self.key, key, strict=True)]
-        return self.select().where(*same)
+    def select_keys(self, keys: Sequence[Sequence[Value]]) -> sa.Select[Any]:
+        """The rows with those keys."""
+        columns = [self.table.c[name] for name in self.key]
+        if len(columns) == 1:
+            return self.select().where(columns[0].in_([key[0] for key in keys]))
+        return self.select().where(sa.tuple_(*columns).in_([tuple(key) for key in keys]))
 
     def subject(self, key: Sequence[Value]) -> str:
         """How the chain names the row."""
@@ -218,11 +223,12 @@ def flush(tx: sa.Connection) -> None:
     pending: Pending = tx.info.pop(PENDING)
     if not pending.rows:
         return
-    wanted: list[tuple[Thing, Kept]] = []
-    for (_, key), (kind, kept) in pending.rows.items():
-        row = tx.execute(kind.select_one(key)).one_or_none()
-        if row is not None:
-            wanted.append((kind.thing(tuple(row)), kept))
+    found = _things_now(tx, pending)
+    wanted = [
+        (found[subject], kept)
+        for (_, key), (kind, kept) in pending.rows.items()
+        if (subject := kind.subject(key)) in found
+    ]
     if not wanted:
         return
     head = tx.execute(
@@ -260,6 +266,20 @@ def flush(tx: sa.Connection) -> None:
         .where(t.audit_head.c.one == 1)
         .values(position=rows[-1].position, hash=rows[-1].hash)
     )
+
+
+def _things_now(tx: sa.Connection, pending: Pending) -> dict[str, Thing]:
+    """What is pending, as the database holds it: one statement a kind."""
+    by_kind: dict[str, tuple[Kind, list[tuple[Value, ...]]]] = {}
+    for (name, key), (kind, _) in pending.rows.items():
+        by_kind.setdefault(name, (kind, []))[1].append(key)
+    found: dict[str, Thing] = {}
+    for kind, keys in by_kind.values():
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            for row in tx.execute(kind.select_keys(keys[start : start + KEYS_AT_ONCE])):
+                thing = kind.thing(tuple(row))
+                found[thing.subject] = thing
+    return found
 
 
 def head(tx: sa.Connection) -> Head | None:
