@@ -12,7 +12,7 @@ import re
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -22,6 +22,7 @@ import httpx
 
 from connectors.egress import EgressPolicy, GuardedBackend
 from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
+from connectors.exchange import Exchange
 
 RESPONSE_CAP = 64 * 1024
 """Bytes of a reply that are read unless the caller says otherwise."""
@@ -59,6 +60,8 @@ class Reply:
     """Decoded if it came compressed; at most the cap."""
     complete: bool
     """False: the reply was longer than the cap and was cut there."""
+    exchange: Exchange | None = field(default=None, repr=False)
+    """The same as it went over the wire."""
 
 
 class OutboundClient:
@@ -147,10 +150,11 @@ class OutboundClient:
                     http_status=response.status_code,
                 )
             decode = _decoder(response.headers.get("content-encoding", ""), response.status_code)
-            body, complete = await _read(response, decode, cap)
+            body, received, complete = await _read(response, decode, cap)
         finally:
             await response.aclose()
-        return Reply(response.status_code, dict(response.headers), body, complete)
+        exchange = _exchange_of(request, response, received, cap, complete=complete)
+        return Reply(response.status_code, dict(response.headers), body, complete, exchange)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -186,7 +190,9 @@ class _Transport(httpx.AsyncBaseTransport):
                 extensions=request.extensions,
             )
         )
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Stream(answer))
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_Stream(answer), extensions=answer.extensions
+        )
 
     async def aclose(self) -> None:
         await self._pool.aclose()
@@ -246,12 +252,16 @@ def _decoder(encoding: str, status: int) -> _Inflate | _Identity:
             )
 
 
-async def _read(response: httpx.Response, decode: _Inflate | _Identity, cap: int) -> tuple[bytes, bool]:
-    """At most ``cap`` bytes, and whether that was all."""
+async def _read(
+    response: httpx.Response, decode: _Inflate | _Identity, cap: int
+) -> tuple[bytes, bytes, bool]:
+    """At most ``cap`` bytes decoded, at most one more as received, and whether that was all."""
     parts = bytearray()
-    received = False
+    received = bytearray()
+    any_piece = False
     async for piece in response.aiter_raw():
-        received = True
+        any_piece = True
+        received += piece[: cap + 1 - len(received)]
         try:
             parts += decode(piece, cap + 1 - len(parts))
         except zlib.error as error:
@@ -259,12 +269,33 @@ async def _read(response: httpx.Response, decode: _Inflate | _Identity, cap: int
                 "bad_reply", f"the compressed answer is damaged: {error}", http_status=response.status_code
             ) from error
         if len(parts) > cap:
-            return bytes(parts[:cap]), False
-    if not decode.finished and received:
+            return bytes(parts[:cap]), bytes(received), False
+    if not decode.finished and any_piece:
         raise PlatformUnavailable(
             "bad_reply", "the compressed answer ends too early", http_status=response.status_code
         )
-    return bytes(parts), True
+    return bytes(parts), bytes(received), True
+
+
+def _exchange_of(
+    request: httpx.Request, response: httpx.Response, received: bytes, cap: int, *, complete: bool
+) -> Exchange:
+    facts = response.extensions
+    stream = facts.get("network_stream")
+    peer = stream.get_extra_info("server_addr") if stream is not None else None
+    return Exchange(
+        method=request.method,
+        url=str(request.url),
+        request_target=request.url.raw_path,
+        request_headers=tuple(request.headers.raw),
+        http_version=facts.get("http_version", b"HTTP/1.1").decode("ascii", "replace"),
+        status=response.status_code,
+        reason=facts.get("reason_phrase", b""),
+        headers=tuple(response.headers.raw),
+        body=received[:cap],
+        complete=complete and len(received) <= cap,
+        server=str(peer[0]) if isinstance(peer, tuple) and peer else None,
+    )
 
 
 def _protocol_reason(error: httpcore.RemoteProtocolError) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from connectors.exchange import Exchange
 from schemas.dead_letter import DeadLetter
 from schemas.listing import Listing
 from schemas.notice import Notice
@@ -118,6 +119,8 @@ class Observation:
     body_sha256: str | None = None
     body: bytes = b""
     """First bytes of what was shown, capped by the prober."""
+    exchange: Exchange | None = field(default=None, repr=False)
+    """Request and reply as they went over the wire, for evidence; absent when nothing came back."""
 
 
 class Platform(Protocol):

@@ -50,6 +50,7 @@ async def look(client: OutboundClient, target: ProbeTarget, now: Callable[[], da
         http_status=reply.status,
         body_sha256=hashlib.sha256(reply.body).hexdigest(),
         body=reply.body[:KEPT],
+        exchange=reply.exchange,
     )
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from schemas.case_event import CaseEvent
+from schemas.checkpoint import AuditCheckpoint
 from schemas.dead_letter import DeadLetter
 from schemas.detection import Detection
 from schemas.listing import Listing
@@ -38,6 +39,7 @@ MESSAGES: tuple[type[Message], ...] = (
     Notice,
     PlatformResponse,
     CaseEvent,
+    AuditCheckpoint,
     DeadLetter,
 )
 """Every message, in the order in which one listing's way meets them."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.case_event import CaseEvent
+from schemas.checkpoint import AuditCheckpoint
 from schemas.dead_letter import DeadLetter
 from schemas.detection import Detection
 from schemas.listing import Listing
@@ -114,6 +115,14 @@ CASE_EVENTS = Topic(
     consumers=("dashboards", "exports"),
     retention_days=365,
 )
+AUDIT_CHECKPOINTS = Topic(
+    name="audit-checkpoints",
+    message=AuditCheckpoint,
+    key="key_id",
+    summary="Signed statements of what the audit chain held at one moment.",
+    producers=("notices",),
+    consumers=("auditors",),
+)
 DEAD_LETTERS = Topic(
     name="dead-letters",
     message=DeadLetter,
@@ -131,6 +140,7 @@ CATALOGUE: tuple[Topic, ...] = (
     DETECTIONS,
     SCREENING_PROGRESS,
     CASE_EVENTS,
+    AUDIT_CHECKPOINTS,
     DEAD_LETTERS,
 )
 

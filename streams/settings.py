@@ -19,6 +19,16 @@ class Settings(BaseSettings):
     """Where local state is kept: embedded Kafka, SQLite, cursors, evidence."""
     platforms_file: Path | None = None
     """YAML file that names the platforms, see ``connectors/registry.py``."""
+    audit_key_file: Path | None = None
+    """Key that signs checkpoints of the audit chain (`takin audit key`); absent: ``audit-key.pem`` in
+    ``data_dir``, and no checkpoints if that is not there."""
+    checkpoints_file: Path | None = None
+    """Where checkpoints are appended, best outside the reach of whoever runs the database; absent:
+    ``checkpoints.jsonl`` in ``data_dir``."""
+    checkpoint_every_s: float = Field(default=60.0, gt=0)
+    """Longest time that new rows of the audit chain wait for their checkpoint."""
+    checkpoint_rows: int = Field(default=1_000, ge=1)
+    """So many new rows make a checkpoint at once."""
     observability_host: str = "127.0.0.1"
     """Address of ``/metrics`` and ``/health``; loopback unless set."""
     log_level: str = "info"
@@ -29,3 +39,18 @@ class Settings(BaseSettings):
     def casebook_url(self) -> str:
         """The casebook's address as given, or the default SQLite file."""
         return self.database_url or f"sqlite:///{self.data_dir / 'casebook.db'}"
+
+    @property
+    def audit_key(self) -> Path:
+        """Where the audit key is, or would be."""
+        return self.audit_key_file or self.data_dir / "audit-key.pem"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints are, or would be."""
+        return self.checkpoints_file or self.data_dir / "checkpoints.jsonl"
+
+    @property
+    def evidence_dir(self) -> Path:
+        """Where files of evidence are kept."""
+        return self.data_dir / "evidence"

@@ -13,7 +13,7 @@ from connectors.errors import (
     PlatformUnavailable,
     UnreadableAnswer,
 )
-from connectors.platform import Delivery, Platform, ProbeTarget, RawAnswer
+from connectors.platform import Delivery, Observation, Platform, ProbeTarget, RawAnswer
 from connectors.platform_config import PlatformConfig, Sla
 from schemas.errors import OperatorError
 from schemas.notice import LegalBasis, Notice, SlaPromise
@@ -26,6 +26,7 @@ from streams.notices.item import Look
 from streams.notices.policy import DAY_S, LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
 from streams.notices.requirements import Demands, host_of
+from streams.notices.warc import Capture
 from streams.notices.wording import CannotWrite
 from streams.sla.calendar import Unit
 from streams.sla.regimes import built_in, calendar_of
@@ -95,7 +96,8 @@ class Bridge:
         """One look at a listing."""
         target = ProbeTarget(due.listing_id, due.url, due.content_hash)
         seen = await self._platforms[due.platform].probe(target)
-        return Seen(Look(seen.state, seen.reason, seen.at), seen.http_status, seen.body_sha256)
+        look = Look(seen.state, seen.reason, seen.at)
+        return Seen(look, seen.http_status, seen.body_sha256, _capture(seen))
 
     async def ask(self, platform: str, idempotency_key: str) -> Answer | None:
         """Where a notice stands."""
@@ -147,6 +149,26 @@ class Bridge:
         """Close connections."""
         for platform in self._platforms.values():
             await platform.aclose()
+
+
+def _capture(seen: Observation) -> Capture | None:
+    exchange = seen.exchange
+    if exchange is None:
+        return None
+    return Capture(
+        url=exchange.url,
+        method=exchange.method,
+        request_target=exchange.request_target,
+        request_headers=exchange.request_headers,
+        http_version=exchange.http_version,
+        status=exchange.status,
+        reason=exchange.reason,
+        headers=exchange.headers,
+        body=exchange.body,
+        complete=exchange.complete,
+        at=seen.at,
+        server=exchange.server,
+    )
 
 
 def _said(error: PlatformRefused) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +22,13 @@ def register(app: typer.Typer) -> None:
     notices.command("serve")(serve)
     notices.command("list")(list_notices)
     notices.command("show")(show)
+    notices.command("package")(package)
     notices.command("resend")(resend)
     notices.command("inform")(inform)
     notices.command("validate")(validate)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
+    audit.command("key")(key)
     audit.command("verify")(verify)
     app.add_typer(audit, name="audit")
 
@@ -52,8 +54,9 @@ def serve(
     from connectors.registry import load_platforms
     from streams.logs import configure
     from streams.notices.law import load_law
+    from streams.notices.notary import Pace
     from streams.notices.sender import demonstration_sender, load_sender
-    from streams.notices.service import NoticeService, serve_until_signal
+    from streams.notices.service import Checkpoints, NoticeService, serve_until_signal
     from streams.settings import Settings
 
     settings = Settings()
@@ -82,6 +85,14 @@ def serve(
         receiver_port=port,
         observability_host=settings.observability_host,
         observability_port=metrics_port,
+        checkpoints=Checkpoints(
+            settings.audit_key,
+            settings.checkpoints,
+            Pace(timedelta(seconds=settings.checkpoint_every_s), settings.checkpoint_rows),
+        )
+        if settings.audit_key_file is not None or settings.audit_key.exists()
+        else None,
+        evidence_dir=settings.evidence_dir,
     )
     asyncio.run(serve_until_signal(service))
 
@@ -166,6 +177,67 @@ def show(
                     print(f"  {event.at:%Y-%m-%d %H:%M:%S.%f}Z  {event.type:<22} {facts}")
     finally:
         casebook.close()
+
+
+def package(
+    reference: Annotated[str, typer.Argument(help="TKN-… reference, notice id or idempotency key.")],
+    out: Annotated[Path, typer.Option(help="The ZIP to write; never overwritten.")],
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Signed checkpoints, JSONL; else TAKIN_CHECKPOINTS_FILE.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="The public key; else that of TAKIN_AUDIT_KEY_FILE.")
+    ] = None,
+) -> None:
+    """Write everything about a notice into a ZIP that opens and can be checked without Takin.
+
+    Example: takin notices package TKN-ABCDE-FGHIJ-KL --out evidence.zip
+    """
+    from streams.notices.casebook import cases, dossier
+    from streams.notices.checkpoints import CheckpointLog, check_log, load_key, load_public, public_pem
+    from streams.notices.evidence import EvidenceDamaged, EvidenceStore
+    from streams.notices.package import NotTheSignedChain, build
+    from streams.settings import Settings
+
+    settings = Settings()
+    file = checkpoints or settings.checkpoints_file
+    if file is None and settings.checkpoints.exists():
+        file = settings.checkpoints
+    newest, pem = None, None
+    if file is not None:
+        public = load_public(public_key) if public_key else load_key(settings.audit_key).public_key()
+        signed, wrong = CheckpointLog(file).read()
+        wrong += check_log(signed, public)
+        if wrong:
+            raise OperatorError(f"The checkpoints {file} do not hold: {wrong[0].what}.")
+        if signed:
+            newest, pem = signed[-1], public_pem(public)
+    casebook = _casebook()
+    try:
+        with casebook.read() as tx:
+            notice_id = cases.find_notice(tx, reference)
+            if notice_id is None:
+                raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
+            found = dossier.read(tx, notice_id, signed=newest.size if newest else 0)
+    finally:
+        casebook.close()
+    store = EvidenceStore(settings.evidence_dir)
+    try:
+        pages = {one.sha256: store.get(one.sha256) for one in found.exhibits}
+        content = build(
+            found, evidence=pages, checkpoint=newest, public_key_pem=pem, made_at=datetime.now(UTC)
+        )
+    except (EvidenceDamaged, NotTheSignedChain) as error:
+        raise OperatorError(f"No package was made: {error}. See `takin audit verify`.") from error
+    try:
+        with out.open("xb") as target:
+            target.write(content)
+    except FileExistsError as error:
+        raise OperatorError(f"{out} is there already: choose another name.") from error
+    except OSError as error:
+        raise OperatorError(f"{out} cannot be written: {error.strerror}.") from error
+    covered = sum(1 for row in found.audit if newest and row.position <= newest.size)
+    print(f"{out}: {len(found.audit)} rows of the audit chain, {covered} of them signed, {len(pages)} pages")
 
 
 def resend(
@@ -327,20 +399,80 @@ def _notice_bytes(notice: str) -> bytes:
     return raw
 
 
-def verify() -> None:
-    """Walk the audit chain and every event it seals; exit 1 when anything was changed.
+def key(
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Where it is kept; else TAKIN_AUDIT_KEY_FILE.")
+    ] = None,
+) -> None:
+    """Make the key that signs checkpoints of the audit chain, and print its public key.
 
-    Example: takin audit verify
+    If the key is there already, only its public key is printed. Give the public key to whoever shall
+    verify, and keep it apart from the casebook.
+
+    Example: takin audit key > audit-public.pem
     """
-    from streams.notices.casebook import events
+    from streams.notices.checkpoints import load_key, make_key, public_pem
+    from streams.settings import Settings
 
+    path = file or Settings().audit_key
+    public = load_key(path).public_key() if path.exists() else make_key(path)
+    print(public_pem(public), end="")
+
+
+def verify(
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Signed checkpoints, JSONL; else TAKIN_CHECKPOINTS_FILE.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="The public key; else that of TAKIN_AUDIT_KEY_FILE.")
+    ] = None,
+) -> None:
+    """Check the audit chain, all that it seals, its signed checkpoints and every file of evidence.
+
+    Exits 1 if anything is amiss, and says what and where.
+
+    Example: takin audit verify --checkpoints checkpoints.jsonl --public-key audit-public.pem
+    """
+    from streams.notices.casebook import exhibits, sealing
+    from streams.notices.checkpoints import CheckpointLog, check_log, load_key, load_public
+    from streams.notices.evidence import EvidenceDamaged, EvidenceStore
+    from streams.notices.proof import Break
+    from streams.settings import Settings
+
+    settings = Settings()
+    file = checkpoints or settings.checkpoints_file
+    if file is None and settings.checkpoints.exists():
+        file = settings.checkpoints
+    if file is None and public_key is not None:
+        raise OperatorError("There are no checkpoints to check with that key: name them with --checkpoints.")
+    signed, breaks = CheckpointLog(file).read() if file else ((), ())
+    if file:
+        public = load_public(public_key) if public_key else load_key(settings.audit_key).public_key()
+        breaks += check_log(signed, public)
     casebook = _casebook()
     try:
-        count, breaks = casebook.answer(events.verify)
+        verdict = casebook.answer(sealing.verify, signed)
+        hashes = casebook.answer(exhibits.every_hash)
     finally:
         casebook.close()
+    breaks += verdict.breaks
+    store = EvidenceStore(settings.evidence_dir)
+    for sha256 in hashes:
+        try:
+            store.get(sha256)
+        except (EvidenceDamaged, ValueError) as error:
+            breaks += (Break(0, str(error)),)
     for one in breaks:
-        print(f"row {one.position}: {one.what}")
-    print(f"{count} rows, {len(breaks)} broken" if breaks else f"{count} rows, the chain holds")
+        print(visible(str(one)))
+    found = f"{verdict.rows} rows that seal {verdict.things} things, {len(hashes)} files of evidence"
     if breaks:
+        print(f"{found}: {len(breaks)} broken")
         raise typer.Exit(1)
+    print(f"{found}: the chain holds")
+    if not signed:
+        print("No checkpoints were compared, so a cut tail or a chain written anew would not show.")
+    else:
+        print(
+            f"{len(signed)} checkpoints agree; the newest covers row {verdict.covered} of {verdict.rows}, "
+            f"signed {signed[-1].at:%Y-%m-%d %H:%M:%S}Z"
+        )

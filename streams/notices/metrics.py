@@ -50,6 +50,22 @@ class NoticeMetrics:
             ["platform", "state"],
             registry=registry,
         )
+        self.evidence_lost = Counter(
+            "takin_evidence_lost_total", "Pages that could not be kept as evidence.", registry=registry
+        )
+        self.audit_unsigned = Gauge(
+            "takin_audit_rows_unsigned", "Rows of the audit chain without a checkpoint.", registry=registry
+        )
+        self.audit_checkpoint_at = Gauge(
+            "takin_audit_checkpoint_timestamp_seconds",
+            "When this process last signed a checkpoint, Unix time.",
+            registry=registry,
+        )
+        self.audit_broken = Gauge(
+            "takin_audit_chain_broken",
+            "1 when the audit chain no longer follows from what was signed.",
+            registry=registry,
+        )
         self.response_seconds = Histogram(
             "takin_response_seconds",
             "Time from notice to a platform's response; removal_seen is by our own looks.",

@@ -15,6 +15,7 @@ from streams.notices.casebook.looks import LookDue
 from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.handlers import Accepted
 from streams.notices.item import Look
+from streams.notices.warc import Capture
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Seen:
     look: Look
     http_status: int | None
     body_sha256: str | None
+    capture: Capture | None = None
+    """The exchange itself; absent when nothing came back."""
 
 
 class Forged(Exception):

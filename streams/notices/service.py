@@ -6,8 +6,9 @@ import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -18,20 +19,24 @@ from connectors.platform_config import PlatformConfig
 from connectors.publisher import Publisher, Record
 from connectors.registry import build
 from connectors.serving import RunningServer, bind, serve
+from schemas.checkpoint import AuditCheckpoint
 from schemas.envelope import cloud_event_headers
 from schemas.notice import LegalBasis
-from schemas.topics import CASE_EVENTS
+from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS
 from streams.notices.answers import Answers, Poller
 from streams.notices.bridge import Bridge, policy_of
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
+from streams.notices.checkpoints import CheckpointLog, load_key
 from streams.notices.clock import DeadlineClock
 from streams.notices.dispatcher import Dispatcher
+from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
 from streams.notices.handlers import Desk
 from streams.notices.intake import DetectionIntake
 from streams.notices.loops import Bell, keep_on
 from streams.notices.metrics import NoticeMetrics
+from streams.notices.notary import Notary, Pace
 from streams.notices.policy import SenderPolicy
 from streams.notices.receiver import receiver_app
 from streams.notices.relay import Relay
@@ -41,6 +46,15 @@ log = structlog.get_logger()
 
 STALE_S = 120.0
 """A queue whose oldest entry is due for longer makes the process unhealthy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """How checkpoints of the audit chain are made."""
+
+    key_file: Path
+    log_file: Path
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,10 @@ class NoticeService:
     observability_host: str
     observability_port: int
     group: str = "notices"
+    checkpoints: Checkpoints | None = None
+    """Absent: the audit chain is not signed."""
+    evidence_dir: Path | None = None
+    """Where pages are kept as evidence; absent: they are not."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set.
@@ -95,7 +113,15 @@ class NoticeService:
         changed = Bell()
         answers = Answers(casebook, bridge, metrics, changed=changed)
         dispatcher = Dispatcher(casebook, desk, bridge, metrics, worker=worker, answered=answers.bell)
-        verifier = Verifier(casebook, desk, bridge, metrics, observer=worker, changed=changed)
+        verifier = Verifier(
+            casebook,
+            desk,
+            bridge,
+            metrics,
+            observer=worker,
+            changed=changed,
+            evidence=EvidenceStore(self.evidence_dir) if self.evidence_dir else None,
+        )
         poller = Poller(casebook, desk, bridge, answered=answers.bell)
         clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain)
         gauges = Gauges(casebook, metrics)
@@ -107,6 +133,7 @@ class NoticeService:
                 log.error("case_event_not_written", key=one.record.key.decode(), why=one.why)
 
         relay = Relay(casebook, publish_events, metrics, worker=worker)
+        notary = await asyncio.to_thread(self._notary, casebook, publisher, metrics, worker)
         intake = DetectionIntake(
             casebook,
             desk,
@@ -119,6 +146,8 @@ class NoticeService:
         )
 
         def health() -> Health:
+            if notary is not None and notary.broken:
+                return Health(False, f"the audit chain is broken: {notary.broken}", {})
             found = progress.health(
                 lag=intake.lag,
                 outbox_oldest_age_s=round(gauges.outbox_age_s, 1),
@@ -167,6 +196,8 @@ class NoticeService:
                 "relay": relay.step,
                 "gauges": gauges.step,
             }
+            if notary is not None:
+                steps["notary"] = notary.step
             parts = [
                 asyncio.create_task(
                     keep_on(name, step, outages=outages, progress=progress, metrics=metrics), name=name
@@ -181,7 +212,7 @@ class NoticeService:
             await asyncio.gather(stop, *parts, return_exceptions=True)
             await dispatcher.drain(5.0)
             with contextlib.suppress(*outages):
-                await relay.flush(3.0)
+                await _flush(relay, notary)
             for task in done:
                 if not task.cancelled() and (error := task.exception()) is not None:
                     raise error
@@ -189,6 +220,37 @@ class NoticeService:
             for server in servers:
                 await server.stop()
             await intake.stop()
+
+    def _notary(
+        self, casebook: Casebook, publisher: Publisher, metrics: NoticeMetrics, worker: str
+    ) -> Notary | None:
+        if self.checkpoints is None:
+            log.warning("audit_chain_not_signed", why="there is no audit key; see `takin audit key`")
+            return None
+
+        async def publish(checkpoint: AuditCheckpoint) -> None:
+            for one in await publisher.write([_checkpoint_record(checkpoint)]):
+                log.error("checkpoint_not_written", number=checkpoint.number, why=one.why)
+
+        notary = Notary(
+            casebook,
+            load_key(self.checkpoints.key_file),
+            CheckpointLog(self.checkpoints.log_file),
+            publish,
+            metrics,
+            worker=worker,
+            pace=self.checkpoints.pace,
+        )
+        notary.resume()
+        return notary
+
+
+async def _flush(relay: Relay, notary: Notary | None) -> None:
+    """At a stop: publish the events that wait, and sign what is not yet signed."""
+    await relay.flush(3.0)
+    if notary is not None:
+        async with asyncio.timeout(3.0):
+            await notary.flush()
 
 
 async def serve_until_signal(service: NoticeService) -> None:
@@ -212,6 +274,23 @@ def _event_record(event: events.Unpublished) -> Record:
                 source="takin/notices",
                 event_type=f"takin.case.{event.type}.v1",
                 at=event.at,
+            )
+        ),
+    )
+
+
+def _checkpoint_record(checkpoint: AuditCheckpoint) -> Record:
+    """A checkpoint as it is written."""
+    return Record(
+        topic=AUDIT_CHECKPOINTS.name,
+        key=checkpoint.key_id.encode(),
+        value=checkpoint.to_bytes(),
+        headers=tuple(
+            cloud_event_headers(
+                event_id=f"{checkpoint.key_id}/{checkpoint.number}",
+                source="takin/notices",
+                event_type="takin.audit-checkpoint.v1",
+                at=checkpoint.at,
             )
         ),
     )

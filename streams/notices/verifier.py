@@ -4,14 +4,59 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from streams.notices import handlers
-from streams.notices.casebook import looks
-from streams.notices.casebook.database import Casebook
+import structlog
+
+from streams.notices import handlers, warc
+from streams.notices.casebook import exhibits, looks
+from streams.notices.casebook.database import Casebook, Transaction
+from streams.notices.casebook.exhibits import Exhibit
+from streams.notices.evidence import EvidenceStore, EvidenceTooLarge
+from streams.notices.item import Happening
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
-from streams.notices.ports import Outside
+from streams.notices.ports import Outside, Seen
+
+log = structlog.get_logger()
 
 LEASE = timedelta(seconds=60)
+
+
+MEDIA_TYPE = "application/warc"
+
+
+def is_evidence(due: looks.LookDue, state: str) -> bool:
+    """Whether a page is to be kept: the first that is seen, and each that says something else."""
+    if not due.captured:
+        return True
+    if state == "online":
+        return due.content != "online"
+    return state == "offline" and due.content in ("unseen", "online", "offline_unconfirmed", "reappeared")
+
+
+def record_look(
+    tx: Transaction,
+    due: looks.LookDue,
+    seen: Seen,
+    desk: handlers.Desk,
+    *,
+    now: datetime,
+    observer: str,
+    exhibit: Exhibit | None,
+) -> tuple[Happening, ...]:
+    """Record a look, what follows from it, and the page that shows it."""
+    happened = handlers.take_look(
+        tx,
+        due,
+        seen.look,
+        desk,
+        now=now,
+        http_status=seen.http_status,
+        body_sha256=seen.body_sha256,
+        observer=observer,
+    )
+    if exhibit is not None:
+        exhibits.add(tx, exhibit)
+    return happened
 
 
 class Verifier:
@@ -26,6 +71,7 @@ class Verifier:
         *,
         observer: str,
         changed: Bell,
+        evidence: EvidenceStore | None = None,
         tick_s: float = 0.25,
         at_once: int = 16,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -36,6 +82,7 @@ class Verifier:
         self._metrics = metrics
         self._observer = observer
         self._changed = changed
+        self._evidence = evidence
         self._tick_s = tick_s
         self._at_once = at_once
         self._clock = clock
@@ -63,16 +110,37 @@ class Verifier:
             return
         seen = await self._outside.look(due)
         happened = await self._casebook.run(
-            handlers.take_look,
+            record_look,
             due,
-            seen.look,
+            seen,
             self._desk,
             now=self._clock(),
-            http_status=seen.http_status,
-            body_sha256=seen.body_sha256,
             observer=self._observer,
+            exhibit=await self._keep(due, seen),
         )
         self._metrics.looks.labels(due.platform, seen.look.state).inc()
         if happened:
             self._changed.ring()
         self.bell.ring()
+
+    async def _keep(self, due: looks.LookDue, seen: Seen) -> Exhibit | None:
+        """Put the page on disk, if it is evidence. A full disk loses the page, not the look."""
+        if self._evidence is None or seen.capture is None or not is_evidence(due, seen.look.state):
+            return None
+        content = warc.write(seen.capture)
+        try:
+            sha256 = await asyncio.to_thread(self._evidence.put, content)
+        except (OSError, EvidenceTooLarge) as error:
+            self._metrics.evidence_lost.inc()
+            log.error("evidence_not_kept", notice=due.notice_id, platform=due.platform, why=str(error))
+            return None
+        return Exhibit(
+            notice_id=due.notice_id,
+            case_id=due.case_id,
+            kind="listing_page",
+            sha256=sha256,
+            media_type=MEDIA_TYPE,
+            size=len(content),
+            captured_at=seen.look.at,
+            captured_by=self._observer,
+        )

@@ -7,7 +7,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,14 +18,16 @@ from connectors.sandbox.scenario_file import parse_scenario
 from connectors.sandbox.service import Sandbox
 from schemas.case_event import CaseEvent
 from schemas.detection import Detection
-from schemas.topics import CASE_EVENTS, CATALOGUE, DEAD_LETTERS, DETECTIONS
+from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS, CATALOGUE, DEAD_LETTERS, DETECTIONS
 from streams.local.kafka import LocalKafka
 from streams.local.ports import free_port
 from streams.local.topics import apply
-from streams.notices.casebook import events, figures
+from streams.notices.casebook import events, figures, sealing
 from streams.notices.casebook.database import Casebook
+from streams.notices.checkpoints import CheckpointLog, check_log, make_key
+from streams.notices.notary import Pace
 from streams.notices.sender import demonstration_sender
-from streams.notices.service import NoticeService
+from streams.notices.service import Checkpoints, NoticeService
 from tests.support.broker import read_all
 from tests.support.notices import LAW, make_detection
 
@@ -93,7 +95,9 @@ async def until(true: Callable[[], Awaitable[bool]], within_s: float = 30) -> No
 
 
 @contextlib.asynccontextmanager
-async def serving(sandbox: Sandbox, kafka: LocalKafka, url: str) -> AsyncIterator[None]:
+async def serving(
+    sandbox: Sandbox, kafka: LocalKafka, url: str, checkpoints: Checkpoints | None = None
+) -> AsyncIterator[None]:
     port = free_port()
     service = NoticeService(
         bootstrap=kafka.bootstrap,
@@ -105,6 +109,7 @@ async def serving(sandbox: Sandbox, kafka: LocalKafka, url: str) -> AsyncIterato
         receiver_port=port,
         observability_host="127.0.0.1",
         observability_port=0,
+        checkpoints=checkpoints,
     )
     stop = asyncio.Event()
     task = asyncio.create_task(service.run(stop))
@@ -130,13 +135,16 @@ def casebook_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def test_said_and_seen_are_measured_apart_for_each_temper(
-    own_broker: LocalKafka, casebook_url: str
+    own_broker: LocalKafka, casebook_url: str, tmp_path: Path
 ) -> None:
     await apply(own_broker.bootstrap, CATALOGUE)
+    log = CheckpointLog(tmp_path / "away" / "checkpoints.jsonl")
+    key = make_key(tmp_path / "audit-key.pem")
+    checkpoints = Checkpoints(tmp_path / "audit-key.pem", log.path, Pace(timedelta(seconds=1), 50))
     names = tuple(TEMPERS)
     rows = [row for name in names for row in stock(name, f"{name}-1", f"{name}-2")]
     async with Sandbox(parse_scenario(SCENARIO, source="test"), rows) as sandbox:
-        async with serving(sandbox, own_broker, casebook_url):
+        async with serving(sandbox, own_broker, casebook_url, checkpoints):
             await publish(
                 own_broker,
                 *(detection_for(sandbox, row["platform"], row["id"]).to_bytes() for row in rows),
@@ -159,14 +167,19 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
             except TimeoutError:
                 pytest.fail(f"not reached: {casebook.answer(figures.totals)}")
         # The service is stopped: what it did is on record everywhere.
-        _, breaks = casebook.answer(events.verify)
+        signed, wrong = log.read()
+        verdict = casebook.answer(sealing.verify, signed)
         times = casebook.answer(figures.item_times)
         unpublished = casebook.answer(events.unpublished, 10)
         casebook.close()
         effects = sandbox.journal.effects()
 
     by_platform = {name: [one for one in times if one.platform == name] for name in names}
-    assert breaks == ()
+    told = await read_all(own_broker.bootstrap, AUDIT_CHECKPOINTS.name)
+    assert wrong == check_log(signed, key) == verdict.breaks == ()
+    assert verdict.covered == verdict.rows
+    assert len(signed) > 1
+    assert [r.value for r in told] == [one.to_bytes() for one in signed]
     assert unpublished == ()
     assert len(effects) == 10
     assert set(effects.values()) == {1}

@@ -21,7 +21,7 @@ from connectors.sandbox.scenario_file import load_scenario, parse_scenario
 from streams.local.machine import Machine, Prepared, prepare
 from streams.local.standing import Standing, Watch
 from streams.local.supervisor import Supervisor
-from streams.notices.casebook import events, figures
+from streams.notices.casebook import figures, sealing
 from streams.notices.casebook.database import Casebook
 from streams.screening.screener import build_ruleset
 from tests.support.notices import T0, make_listing
@@ -160,7 +160,7 @@ async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
         await supervisor.finished("connect")
         await until_sent(prepared, casebook, within_s=120)
         totals = casebook.answer(figures.totals)
-        _, breaks = casebook.answer(events.verify)
+        breaks = casebook.answer(sealing.verify).breaks
     listings_noticed, effects = reached(machine)
 
     assert kills == [5, 5]

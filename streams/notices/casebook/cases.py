@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from schemas.detection import Detection
 from schemas.notice import Notice
+from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 from streams.notices.item import Item
@@ -143,7 +144,7 @@ def known_detection(tx: Transaction, detection_id: str) -> bool:
 
 def add_detection(tx: Transaction, case_id: str, detection: Detection, *, now: datetime) -> bool:
     """Keep the verdict; ``False``: it was there."""
-    return insert_new(
+    fresh = insert_new(
         tx,
         t.detection,
         {
@@ -157,6 +158,9 @@ def add_detection(tx: Transaction, case_id: str, detection: Detection, *, now: d
             "body": detection.to_bytes(),
         },
     )
+    if fresh:
+        sealing.keep(tx, sealing.DETECTION, detection.detection_id, at=now)
+    return fresh
 
 
 def latest_detection(tx: Transaction, case_id: str) -> Detection:
@@ -242,6 +246,11 @@ def add_notice(
             next_at=now,
         )
     )
+    sealing.keep(tx, sealing.NOTICE, notice.notice_id, at=now)
+    for case_id in case_ids:
+        sealing.keep(tx, sealing.ITEM, notice.notice_id, case_id, at=now)
+        sealing.keep(tx, sealing.ITEM_STATE, notice.notice_id, case_id, at=now)
+    sealing.keep(tx, sealing.OUTBOX, notice.idempotency_key, at=now)
 
 
 _ITEM = (
@@ -334,6 +343,7 @@ def save_item(tx: Transaction, item: Item) -> None:
         .where(t.notice_item.c.notice_id == item.notice_id, t.notice_item.c.case_id == item.case_id)
         .values({name: getattr(item, name) for name in _KEPT_ON_ITEM})
     )
+    sealing.keep(tx, sealing.ITEM_STATE, item.notice_id, item.case_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +395,8 @@ def notice_by_id(tx: Transaction, notice_id: str) -> NoticeRow:
 def save_notice(tx: Transaction, notice_id: str, **values: Any) -> None:
     """Change columns of a notice's row."""
     tx.execute(sa.update(t.notice).where(t.notice.c.notice_id == notice_id).values(**values))
+    if not values.keys().isdisjoint(sealing.NOTICE_STATE.content):
+        sealing.keep(tx, sealing.NOTICE_STATE, notice_id)
 
 
 def notice_body(tx: Transaction, notice_id: str) -> Notice:

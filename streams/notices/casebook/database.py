@@ -8,7 +8,7 @@ transaction, where an async driver makes one a statement.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -21,24 +21,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from schemas.errors import OperatorError
+from streams.notices.casebook import sealing
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 Transaction = sa.Connection
 """An open transaction, as every function of the casebook takes it."""
-
-_LAST = "takin_last"
-
-
-def do_last(tx: Transaction, function: Callable[[Transaction, list[T]], None], items: Iterable[T]) -> None:
-    """Call ``function(tx, all items)`` once, as the last thing of this transaction.
-
-    For what every transaction must take hold of (the head of the audit chain): held from the start it
-    would make all wait for all, and those that want each other's cases wait for ever.
-    """
-    tx.info[_LAST].setdefault(function, []).extend(items)
-
 
 RETRYABLE = {"40001", "40P01"}
 """PostgreSQL: serialisation failure, deadlock. Nothing was committed, so the decision is made again."""
@@ -89,15 +78,13 @@ class Casebook:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction; commits at the end, rolls back on any exception."""
+        """One transaction; seals and commits at the end, rolls back on any exception."""
         with self.engine.connect() as connection:
             writing = connection.execution_options(takin_writes=True)
             with writing.begin():
-                writing.info[_LAST] = {}
+                sealing.begin(writing)
                 yield writing
-                last: dict[Callable[..., None], list[Any]] = writing.info.pop(_LAST)
-                for function, items in last.items():
-                    function(writing, items)
+                sealing.flush(writing)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:

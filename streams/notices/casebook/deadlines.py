@@ -8,6 +8,7 @@ import sqlalchemy as sa
 import uuid_utils
 
 from schemas.notice import SlaPromise
+from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.cases import insert_new
 from streams.notices.casebook.database import Transaction
@@ -54,11 +55,12 @@ def set_due(
     """Write deadlines (kind, started_at, due_at) that are not there yet; returns the new ones."""
     fresh = []
     for kind, started_at, due_at in dates:
+        deadline_id = f"dl_{uuid_utils.uuid7().hex}"
         inserted = insert_new(
             tx,
             t.deadline,
             {
-                "deadline_id": f"dl_{uuid_utils.uuid7().hex}",
+                "deadline_id": deadline_id,
                 "notice_id": notice_id,
                 "case_id": case_id,
                 "platform": platform,
@@ -73,6 +75,8 @@ def set_due(
         )
         if inserted:
             fresh.append((kind, due_at))
+            sealing.keep(tx, sealing.DEADLINE, deadline_id)
+            sealing.keep(tx, sealing.DEADLINE_STATE, deadline_id)
     return tuple(fresh)
 
 
@@ -113,7 +117,10 @@ def miss(tx: Transaction, found: Collection[Deadline], *, fired_at: datetime) ->
         .values(state="missed", fired_at=fired_at)
         .returning(t.deadline.c.deadline_id)
     )
-    return frozenset(rows.scalars())
+    missed = frozenset(rows.scalars())
+    for deadline_id in sorted(missed):
+        sealing.keep(tx, sealing.DEADLINE_STATE, deadline_id)
+    return missed
 
 
 def move(
@@ -140,6 +147,8 @@ def move(
         )
         .values(state=state, **values)
     )
+    if changed.rowcount:
+        sealing.keep(tx, sealing.DEADLINE_STATE, deadline.deadline_id)
     return bool(changed.rowcount)
 
 
@@ -162,6 +171,9 @@ def reckoned(
         )
         .values(**values)
     )
+    if changed.rowcount:
+        sealing.keep(tx, sealing.DEADLINE, deadline.deadline_id)
+        sealing.keep(tx, sealing.DEADLINE_STATE, deadline.deadline_id)
     return bool(changed.rowcount)
 
 

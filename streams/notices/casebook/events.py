@@ -1,12 +1,9 @@
-"""Events of cases and the audit chain over them.
+"""Events of cases.
 
-Each event is one row, numbered within its case, published to Kafka by the relay, and sealed in
-the same transaction by a row of the audit chain: hash over the previous row's hash and this row's
-facts, so that a changed, removed or inserted row shows. A cut tail does not show by the chain
-alone; for that a copy of the head is kept elsewhere.
+Each event is one row, numbered within its case, published to Kafka by the relay, and sealed in the
+same transaction by a row of the audit chain (:mod:`streams.notices.casebook.sealing`).
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,13 +12,10 @@ import sqlalchemy as sa
 import uuid_utils
 
 from schemas.case_event import CaseEvent, CaseEventType
-from schemas.message import digest
+from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
-from streams.notices.casebook.database import Transaction, do_last
+from streams.notices.casebook.database import Transaction
 from streams.notices.item import Happening
-
-GENESIS = "0" * 64
-"""What the first row of the chain names as its previous hash."""
 
 
 def append(
@@ -106,126 +100,9 @@ def append_to_many(
         .values(sequence=sa.bindparam("last"), updated_at=now),
         [{"of_case": case_id, "last": sequence} for case_id, sequence in last.items()],
     )
-    do_last(
-        tx,
-        seal,
-        [
-            Act(now, actor, event.type, f"{event.case_id}/{event.sequence}", hashlib.sha256(body).hexdigest())
-            for event, body in zip(events, bodies, strict=True)
-        ],
-    )
-    return tuple(events)
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One row of the audit chain before it has its place."""
-
-    at: datetime
-    actor: str
-    act: str
-    subject: str
-    payload_sha256: str
-
-
-def link(previous: str, position: int, act: Act) -> str:
-    """Hash of one row of the chain."""
-    return digest(
-        [
-            previous,
-            str(position),
-            str(t.to_micros(act.at)),
-            act.actor,
-            act.act,
-            act.subject,
-            act.payload_sha256,
-        ]
-    )
-
-
-def seal(tx: Transaction, acts: Sequence[Act]) -> None:
-    """Append to the audit chain. Holds the chain's head until the transaction ends."""
-    if not acts:
-        return
-    head = tx.execute(
-        sa.select(t.audit_head.c.position, t.audit_head.c.hash)
-        .where(t.audit_head.c.one == 1)
-        .with_for_update()
-    ).one()
-    position, previous = head.position, head.hash
-    rows = []
-    for act in acts:
-        position += 1
-        current = link(previous, position, act)
-        rows.append(
-            {
-                "position": position,
-                "at": act.at,
-                "actor": act.actor,
-                "act": act.act,
-                "subject": act.subject,
-                "payload_sha256": act.payload_sha256,
-                "previous": previous,
-                "hash": current,
-            }
-        )
-        previous = current
-    tx.execute(sa.insert(t.audit), rows)
-    tx.execute(
-        sa.update(t.audit_head).where(t.audit_head.c.one == 1).values(position=position, hash=previous)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """A place where the chain does not hold."""
-
-    position: int
-    what: str
-
-
-def verify(tx: Transaction) -> tuple[int, tuple[Break, ...]]:
-    """Walk the whole chain and every event it seals.
-
-    Returns:
-        How many rows were read, and every break found (at most 100).
-    """
-    breaks: list[Break] = []
-    previous, expected, count = GENESIS, 1, 0
-    sealed: dict[str, str] = {}
-    rows = tx.execution_options(yield_per=5_000).execute(sa.select(t.audit).order_by(t.audit.c.position))
-    for row in rows:
-        count += 1
-        if row.position != expected:
-            breaks.append(Break(expected, f"row {expected} is missing"))
-        act = Act(row.at, row.actor, row.act, row.subject, row.payload_sha256)
-        if row.previous != previous:
-            breaks.append(Break(row.position, "does not follow from the row before it"))
-        if row.hash != link(row.previous, row.position, act):
-            breaks.append(Break(row.position, "was changed"))
-        previous, expected = row.hash, row.position + 1
-        sealed[row.subject] = row.payload_sha256
-        if len(breaks) >= 100:
-            return count, tuple(breaks)
-    head = tx.execute(sa.select(t.audit_head).where(t.audit_head.c.one == 1)).one()
-    if head.hash != previous or head.position != expected - 1:
-        breaks.append(Break(head.position, "the head names another last row"))
-    events = tx.execution_options(yield_per=5_000).execute(
-        sa.select(t.case_event.c.case_id, t.case_event.c.sequence, t.case_event.c.body)
-    )
     for event in events:
-        subject = f"{event.case_id}/{event.sequence}"
-        was = sealed.pop(subject, None)
-        if was is None:
-            breaks.append(Break(0, f"event {subject} was never sealed"))
-        elif was != hashlib.sha256(event.body).hexdigest():
-            breaks.append(Break(0, f"event {subject} was changed"))
-        if len(breaks) >= 100:
-            return count, tuple(breaks)
-    breaks.extend(
-        Break(0, f"event {subject} was removed") for subject in list(sealed)[:100] if subject.startswith("c_")
-    )
-    return count, tuple(breaks)
+        sealing.keep(tx, sealing.EVENT, event.case_id, event.sequence, at=now, actor=actor, act=event.type)
+    return tuple(events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from schemas.response import PlatformResponse
+from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.cases import insert_new
 from streams.notices.casebook.database import Transaction
@@ -44,7 +45,7 @@ def store(
 ) -> bool:
     """Keep an answer; ``False``: it was there already."""
     kept = {name.lower(): value for name, value in headers.items() if name.lower() in KEPT_HEADERS}
-    return insert_new(
+    fresh = insert_new(
         tx,
         t.inbox,
         {
@@ -58,6 +59,9 @@ def store(
             "state": "new",
         },
     )
+    if fresh:
+        sealing.keep(tx, sealing.INBOX, platform, source_id, at=received_at, actor=f"platform:{platform}")
+    return fresh
 
 
 _COLUMNS = (
@@ -113,7 +117,7 @@ def finish(
 
 def add_response(tx: Transaction, response: PlatformResponse, *, notice_id: str, case_id: str) -> bool:
     """Keep one answer about one item; ``False``: the same answer was applied before."""
-    return insert_new(
+    fresh = insert_new(
         tx,
         t.response,
         {
@@ -127,6 +131,9 @@ def add_response(tx: Transaction, response: PlatformResponse, *, notice_id: str,
             "body": response.to_bytes(),
         },
     )
+    if fresh:
+        sealing.keep(tx, sealing.RESPONSE, response.platform, response.response_id, case_id)
+    return fresh
 
 
 def questions(tx: Transaction, notice_id: str, case_id: str) -> tuple[tuple[datetime | None, datetime], ...]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 
@@ -19,6 +20,10 @@ class LookDue:
     listing_id: str
     url: str
     content_hash: str
+    content: str = "unseen"
+    """What was seen last, see :data:`streams.notices.item.Content`."""
+    captured: bool = False
+    """Whether the page is kept as evidence already."""
 
 
 def lease(tx: Transaction, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[LookDue, ...]:
@@ -31,6 +36,11 @@ def lease(tx: Transaction, *, now: datetime, hold_for: timedelta, limit: int) ->
             t.notice_item.c.listing_id,
             t.notice_item.c.url,
             t.notice_item.c.content_hash,
+            t.notice_item.c.content,
+            sa.exists().where(
+                t.evidence.c.notice_id == t.notice_item.c.notice_id,
+                t.evidence.c.case_id == t.notice_item.c.case_id,
+            ),
         )
         .where(
             t.notice_item.c.next_look_at.is_not(None),
@@ -39,7 +49,7 @@ def lease(tx: Transaction, *, now: datetime, hold_for: timedelta, limit: int) ->
         )
         .order_by(t.notice_item.c.next_look_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=t.notice_item)
     ).all()
     for row in rows:
         tx.execute(
@@ -85,7 +95,7 @@ def record(
     observer: str,
 ) -> None:
     """Keep what was seen."""
-    tx.execute(
+    done = tx.execute(
         sa.insert(t.observation).values(
             notice_id=notice_id,
             case_id=case_id,
@@ -97,6 +107,8 @@ def record(
             observer=observer,
         )
     )
+    [observation_id] = done.inserted_primary_key or (None,)
+    sealing.keep(tx, sealing.OBSERVATION, observation_id, at=at, actor=observer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 
@@ -113,6 +114,10 @@ def lease(
         )
         .values(first_attempt_at=now, delivery="sending")
     )
+    for one in taken:
+        sealing.keep(tx, sealing.TRY, one.idempotency_key, one.attempt, at=now, actor=worker)
+        if one.attempt == 1:
+            sealing.keep(tx, sealing.NOTICE_STATE, one.notice_id, at=now, actor=worker)
     return tuple(taken)
 
 
@@ -156,7 +161,7 @@ def settle(
         )
     )
     mine = bool(changed.rowcount)
-    tx.execute(
+    ended = tx.execute(
         sa.update(t.attempt)
         .where(
             t.attempt.c.idempotency_key == leased.idempotency_key,
@@ -172,6 +177,8 @@ def settle(
             reply=result.reply[:65_536],
         )
     )
+    if ended.rowcount:
+        sealing.keep(tx, sealing.ATTEMPT, leased.idempotency_key, leased.attempt, at=now)
     return mine
 
 

@@ -267,6 +267,21 @@ observation = Table(
     Index("ix_observation_case_id_at", "case_id", "at"),
 )
 
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("evidence_id", _serial, primary_key=True, autoincrement=True),
+    Column("notice_id", Text, ForeignKey("notice.notice_id"), nullable=False),
+    Column("case_id", Text, ForeignKey("case_.case_id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("captured_at", UtcInstant, nullable=False),
+    Column("captured_by", Text, nullable=False),
+    Index("ix_evidence_notice_id_case_id", "notice_id", "case_id"),
+)
+
 deadline = Table(
     "deadline",
     metadata,

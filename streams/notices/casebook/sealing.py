@@ -1,0 +1,331 @@
+"""Sealing what the casebook keeps, in the transaction that writes it.
+
+Whoever writes a row that counts as evidence calls :func:`keep`; events are kept so, too. When the
+transaction ends, :class:`streams.notices.casebook.database.Casebook` calls :func:`flush`: it reads
+those rows back, as the database holds them, and appends one row of the audit chain for each. The
+chain's head is therefore taken last and held only for the commit, whatever else was locked before.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from schemas.checkpoint import AuditCheckpoint
+from streams.notices.casebook import tables as t
+from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
+from streams.notices.proof import Verdict, verify_rows
+
+PENDING = "takin_to_seal"
+"""Where a connection remembers what the open transaction has to seal."""
+
+DEFAULT_ACTOR = "notices"
+
+KEYS_AT_ONCE = 500
+"""Rows read back by one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Rows of a table that are sealed, and by which columns. What is not named may change unseen."""
+
+    name: str
+    table: sa.Table
+    key: tuple[str, ...]
+    content: tuple[str, ...]
+    once: str | None = None
+    """A column that is empty until there is something to seal."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.key, *self.content)
+
+    def select(self) -> sa.Select[Any]:
+        """All rows that must be sealed."""
+        query = sa.select(*(self.table.c[name] for name in self.columns))
+        return query if self.once is None else query.where(self.table.c[self.once].is_not(None))
+
+    def select_keys(self, keys: Sequence[Sequence[Value]]) -> sa.Select[Any]:
+        """The rows with those keys."""
+        columns = [self.table.c[name] for name in self.key]
+        if len(columns) == 1:
+            return self.select().where(columns[0].in_([key[0] for key in keys]))
+        return self.select().where(sa.tuple_(*columns).in_([tuple(key) for key in keys]))
+
+    def subject(self, key: Sequence[Value]) -> str:
+        """How the chain names the row."""
+        return f"{self.name}:{'/'.join(map(str, key))}"
+
+    def thing(self, row: Sequence[Value]) -> Thing:
+        """The row as it is sealed."""
+        return Thing(self.subject(row[: len(self.key)]), content_hash((self.name, *self.columns), ("", *row)))
+
+
+EVENT = Kind("event", t.case_event, ("case_id", "sequence"), ("event_id", "type", "at", "body"))
+DETECTION = Kind(
+    "detection",
+    t.detection,
+    ("detection_id",),
+    ("case_id", "outcome", "ruleset_version", "content_hash", "observed_at", "recorded_at", "body"),
+)
+NOTICE = Kind(
+    "notice",
+    t.notice,
+    ("notice_id",),
+    (
+        *("human_reference", "idempotency_key", "platform", "round", "revision", "severity", "kind"),
+        *("queued_at", "body"),
+    ),
+)
+NOTICE_STATE = Kind(
+    "notice_state",
+    t.notice,
+    ("notice_id",),
+    ("first_attempt_at", "sent_at", "platform_received_at", "platform_reference"),
+    once="first_attempt_at",
+)
+ITEM = Kind(
+    "item",
+    t.notice_item,
+    ("notice_id", "case_id"),
+    (
+        *("item_id", "platform", "listing_id", "url", "content_hash", "round", "legal_basis"),
+        *("action", "revision"),
+    ),
+)
+ITEM_STATE = Kind(
+    "item_state",
+    t.notice_item,
+    ("notice_id", "case_id"),
+    (
+        *("claim", "claim_rank", "outcome", "acknowledged_at", "decided_at", "removal_claimed_at"),
+        *("claimed_effective_at", "content", "last_online_at", "first_offline_at", "removal_verified_at"),
+        *("reappeared_at", "mismatch_at", "closed_at"),
+    ),
+)
+OUTBOX = Kind(
+    "outbox",
+    t.outbox,
+    ("idempotency_key",),
+    ("notice_id", "platform", "body", "body_sha256", "content_type", "queued_at"),
+)
+TRY = Kind("try", t.attempt, ("idempotency_key", "number"), ("worker", "started_at"))
+"""An attempt as it begins."""
+ATTEMPT = Kind(
+    "attempt",
+    t.attempt,
+    ("idempotency_key", "number"),
+    ("finished_at", "result", "reason", "http_status", "retry_after_s", "reply"),
+    once="finished_at",
+)
+"""How the attempt ended."""
+INBOX = Kind(
+    "inbox",
+    t.inbox,
+    ("platform", "source_id"),
+    ("inbox_id", "channel", "received_at", "body", "body_sha256", "headers"),
+)
+RESPONSE = Kind(
+    "response",
+    t.response,
+    ("platform", "response_id", "case_id"),
+    ("notice_id", "received_at", "kind", "outcome", "body"),
+)
+OBSERVATION = Kind(
+    "observation",
+    t.observation,
+    ("observation_id",),
+    ("notice_id", "case_id", "at", "state", "reason", "http_status", "body_sha256", "observer"),
+)
+EVIDENCE = Kind(
+    "evidence",
+    t.evidence,
+    ("evidence_id",),
+    ("notice_id", "case_id", "kind", "sha256", "media_type", "size", "captured_at", "captured_by"),
+)
+DEADLINE = Kind(
+    "deadline",
+    t.deadline,
+    ("deadline_id",),
+    ("notice_id", "case_id", "platform", "kind", "seq", "policy", "source", "started_at", "due_at"),
+)
+DEADLINE_STATE = Kind(
+    "deadline_state", t.deadline, ("deadline_id",), ("state", "met_at", "fired_at", "rescinded_at")
+)
+
+KINDS: tuple[Kind, ...] = (
+    EVENT,
+    DETECTION,
+    NOTICE,
+    NOTICE_STATE,
+    ITEM,
+    ITEM_STATE,
+    OUTBOX,
+    TRY,
+    ATTEMPT,
+    INBOX,
+    RESPONSE,
+    OBSERVATION,
+    EVIDENCE,
+    DEADLINE,
+    DEADLINE_STATE,
+)
+"""Everything that must be sealed; :func:`things` reads exactly this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row that the open transaction has written."""
+
+    at: datetime | None
+    actor: str
+    act: str
+
+
+class Pending:
+    """What the open transaction has written, in order, each row once."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, tuple[Value, ...]], tuple[Kind, Kept]] = {}
+
+
+def begin(tx: sa.Connection) -> None:
+    """A write transaction begins: nothing is pending."""
+    tx.info[PENDING] = Pending()
+
+
+def keep(
+    tx: sa.Connection,
+    kind: Kind,
+    *key: Value,
+    at: datetime | None = None,
+    actor: str = DEFAULT_ACTOR,
+    act: str | None = None,
+) -> None:
+    """Seal this row, as it is when the transaction ends.
+
+    ``at`` may be left out where the writer is told no time: then the newest time counts that this
+    transaction seals, or else that of the last row sealed before.
+
+    Raises:
+        KeyError: the transaction was not opened by ``Casebook.write``, so nothing would seal it.
+    """
+    pending: Pending = tx.info[PENDING]
+    # A row written twice takes its later place, after what led to its last change.
+    pending.rows.pop((kind.name, key), None)
+    pending.rows[(kind.name, key)] = (kind, Kept(at, actor, act or kind.name))
+
+
+def flush(tx: sa.Connection) -> None:
+    """Append a row of the audit chain for everything pending. The last statements of a transaction."""
+    pending: Pending = tx.info.pop(PENDING)
+    if not pending.rows:
+        return
+    found = _things_now(tx, pending)
+    wanted = [
+        (found[subject], kept)
+        for (_, key), (kind, kept) in pending.rows.items()
+        if (subject := kind.subject(key)) in found
+    ]
+    if not wanted:
+        return
+    head = tx.execute(
+        sa.select(t.audit_head.c.position, t.audit_head.c.hash)
+        .where(t.audit_head.c.one == 1)
+        .with_for_update()
+    ).one()
+    newest = max((kept.at for _, kept in wanted if kept.at is not None), default=None)
+    if newest is None:
+        last = sa.select(t.audit.c.at).where(t.audit.c.position == head.position)
+        newest = tx.execute(last).scalar_one_or_none() or t.EPOCH
+    acts = [
+        Act(kept.at or newest, kept.actor, kept.act, thing.subject, thing.payload_sha256)
+        for thing, kept in wanted
+    ]
+    rows = place(Head(head.position, head.hash), acts)
+    tx.execute(
+        sa.insert(t.audit),
+        [
+            {
+                "position": row.position,
+                "at": row.act.at,
+                "actor": row.act.actor,
+                "act": row.act.act,
+                "subject": row.act.subject,
+                "payload_sha256": row.act.payload_sha256,
+                "previous": row.previous,
+                "hash": row.hash,
+            }
+            for row in rows
+        ],
+    )
+    tx.execute(
+        sa.update(t.audit_head)
+        .where(t.audit_head.c.one == 1)
+        .values(position=rows[-1].position, hash=rows[-1].hash)
+    )
+
+
+def _things_now(tx: sa.Connection, pending: Pending) -> dict[str, Thing]:
+    """What is pending, as the database holds it: one statement a kind."""
+    by_kind: dict[str, tuple[Kind, list[tuple[Value, ...]]]] = {}
+    for (name, key), (kind, _) in pending.rows.items():
+        by_kind.setdefault(name, (kind, []))[1].append(key)
+    found: dict[str, Thing] = {}
+    for kind, keys in by_kind.values():
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            for row in tx.execute(kind.select_keys(keys[start : start + KEYS_AT_ONCE])):
+                thing = kind.thing(tuple(row))
+                found[thing.subject] = thing
+    return found
+
+
+def head(tx: sa.Connection) -> Head | None:
+    """The last row as the casebook remembers it; ``None``: somebody removed even that."""
+    row = tx.execute(
+        sa.select(t.audit_head.c.position, t.audit_head.c.hash).where(t.audit_head.c.one == 1)
+    ).one_or_none()
+    return None if row is None else Head(row.position, row.hash)
+
+
+def audit_rows(tx: sa.Connection, *, after: int = 0, limit: int | None = None) -> Iterator[AuditRow]:
+    """The chain from after a position, in order, a piece at a time."""
+    a = t.audit.c
+    query = (
+        sa.select(a.position, a.at, a.actor, a.act, a.subject, a.payload_sha256, a.previous, a.hash)
+        .where(a.position > after)
+        .order_by(a.position)
+        .limit(limit)
+    )
+    for row in tx.execution_options(yield_per=5_000).execute(query):
+        act = Act(row.at, row.actor, row.act, row.subject, row.payload_sha256)
+        yield AuditRow(row.position, act, row.previous, row.hash)
+
+
+def things(tx: sa.Connection) -> Iterator[Thing]:
+    """Everything that must be sealed, as it is now."""
+    for kind in KINDS:
+        for row in tx.execution_options(yield_per=2_000).execute(kind.select()):
+            yield kind.thing(tuple(row))
+
+
+def rows_about(tx: sa.Connection, subjects: Sequence[str]) -> tuple[AuditRow, ...]:
+    """The chain's rows about some things, in order."""
+    wanted = set(subjects)
+    return tuple(row for row in audit_rows(tx) if row.act.subject in wanted)
+
+
+def hashes(tx: sa.Connection, size: int) -> tuple[bytes, ...]:
+    """Hashes of the chain's first ``size`` rows, in order."""
+    query = sa.select(t.audit.c.hash).where(t.audit.c.position <= size).order_by(t.audit.c.position)
+    return tuple(bytes.fromhex(row.hash) for row in tx.execution_options(yield_per=5_000).execute(query))
+
+
+def verify(tx: sa.Connection, checkpoints: Sequence[AuditCheckpoint] = ()) -> Verdict:
+    """Walk the whole chain and everything it seals, in one consistent view.
+
+    ``checkpoints`` have been checked by themselves, see :func:`streams.notices.checkpoints.check_log`.
+    """
+    return verify_rows(audit_rows(tx), head(tx), things(tx), checkpoints)

@@ -1,0 +1,90 @@
+"""A casebook with a few cases in it, of every kind of row that is sealed."""
+
+from datetime import timedelta
+from random import Random
+
+from streams.notices import handlers
+from streams.notices.casebook import cases, exhibits, inbox, looks
+from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.exhibits import Exhibit
+from streams.notices.casebook.outbox import AttemptResult
+from streams.notices.handlers import Accepted
+from streams.notices.item import Look
+from tests.support.notices import T0, at, make_desk, make_detection, make_response
+
+DESK = make_desk()
+
+
+def fill(casebook: Casebook, listings: int, *, page: str = "c" * 64) -> list[str]:
+    """Write that many notices, deliver them, answer, look, and let deadlines pass; returns their ids.
+
+    ``page`` is the hash of the evidence that every notice gets.
+    """
+    notices = []
+    for number in range(listings):
+        taken = casebook.decide(handlers.take_detection, make_detection(str(number)), DESK, now=T0)
+        assert taken.notice_id is not None
+        notices.append(taken.notice_id)
+    for seconds in (0, 20):
+        for one in _lease(casebook, seconds, listings):
+            if seconds == 0 and notices.index(one.notice_id) % 3 == 0:
+                failed = AttemptResult("retry", "server_error", 503)
+                casebook.decide(
+                    handlers.not_delivered, one, failed, DESK, now=at(seconds + 1), chance=Random(1)
+                )
+                continue
+            receipt = make_response(
+                kind="receipt", outcome=None, received=seconds + 1, key=one.idempotency_key
+            )
+            casebook.decide(
+                handlers.delivered,
+                one,
+                AttemptResult("accepted", None, 202, reply=b'{"ok":true}'),
+                Accepted(receipt, at(seconds + 1), "DESK-1"),
+                DESK,
+                now=at(seconds + 1),
+            )
+    for number, notice_id in enumerate(notices):
+        with casebook.read() as tx:
+            key = cases.notice_by_id(tx, notice_id).idempotency_key
+            [item] = cases.items_of_notice(tx, notice_id)
+        response = make_response(key=key, received=60 + number, response_id=f"r{number}")
+        casebook.decide(
+            inbox.store,
+            platform="market",
+            channel="webhook",
+            source_id=f"s/{number}",
+            received_at=response.received_at,
+            body=response.to_bytes(),
+            headers={"Content-Type": "application/json"},
+        )
+        casebook.decide(handlers.apply_response, response, now=response.received_at)
+        for seconds in (200, 300):
+            due = looks.LookDue(notice_id, item.case_id, "market", item.listing_id, item.url, "a" * 64)
+            casebook.decide(
+                handlers.take_look,
+                due,
+                Look("offline" if number % 2 else "online", "test", at(seconds)),
+                DESK,
+                now=at(seconds),
+                http_status=404,
+                body_sha256="b" * 64,
+                observer="verifier",
+            )
+        exhibit = Exhibit(
+            notice_id, item.case_id, "listing_page", page, "application/warc", 10, at(200), "verifier"
+        )
+        casebook.decide(exhibits.add, exhibit)
+    casebook.decide(handlers.fire_deadlines, DESK, now=at(4_000))
+    return notices
+
+
+def _lease(casebook: Casebook, seconds: float, most: int):  # type: ignore[no-untyped-def]
+    return casebook.decide(
+        handlers.start_attempts,
+        slots={"market": most},
+        now=at(seconds),
+        hold_for=timedelta(seconds=10),
+        worker="w1",
+        desk=DESK,
+    )
