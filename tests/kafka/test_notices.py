@@ -37,7 +37,7 @@ TEMPERS = {
     "prompt": "{do: prompt, after_s: 0.2}",
     "liar": "{do: says_removed_and_isnt, after_s: 0.2}",
     "silent": "{do: silent}",
-    "relister": "{do: relists, after_s: 0.2, back_after_s: 2, rounds: 1}",
+    "relister": "{do: relists, after_s: 0.2, back_after_s: 6, rounds: 1}",
 }
 
 
@@ -64,9 +64,9 @@ def config_for(sandbox: Sandbox, name: str) -> PlatformConfig:
             "secret": secret,
             "webhook_secret": secret,
             "rate_per_s": 100,
-            "sla": {"policy": "test", "source": "test", "acknowledge_s": 1, "decide_s": 2, "remove_s": 3},
+            "sla": {"policy": "test", "source": "test", "acknowledge_s": 5, "decide_s": 6, "remove_s": 8},
             "probe": {
-                "schedule_s": [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7],
+                "schedule_s": [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10, 12, 14, 16],
                 "gone_apart_s": 0.3,
                 "unknown_again_s": 0.5,
                 "mismatch_after_s": 0.5,
@@ -88,7 +88,7 @@ def stock(platform: str, *listing_ids: str) -> list[dict[str, str]]:
     ]
 
 
-async def until(true: Callable[[], Awaitable[bool]], within_s: float = 30) -> None:
+async def until(true: Callable[[], Awaitable[bool]], within_s: float = 90) -> None:
     async with asyncio.timeout(within_s):
         while not await true():
             await asyncio.sleep(0.05)
