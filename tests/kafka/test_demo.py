@@ -53,9 +53,10 @@ def test_it_ends_by_itself_and_reports_what_each_platform_did(tmp_path: Path) ->
     assert rows["sandbox-liar"]["removed_seen"]["n"] == 0
     assert rows["sandbox-relister"]["reappeared"] > 0
 
-    casebook = f"sqlite:///{tmp_path / '.takin' / 'demo' / 'casebook.db'}"
+    folder = tmp_path / ".takin" / "demo"
+    casebook = f"sqlite:///{folder / 'casebook.db'}"
     again = takin("report", "sla", "--json", cwd=tmp_path, DATABASE_URL=casebook)
-    chain = takin("audit", "verify", cwd=tmp_path, DATABASE_URL=casebook)
+    chain = takin("audit", "verify", cwd=tmp_path, DATABASE_URL=casebook, TAKIN_DATA_DIR=str(folder))
     listed = takin("notices", "list", "--open", "--json", cwd=tmp_path, DATABASE_URL=casebook)
     assert "holds" in chain.stdout, chain.stdout + chain.stderr
     still_open = sum(row["still_open"] for row in rows.values())
