@@ -4,7 +4,7 @@ The platform is another process (:mod:`tests.bench.fast_platform`) on another co
 oracle. The casebook is a real one, filled with notices that wait. Prints JSON lines.
 
 Example: .venv/bin/python -m tests.bench.dispatch --notices 3000
-Example: .venv/bin/python -m tests.bench.dispatch --notices 3000 --one-by-one   (a transaction for each result)
+Example: .venv/bin/python -m tests.bench.dispatch --notices 3000 --one-by-one   (a transaction a result)
 """
 
 import argparse
@@ -28,7 +28,7 @@ from connectors.platform_config import PlatformConfig
 from connectors.registry import build
 from streams.notices import handlers
 from streams.notices.bridge import Bridge, policy_of
-from streams.notices.casebook import figures
+from streams.notices.casebook import outbox
 from streams.notices.casebook.database import Casebook
 from streams.notices.dispatcher import Dispatcher
 from streams.notices.loops import Bell
@@ -64,7 +64,7 @@ def fill(casebook: Casebook, desk: handlers.Desk, notices: int) -> None:
 
 
 async def deliver_all(
-    casebook: Casebook, desk: handlers.Desk, bridge: Bridge, notices: int, *, at_once: int | None
+    casebook: Casebook, desk: handlers.Desk, bridge: Bridge, *, at_once: int | None
 ) -> dict[str, float]:
     """Run the dispatcher until everything is sent; returns seconds of wall and CPU."""
     metrics = NoticeMetrics(CollectorRegistry())
@@ -77,7 +77,7 @@ async def deliver_all(
             await dispatcher.step()
 
     going = asyncio.create_task(go())
-    while (await casebook.look(figures.totals)).sent < notices:
+    while await casebook.look(outbox.next_due) is not None:
         if going.done():
             going.result()
         await asyncio.sleep(0.2)
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--notices", type=int, default=3_000)
-    parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--one-by-one", action="store_true", help="a transaction for each result")
     parser.add_argument("--database", help="postgresql://… of an empty database; absent: SQLite")
     parser.add_argument("--profile", action="store_true")
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
             async def run() -> dict[str, float]:
                 try:
                     return await deliver_all(
-                        casebook, desk, bridge, options.notices, at_once=1 if options.one_by_one else None
+                        casebook, desk, bridge, at_once=1 if options.one_by_one else None
                     )
                 finally:
                     await bridge.aclose()

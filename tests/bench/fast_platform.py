@@ -72,7 +72,8 @@ class Talk(asyncio.Protocol):
                 status, reply = self.desk.take(key.group(1).decode(), body)
             else:
                 status, reply = 404, b"{}"
-            start = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(reply)}\r\n\r\n"
+            start = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n"
+            start += f"content-length: {len(reply)}\r\n\r\n"
             self.transport.write(start.encode() + reply)
 
 

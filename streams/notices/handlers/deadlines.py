@@ -1,5 +1,6 @@
 """Deadlines begin, are met, fall away, or pass in silence."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from streams.notices import timing
@@ -42,30 +43,39 @@ def fire_deadlines(tx: Transaction, desk: Desk, *, now: datetime, limit: int = F
     return len(due)
 
 
-def start_deadlines(
-    tx: Transaction, item: Item, desk: Desk, *, now: datetime, started: list[tuple[str, datetime]]
-) -> None:
-    """Start the clocks that the platform's agreement has for these kinds. Holds the case."""
-    policy = desk.platforms.get(item.platform)
-    if policy is None or policy.sla is None:
-        return
-    cases.hold(tx, item.case_id)
-    happened = timing.start(tx, item, policy, started, now=now)
-    events.append(
-        tx, case_id=item.case_id, happenings=happened, now=now, actor=desk.actor, notice_id=item.notice_id
-    )
-    if happened and item.claim_rank is not None:
-        # It asked us before its clock began: an answer can overtake the reply to our notice.
-        stopped = timing.reckon(tx, item, now=now)
-        events.append(
-            tx, case_id=item.case_id, happenings=stopped, now=now, actor=desk.actor, notice_id=item.notice_id
-        )
+def start_deadlines(tx: Transaction, begun: Sequence[timing.Begun], *, now: datetime, actor: str) -> None:
+    """Start clocks and record it. The caller holds the cases."""
+    happened = timing.start(tx, begun, now=now)
+    entries = [
+        events.Entry(one.item.case_id, one.item.notice_id, (*one.first, *set_now))
+        for one, set_now in zip(begun, happened, strict=True)
+    ]
+    events.append_to_many(tx, entries, now=now, actor=actor)
+    for one, set_now in zip(begun, happened, strict=True):
+        if set_now and one.item.claim_rank is not None:
+            # It asked us before its clock began: an answer can overtake the reply to our notice.
+            stopped = timing.reckon(tx, one.item, now=now)
+            events.append(
+                tx,
+                case_id=one.item.case_id,
+                happenings=stopped,
+                now=now,
+                actor=actor,
+                notice_id=one.item.notice_id,
+            )
 
 
-def meet(tx: Transaction, item: Item, *, now: datetime) -> list[Happening]:
-    """Settle the deadlines that the item's state now answers; the verdict is by time of receipt."""
+def meet(
+    tx: Transaction, item: Item, *, now: datetime, running: Iterable[deadlines.Deadline] | None = None
+) -> list[Happening]:
+    """Settle the deadlines that the item's state now answers; the verdict is by time of receipt.
+
+    ``running`` are the item's deadlines where the caller has just read them.
+    """
     happened: list[Happening] = []
-    for deadline in deadlines.of_item(tx, item.notice_id, item.case_id):
+    if running is None:
+        running = deadlines.of_item(tx, item.notice_id, item.case_id)
+    for deadline in running:
         if deadline.state in ("met", "cancelled"):
             continue
         if deadline.kind == "remove":
