@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 import uuid_utils
@@ -117,8 +118,13 @@ def of_item(tx: Transaction, notice_id: str, case_id: str) -> tuple[Deadline, ..
 
 def due(tx: Transaction, *, now: datetime, limit: int) -> tuple[Deadline, ...]:
     """Pending deadlines whose time has come, the longest overdue first."""
-    rows = tx.execute(_DUE.where(t.deadline.c.due_at <= now).limit(limit))
+    rows = tx.execute(due_query(now=now, limit=limit))
     return tuple(Deadline(*row) for row in rows)
+
+
+def due_query(*, now: datetime, limit: int) -> sa.Select[Any]:
+    """What :func:`due` asks the database; it must be answered from the index of what is pending."""
+    return _DUE.where(t.deadline.c.due_at <= now).limit(limit)
 
 
 def still_due(tx: Transaction, found: Collection[Deadline], *, now: datetime) -> tuple[Deadline, ...]:
@@ -206,12 +212,13 @@ def reckoned(
 
 def next_due(tx: Transaction) -> datetime | None:
     """When the next pending deadline falls due."""
-    at: datetime | None = tx.execute(
-        sa.select(sa.func.min(t.deadline.c.due_at, type_=t.UtcInstant())).where(
-            t.deadline.c.state == t.fixed("pending")
-        )
-    ).scalar_one()
+    at: datetime | None = tx.execute(NEXT_DUE).scalar_one()
     return at
+
+
+NEXT_DUE = sa.select(sa.func.min(t.deadline.c.due_at, type_=t.UtcInstant())).where(
+    t.deadline.c.state == t.fixed("pending")
+)
 
 
 def any_due(tx: Transaction, *, now: datetime) -> bool:

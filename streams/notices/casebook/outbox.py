@@ -319,7 +319,8 @@ def waiting(tx: Transaction) -> tuple[Waiting, ...]:
 
 def next_due(tx: Transaction) -> datetime | None:
     """When the next try is due; ``None``: nothing waits."""
-    at: datetime | None = tx.execute(
-        sa.select(sa.func.min(t.outbox.c.next_at, type_=t.UtcInstant())).where(_WAITS)
-    ).scalar_one()
+    at: datetime | None = tx.execute(NEXT_DUE).scalar_one()
     return at
+
+
+NEXT_DUE = sa.select(sa.func.min(t.outbox.c.next_at, type_=t.UtcInstant())).where(_WAITS)
