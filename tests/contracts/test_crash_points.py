@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def crash(runs: int, seconds: float, *where: str) -> dict[str, object]:
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [sys.executable, "-m", "tests.faults.crash_points", "--runs", str(runs), *where],
         cwd=ROOT,
         stdout=subprocess.PIPE,
