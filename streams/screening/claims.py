@@ -189,7 +189,7 @@ def _animal_claims(found: Sequence[Found]) -> list[Claim]:
     specimens = [
         (one, term.meaning) for one in found for term in one.terms if isinstance(term.meaning, SpecimenWord)
     ]
-    others, sales = _places(found, "other-animal"), _places(found, "sale")
+    others, sales = _places(found, "other-animal"), _places(found, "sale", "dealing")
     made = []
     for one in found:
         best = _best_animal(one)
@@ -219,11 +219,11 @@ def _animal_claims(found: Sequence[Found]) -> list[Claim]:
 _IMPLIED = SpecimenWord("livehint", "live", "livehint")
 
 
-def _places(found: Sequence[Found], category: str) -> list[Found]:
+def _places(found: Sequence[Found], *categories: str) -> list[Found]:
     return [
         one
         for one in found
-        if any(isinstance(term.meaning, Cue) and term.meaning.category == category for term in one.terms)
+        if any(isinstance(term.meaning, Cue) and term.meaning.category in categories for term in one.terms)
     ]
 
 

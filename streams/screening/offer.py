@@ -7,7 +7,7 @@ be told.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from streams.screening.claims import Answer, Claim, Indication, gap, named
@@ -29,7 +29,12 @@ _UNITS = (
     "克 公斤 กรัม กก г гр грамм кг см мм غرام جرام كيلو ग्राम किलो gramu グラム"
 )
 _SIZE = re.compile(rf" \d{{1,6}} ?(?:{'|'.join(_UNITS.split())})\b")
-_LONG_AGO = re.compile(r" (?:c|ca|circa)? ?1(?:[678]\d\d|9[0-3]\d)s? ")
+_LONG_AGO = re.compile(
+    r" (?:c|ca|circa)? ?1(?:[678]\d\d|9[0-3]\d)s? | 1[4-9](?:th|e|eme)? (?:c|cent|century|siecle|jh|jahrhundert) "
+    r"| (?:sec|seculo|siglo|siecle|secolo|jahrhundert)? ?x(?:v|vi|vii|viii|ix)e? "
+)
+_SOCIAL = re.compile(r"https?://|[#@]\w")
+_LINK = re.compile(r"https?://|\bwww\.|\b(?:bit\.ly|t\.co|ebay\.|etsy\.)")
 _DENIAL = re.compile(
     r"(?: (?:not|no|non|isn t|without|nicht|kein|keine|keinen|ohne|pas d[eu]?|pas en|sans|no es|sin|nao e"
     r"|sem|non e|senza|не|без|нет|khong phai|khong|bukan|tanpa|ليس|ليست|بدون|नहीं|sio|si|hakuna|niet|geen) "
@@ -71,6 +76,10 @@ class Surroundings:
     """Folded text by field."""
     live_words: int
     """Different words that speak of a living animal."""
+    post: bool = False
+    """True: a short text without heading and price field, as people post it; mere mention is the rule there."""
+    linked: bool = False
+    """True: it names an address."""
 
     def denies(self, claim: Claim) -> bool:
         """True when the words right before the claim say that it is not that."""
@@ -95,20 +104,55 @@ def is_prose(folded: str) -> bool:
     return sum(word in _PROSE for word in words[:200]) / min(len(words), 200) >= 0.2
 
 
-def survey(
-    found: Sequence[Found], fields: dict[str, tuple[str, str]], *, priced: bool, heading: int = _HEADING
-) -> Surroundings:
-    """Look at the whole text.
+_POST_LENGTH = 600
 
-    ``fields`` gives original and folded text by name of the field; the first one holds the
-    heading, which is ``heading`` characters of it at most.
+
+def is_post(title: str, description: str) -> bool:
+    """True for a short text of one piece, as people post it in a social network.
+
+    To be asked of listings without a price of their own; on a marketplace a title alone is a heading,
+    unless it bears the marks of a post.
     """
-    cues = tuple(
+    if title and (description or _SOCIAL.search(title) is None):
+        return False
+    return len(title or description) <= _POST_LENGTH
+
+
+def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
+    """The cues, without words against that stand inside a longer phrase for: the plastic of ``not plastic``."""
+    cues = [
         (term.meaning.category, one)
         for one in found
         for term in one.terms
         if isinstance(term.meaning, Cue) and term.meaning.category not in _SILENT
-    )
+    ]
+    phrases = [one for category, one in cues if category in ("real", "craft", "object", "composite")]
+    for category, one in cues:
+        inside = category.startswith("not-") and any(
+            phrase.field == one.field
+            and phrase.start <= one.start
+            and one.end <= phrase.end
+            and one.end - one.start < phrase.end - phrase.start
+            for phrase in phrases
+        )
+        if not inside:
+            yield category, one
+
+
+def survey(
+    found: Sequence[Found],
+    fields: Mapping[str, tuple[str, str]],
+    *,
+    priced: bool,
+    heading: int = _HEADING,
+    post: bool = False,
+) -> Surroundings:
+    """Look at the whole text.
+
+    ``fields`` gives original and folded text by name of the field; the first one holds the
+    heading, which is ``heading`` characters of it at most. ``post``: see :func:`is_post`.
+    """
+    cues = tuple(_unexplained(found))
     whole = " ".join(folded for _, folded in fields.values())
     return Surroundings(
         found=tuple(found),
@@ -127,6 +171,8 @@ def survey(
             }
         ),
         heading=(next(iter(fields), "title"), min(heading, _HEADING)),
+        post=post,
+        linked=any(_LINK.search(original) for original, _ in fields.values()),
     )
 
 
@@ -147,6 +193,12 @@ def claims(around: Surroundings) -> tuple[Claim, ...]:
 _FAR = 10_000
 
 
+def _gaps(claim: Claim, other: Found) -> int | None:
+    """Characters to the nearest word of the claim, negative where they overlap; ``None`` in another field."""
+    same = [gap(one, other) for one in claim.named_by if one.field == other.field]
+    return min(same) if same else None
+
+
 def _distance(claim: Claim, other: Found) -> int | None:
     """Characters to the nearest word of the claim; ``None`` in another field."""
     same = [max(0, gap(one, other)) for one in claim.named_by if one.field == other.field]
@@ -155,6 +207,7 @@ def _distance(claim: Claim, other: Found) -> int | None:
 
 _AGAINST_REALITY = {
     "not-imitation": 20,
+    "not-look": 24,
     "not-material": 10,
     "not-depiction": 24,
     "not-document": 60,
@@ -169,7 +222,9 @@ _AGAINST_REALITY = {
 _WHOLE_HEADING = frozenset({"not-document", "not-sham", "not-plant", "not-food", "not-textile"})
 """Words that, in the heading, speak about everything the listing names: it is about a toy, a book."""
 
-_ANYWHERE = frozenset({"not-fossil", "not-news", "sale", "trade", "permit", "recent", "no-papers"})
+_ANYWHERE = frozenset(
+    {"not-fossil", "not-news", "not-talk", "sale", "dealing", "trade", "permit", "recent", "no-papers"}
+)
 """Words that speak about the listing as a whole."""
 
 _SALE_REACH = 14
@@ -182,6 +237,8 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
     indications: list[Indication] = []
     for category, one in around.cues:
         distance = _distance(claim, one)
+        if category == "not-talk" and not around.post:
+            continue  # "found in", "law", "history" are at home in an ad
         if category in _ANYWHERE:
             indications.append(Indication(category, one))
             continue
@@ -223,6 +280,8 @@ def _beside_the_point(category: str, claim: Claim, *, coloured: bool) -> bool:
     if category == "not-textile":
         return claim.group not in ("tiger", "leopard") or claim.kind == "live"
     named_as_product = claim.klass in ("product", "code")
+    if category == "not-look" and coloured:
+        return False
     return category in ("not-depiction", "not-material") and named_as_product
 
 
@@ -246,6 +305,7 @@ _RULED_OUT = frozenset(
         "not-sham",
         "not-food",
         "not-textile",
+        "not-look",
         "not-said",
     }
 )
@@ -257,7 +317,10 @@ def _is_real(
 ) -> Answer:
     having = {one.category for one in indications}
     answer = Answer.YES
-    if having & _RULED_OUT or ("not-material" in having and "real" not in having):
+    ruled_out = having & _RULED_OUT
+    if coloured and ruled_out <= {"not-look"}:
+        ruled_out = frozenset()  # weighed below
+    if ruled_out or ("not-material" in having and "real" not in having):
         answer = Answer.NO
     elif "not-fossil" in having and claim.group not in ("mammoth", "other-ivory"):
         answer = Answer.UNLIKELY if claim.sure else Answer.NO
@@ -276,31 +339,58 @@ def _is_real(
 
 
 def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: Surroundings) -> Answer:
-    """For words that are also colours: count what speaks of material."""
+    """For words that are also colours: count what speaks of material, take off what speaks of a colour."""
     having = {one.category for one in indications}
     dealt = any(
-        one.category == "sale" and (_distance(claim, one.found) or _FAR) <= _SALE_REACH for one in indications
+        one.category in ("sale", "dealing") and (_distance(claim, one.found) or _FAR) <= _SALE_REACH
+        for one in indications
+    )
+    made = any(
+        one.category == "composite" and (gaps := _gaps(claim, one.found)) is not None and gaps < 0
+        for one in indications
     )
     points = (
         2 * ("real" in having)
         + 2 * ("craft" in having)
         + 2 * ("object" in having)
+        + 3 * made
         + ("jewelry" in having)
-        + ("antique" in having or around.dated)
+        + ("antique" in having)
+        + around.dated
         + around.sized
         + dealt
     )
-    if "not-colour" in having:
-        return Answer.UNKNOWN if points >= 4 else Answer.NO
+    colours = _against_material(claim, indications, made=made)
+    if colours:
+        return Answer.UNKNOWN if points - colours >= 2 else Answer.NO
     if points >= 3:
         return Answer.YES
     return Answer.LIKELY if points == 2 else Answer.UNLIKELY
 
 
+_BESIDE = 10
+
+
+def _against_material(claim: Claim, indications: Sequence[Indication], *, made: bool) -> int:
+    """Points off for words of colour, fabric or look; those right beside the claim weigh most."""
+    words: dict[str, int] = {}
+    for one in indications:
+        if one.category in ("not-colour", "not-look"):
+            distance = _distance(claim, one.found)
+            distance = _FAR if distance is None else distance
+            if made and distance > _BESIDE:
+                continue  # an ivory handle on a silk parasol
+            word = one.found.terms[0].folded
+            words[word] = min(words.get(word, _FAR), distance)
+    if not words:
+        return 0
+    return min(len(words), 3) + (2 if min(words.values()) <= _BESIDE else 1)
+
+
 def _is_real_animal(claim: Claim, having: set[str], around: Surroundings) -> Answer:
     """For an animal's name beside a specimen word."""
     if claim.kind == "live":
-        sold = around.priced or "sale" in having
+        sold = around.priced or bool(having & {"sale", "dealing"})
         if sold and around.live_words >= 2:
             return Answer.YES
         return Answer.LIKELY if sold or claim.product == "live" else Answer.UNLIKELY
@@ -316,12 +406,20 @@ def _is_offered(indications: Sequence[Indication], around: Surroundings) -> Answ
     words: dict[str, set[str]] = {}
     for one in indications:
         words.setdefault(one.category, set()).add(one.found.terms[0].folded)
-    sale, news = len(words.get("sale", ())), len(words.get("not-news", ()))
+    sale, dealing = len(words.get("sale", ())), len(words.get("dealing", ()))
+    news, talk = len(words.get("not-news", ())), len(words.get("not-talk", ()))
     if "not-wanted" in words and not sale:
         return Answer.NO
-    if news:
-        return _told_or_offered(sale + 2 * around.priced - news, around, news)
+    if news or talk:
+        # Words of dealing stand in talk about dealing as well; a price or "dm me" hardly.
+        balance = sale + 2 * around.priced + (dealing > 0 and (around.title_like or not around.post))
+        against = 2 * news + talk if around.post else news
+        return _told_or_offered(balance - against, around, against)
     if around.priced or sale:
+        return Answer.YES
+    if around.post:
+        return _is_offered_in_post(words, around)
+    if dealing:
         return Answer.YES
     described = bool(words.keys() & {"condition", "antique"}) or around.sized
     if around.title_like:
@@ -332,13 +430,33 @@ def _is_offered(indications: Sequence[Indication], around: Surroundings) -> Answ
     return Answer.UNKNOWN if described else Answer.UNLIKELY
 
 
-def _told_or_offered(balance: int, around: Surroundings, news: int) -> Answer:
+def _is_offered_in_post(words: Mapping[str, set[str]], around: Surroundings) -> Answer:
+    """In a post without price and words of sale: an item described as on a label may be on offer."""
+    signs = (
+        2 * ("dealing" in words)
+        + ("trade" in words)
+        + around.sized
+        + ("condition" in words)
+        + ("antique" in words or around.dated)
+        + 0.5 * around.linked
+        + 0.5 * ("craft" in words)
+    )
+    if not around.title_like:
+        return Answer.UNKNOWN if signs >= 3 else Answer.UNLIKELY
+    if signs >= 2:
+        return Answer.LIKELY
+    return Answer.UNKNOWN if signs >= 1 else Answer.UNLIKELY
+
+
+def _told_or_offered(balance: int, around: Surroundings, against: int) -> Answer:
     """Words of news and words of sale in one text: which of them outweigh."""
     if balance >= 2:
         return Answer.LIKELY
     if balance == 1:
         return Answer.UNKNOWN
-    return Answer.UNLIKELY if around.title_like and news == 1 else Answer.NO
+    if around.post:
+        return Answer.UNKNOWN if balance == 0 and around.title_like and around.priced else Answer.NO
+    return Answer.UNLIKELY if around.title_like and against == 1 else Answer.NO
 
 
 def watched(found: Sequence[Found]) -> tuple[tuple[Watched, Term, Found], ...]:
