@@ -23,6 +23,7 @@ _REASONS = {
     "not-look": "a look, a print or a picture",
     "not-talk": "talk about it",
     "composite": "an object of that material",
+    "not-equipment": "equipment for keeping",
     "dealing": "buying and selling",
     "jewelry": "an object",
     "trade": "dealing",

@@ -179,7 +179,7 @@ def survey(
 def claims(around: Surroundings) -> tuple[Claim, ...]:
     """Every claim of the text, the same one once, each with its two answers."""
     unique: dict[tuple[str, str], list[Claim]] = {}
-    for claim in named(around.found):
+    for claim in named(around.found, None if around.post else around.heading):
         unique.setdefault((claim.taxon.name, claim.product), []).append(claim)
     judged: list[Claim] = []
     # The surest first, so that a crowd of harmless names cannot push the offer out of sight.
@@ -280,6 +280,10 @@ def _beside_the_point(category: str, claim: Claim, *, coloured: bool) -> bool:
     if category == "not-textile":
         return claim.group not in ("tiger", "leopard") or claim.kind == "live"
     named_as_product = claim.klass in ("product", "code")
+    if claim.kind == "live" and category in ("not-look", "not-material", "not-food", "not-colour"):
+        return True
+    if claim.klass == "plant" and category in ("not-plant", "not-food", "not-look"):
+        return True
     if category == "not-look" and coloured:
         return False
     return category in ("not-depiction", "not-material") and named_as_product
@@ -389,6 +393,8 @@ def _against_material(claim: Claim, indications: Sequence[Indication], *, made: 
 
 def _is_real_animal(claim: Claim, having: set[str], around: Surroundings) -> Answer:
     """For an animal's name beside a specimen word."""
+    if claim.klass == "plant":
+        return Answer.LIKELY
     if claim.kind == "live":
         sold = around.priced or bool(having & {"sale", "dealing"})
         if sold and around.live_words >= 2:
