@@ -112,7 +112,7 @@ _ONLY_FOR = {
 }
 """Classes of specimen word that belong to few groups."""
 
-_SOLD_ALIVE = frozenset(
+SOLD_ALIVE = frozenset(
     {"ape", "arowana", "lemur", "lizard", "loris", "monitor", "owl", "parrot", "parrot1"}
     | {"primate", "python", "raptor", "tortoise", "tortoise1"}
 )
@@ -267,7 +267,7 @@ def _kept_or_grown(
             )
 
 
-_REACH_EQUIPMENT = 30
+_REACH_EQUIPMENT = 24
 _KEPT = 2
 """Different words about keeping that make a heading's animal a living one."""
 
@@ -284,7 +284,7 @@ def _places(found: Sequence[Found], *categories: str) -> list[Found]:
 
 def _sold(one: Found, animal: Animal, sales: Sequence[Found]) -> tuple[Found, SpecimenWord] | None:
     """The words "for sale" beside an animal that is usually sold alive."""
-    if animal.group not in _SOLD_ALIVE or not animal.curated:
+    if animal.group not in SOLD_ALIVE or not animal.curated:
         return None
     for sale in sales:
         if sale.field == one.field and 0 <= gap(one, sale) <= _REACH_SALE:

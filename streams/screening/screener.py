@@ -28,10 +28,11 @@ from streams.screening.lexicon import (
     watchlist_terms,
 )
 from streams.screening.matching import Found, Matcher, uncovered
-from streams.screening.offer import claims, is_post, survey, watched
+from streams.screening.offer import claims, watched
 from streams.screening.pack_tests import run_pack_tests
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.surroundings import is_post, survey
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
