@@ -120,6 +120,15 @@ def finish(
     return bool(changed.rowcount)
 
 
+def finish_stored(tx: Transaction, platform: str, source_id: str, *, now: datetime) -> None:
+    """What a person entered needs no reading: it counts as applied with the entry itself."""
+    tx.execute(
+        sa.update(t.inbox)
+        .where(t.inbox.c.platform == platform, t.inbox.c.source_id == source_id, t.inbox.c.state == "new")
+        .values(state="applied", applied_at=now)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """One answer and the item that it is about."""

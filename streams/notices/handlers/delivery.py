@@ -12,6 +12,7 @@ from streams.notices.casebook.database import Transaction
 from streams.notices.handlers.answers import apply_responses
 from streams.notices.handlers.deadlines import cancel, start_deadlines
 from streams.notices.handlers.desk import Desk
+from streams.notices.handlers.following import FOLLOWING, follow_up_not_sent, follow_up_sent
 from streams.notices.item import Happening
 
 
@@ -30,7 +31,7 @@ def start_attempts(
     first try: a desk that is down does not answer either.
     """
     leased = outbox.lease(tx, slots=slots, now=now, hold_for=hold_for, worker=worker)
-    first = [one.notice_id for one in leased if one.attempt == 1]
+    first = [one.notice_id for one in leased if one.attempt == 1 and one.purpose is None]
     if first:
         _hold_cases_of(tx, first)
         begun = [
@@ -88,18 +89,21 @@ def settle(
         For each what became of its notice: ``delivered``, ``queued`` (again later), ``dead``, or
         ``late`` (the lease was lost, so the try counts for nothing).
     """
-    taken = [one for one in ended if one.accepted is not None]
-    others = [one for one in ended if one.accepted is None]
+    # A notice can have other entries beside its own: only its own are sure to be of different notices.
+    taken = [one for one in ended if one.accepted is not None and one.leased.purpose is None]
     if len(ended) > 1:
         # In one order, before anything else is locked: two that settle never wait for each other in a ring.
         _hold_cases_of(tx, [one.leased.notice_id for one in ended])
     became = dict.fromkeys((one.leased.idempotency_key for one in taken), "late")
     for key in _delivered(tx, taken, desk, now=now):
         became[key] = "delivered"
-    for one in others:
-        became[one.leased.idempotency_key] = not_delivered(
-            tx, one.leased, one.result, desk, now=now, chance=chance
-        )
+    for one in ended:
+        key = one.leased.idempotency_key
+        if one.accepted is None:
+            became[key] = not_delivered(tx, one.leased, one.result, desk, now=now, chance=chance)
+        elif one.leased.purpose is not None:
+            done = delivered(tx, one.leased, one.result, one.accepted, desk, now=now)
+            became[key] = "delivered" if done else "late"
     return tuple(became[one.leased.idempotency_key] for one in ended)
 
 
@@ -117,6 +121,11 @@ def delivered(
     Returns:
         ``False`` when this try's lease was lost, so that nothing was recorded.
     """
+    if leased.purpose in FOLLOWING:
+        if not outbox.settle(tx, leased, result, now=now, state="delivered", next_at=None):
+            return False
+        follow_up_sent(tx, leased, result, accepted.reference, desk, now=now)
+        return True
     return bool(_delivered(tx, [Ended(leased, result, accepted)], desk, now=now))
 
 
@@ -202,6 +211,9 @@ def not_delivered(
     state = "dead" if next_at is None else "queued"
     if not outbox.settle(tx, leased, result, now=now, state=state, next_at=next_at):
         return "late"
+    if leased.purpose in FOLLOWING:
+        follow_up_not_sent(tx, leased, result, desk, now=now, next_at=next_at)
+        return state
     if state == "dead":
         cases.save_notice(tx, leased.notice_id, delivery="failed_permanent")
     facts = {
