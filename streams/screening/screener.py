@@ -11,7 +11,8 @@ from typing import Any, Self
 from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.message import digest
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
+from streams.screening import imported
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
@@ -338,15 +339,10 @@ class ScreeningRuleset:
     def __init__(self, packs: Iterable[Pack]) -> None:
         self.taxa = load_taxa()
         self._built_in = tuple(packs)
+        self._home = self
+        """The same packs over the built-in list of taxa."""
         self.rules = RuleBook(self._built_in, load_law())
-        named = [term for term in named_terms(self.taxa) if term is not None]
-        self.vocabulary = Vocabulary(
-            names=Matcher([*named, *listed_terms(self.taxa)]),
-            context=Matcher(context_terms()),
-            undisguiser=Undisguiser(
-                term.folded for term in named if isinstance(term.meaning, Product | Animal)
-            ),
-        )
+        self.vocabulary = _vocabulary(self.taxa)
         self._reference = _reference_digest()
         self._proven: set[str] = set()
         """Digests of released texts whose examples came out right; they rest on the own rules alone."""
@@ -369,12 +365,57 @@ class ScreeningRuleset:
             one for one in releases.values() if one.state != "retired" and one.sha256 not in self._proven
         ]
         labels = {f"{one.pack}@{one.version}" for one in fresh}
-        _, failures = run_pack_tests(candidate, labels)
+        # Always over the built-in list: whether a pack is taken must not depend on which list came first.
+        proof = copy.copy(self._home)
+        proof.rules = candidate.rules
+        _, failures = run_pack_tests(proof, labels)
         if failures:
             more = f" (and {len(failures) - 1} more examples)" if len(failures) > 1 else ""
             raise BadPack(failures[0] + more)
         self._proven.update(one.sha256 for one in fresh)
         return candidate
+
+    def with_reference(self, release: ReferenceRelease | None) -> Self:
+        """See :class:`streams.screening.verdict.Ruleset`; takes a second or two.
+
+        Raises:
+            BadReference: the release is refused.
+        """
+        fresh = copy.copy(self)
+        home = self._home
+        if release is None or release.state == "retired":
+            fresh.taxa, fresh.vocabulary, fresh._reference = home.taxa, home.vocabulary, home._reference
+            return fresh
+        fresh.taxa = imported.lay_over(
+            home.taxa,
+            imported.unpack(release),
+            source=release.source,
+            licence=release.licence,
+            as_of=release.as_of,
+            complete=release.complete,
+        )
+        fresh.vocabulary = _vocabulary(fresh.taxa)
+        # What stands in verdicts: not who released it, nor when.
+        fresh._reference = digest(
+            [
+                home._reference,
+                release.sha256,
+                release.version,
+                release.source,
+                release.as_of.isoformat(),
+                str(release.complete),
+            ]
+        )
+        return fresh
+
+
+def _vocabulary(taxa: Taxa) -> Vocabulary:
+    named = [term for term in named_terms(taxa) if term is not None]
+    return Vocabulary(
+        names=Matcher([*named, *listed_terms(taxa)]),
+        context=Matcher(context_terms()),
+        undisguiser=Undisguiser(term.folded for term in named if isinstance(term.meaning, Product | Animal)),
+    )
 
 
 def _reference_digest() -> str:

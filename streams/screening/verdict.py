@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +82,13 @@ class Ruleset(Protocol):
 
         Raises:
             ValueError: one of them cannot be used; the message names file, line and reason.
+        """
+        ...
+
+    def with_reference(self, release: ReferenceRelease | None) -> Self:
+        """The same packs over the built-in list of taxa and this imported one; ``None``: built-in alone.
+
+        Raises:
+            ValueError: it cannot be used; the message says why.
         """
         ...
