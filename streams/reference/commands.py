@@ -195,7 +195,7 @@ def taxa_under(built_in: "Taxa", release: "ReferenceRelease | None") -> "Taxa":
     try:
         rows = imported.unpack(release)
     except imported.BadReference as error:
-        raise OperatorError(f"List {release.version} cannot be used ({error}): import it again.") from error
+        raise OperatorError(f"List {release.version} is bad ({error}): import again.") from error
     return imported.lay_over(
         built_in,
         rows,
@@ -228,9 +228,9 @@ def _tell(
     if told.not_listed:
         typer.echo(f"{len(told.not_listed):,} names are in no appendix by this file and were not taken.")
     typer.echo(
-        f"{release.rows:,} taxa as of {release.as_of}: {len(changes.added):,} added, {len(changes.removed):,} "
-        f"removed, {len(changes.appendix):,} with another appendix, {len(changes.annotation):,} with another "
-        f"annotation, {changes.unchanged:,} unchanged."
+        f"{release.rows:,} taxa as of {release.as_of}: {len(changes.added):,} added, "
+        f"{len(changes.removed):,} removed, {len(changes.appendix):,} with another appendix, "
+        f"{len(changes.annotation):,} with another annotation, {changes.unchanged:,} unchanged."
     )
     if dry_run:
         typer.echo("Dry run: nothing was written.")
@@ -384,7 +384,7 @@ def rollback(
     typer.echo(
         f"{after[-1] if after else 'The built-in list alone'} {'would be' if dry_run else 'is'} in force: "
         f"{len(changes.added):,} names added, {len(changes.removed):,} removed, "
-        f"{len(changes.appendix):,} with another appendix, {len(changes.annotation):,} with another annotation."
+        f"{len(changes.appendix):,} with another appendix, {len(changes.annotation):,} with another note."
     )
 
 

@@ -16,7 +16,11 @@ from streams.screening import imported
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
+from streams.screening.identifiers.claims import claimed
+from streams.screening.identifiers.entries import IdentifierIndex
+from streams.screening.images import ImageIndex
 from streams.screening.law import load_law
+from streams.screening.legality import Judge, Judgement, Offered, load_matrix
 from streams.screening.lexicon import (
     Animal,
     Cue,
@@ -31,16 +35,20 @@ from streams.screening.lexicon import (
 from streams.screening.matching import Found, Matcher, uncovered
 from streams.screening.offer import claims, survey, watched
 from streams.screening.pack_tests import run_pack_tests
+from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
 
-LOGIC_VERSION = "1"
+LOGIC_VERSION = "2"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 MATCHES_LIMIT = 60
+
+NOTIFY_CONFIDENCE = 0.9
+"""A watchlist entry that is less sure than this leads to review at most."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
 _FIELDS = ("title", "description")
@@ -77,17 +85,21 @@ class ListingScreener:
         rules: RuleBook,
         entries: Mapping[str, WatchlistEntry],
         taxa: Taxa,
+        law: "LawDesk",
         base: str,
     ) -> None:
         self._vocabulary = vocabulary
         self._rules = rules
         self._taxa = taxa
+        self._law = law
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
+        self._identifiers = IdentifierIndex(texts, law.countries)
+        self._images = ImageIndex(texts)
         listed = digest(entries[key].to_bytes() for key in sorted(entries))
         self._version = f"r{LOGIC_VERSION}-{base[:20]}-{listed[:12]}"
 
@@ -104,7 +116,7 @@ class ListingScreener:
         """
         fields = self._fields(listing)
         found = self._vocabulary.read(fields)
-        seen = self._watchlist(listing, fields) if self._watch or self._sellers else []
+        seen = self._watchlist(listing, fields)
         if not found and not seen:
             return _NOTHING
         # When the description repeats the title, the heading is only that part of it.
@@ -113,12 +125,14 @@ class ListingScreener:
         around = survey(found, texts, priced=listing.price is not None, heading=heading)
         made = claims(around)
         text = " ".join(folded.text for folded in fields.values())
-        rulings = [
-            ruling
-            for claim in made
-            for ruling in self._rules.rule(claim, _facts(claim, listing, text, priced=around.priced))
-        ]
-        return _verdict(rulings, made, seen, fields, self._taxa)
+        rulings: list[Ruling] = []
+        judged: dict[int, Judgement] = {}
+        stated = claimed(text, listing.permit_statement or "") if made else frozenset()
+        for claim in made:
+            judgement = judged[id(claim)] = self._law.judge(claim, listing, stated)
+            facts = _facts(claim, listing, text, judgement, priced=around.priced)
+            rulings += self._rules.rule(claim, facts)
+        return _verdict(rulings, made, seen, fields, self._taxa, judged)
 
     def _fields(self, listing: Listing) -> dict[str, Folded]:
         """The texts to read; a description that repeats the title is read once."""
@@ -146,9 +160,30 @@ class ListingScreener:
             for shown in (listing.seller.handle, listing.seller.account_id):
                 entry_for_seller = self._sellers.get(shown.casefold()) if shown else None
                 if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
-                    seen.append(_Seen(entry_for_seller, None, None, shown or ""))
+                    seen.append(
+                        _Seen(entry_for_seller, None, None, _shown(entry_for_seller, "seller", shown or ""))
+                    )
                     break
+        if self._identifiers or self._images:
+            self._by_normal_form(listing, fields, seen)
         return seen
+
+    def _by_normal_form(self, listing: Listing, fields: Mapping[str, Folded], seen: "list[_Seen]") -> None:
+        """Add what no spelling gives away: numbers and accounts in other writings, and images."""
+        known = {one.entry.entry_id for one in seen}
+        if self._identifiers:
+            texts = {name: folded.original for name, folded in fields.items()}
+            for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
+                if place.entry.entry_id not in known:
+                    match = _shown(place.entry, place.field, place.quote, place.start)
+                    seen.append(_Seen(place.entry, None, None, match))
+        for image in self._images.find(listing) if self._images else ():
+            how = (
+                f"{image.distance} of 256 bits differ"
+                if image.entry.kind == "image_pdq"
+                else "the same bytes"
+            )
+            seen.append(_Seen(image.entry, None, None, _shown(image.entry, "image", image.image.url), how))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +193,74 @@ class _Seen:
     entry: WatchlistEntry
     term: Term | None
     found: Found | None
-    shown: str = ""
+    match: Match | None = None
+    """Of what was found otherwise than by a term."""
+    how: str = ""
+    """How near it comes, where that is not plain."""
 
 
+def _shown(entry: WatchlistEntry, field: str, quote: str, start: int = 0) -> Match:
+    where: Any = field
+    return Match.model_construct(
+        field=where,
+        start=start,
+        end=start + len(quote),
+        quote=quote[:2_000],
+        term=entry.value[:512],
+        kind="watchlist",
+        ref=f"watchlist:{entry.entry_id}"[:256],
+        disguised=False,
+    )
+
+
+class LawDesk:
+    """Asks the law table about a claim, with what the listing and the platform's entry say of places."""
+
+    def __init__(self, judge: Judge, places: Places, platforms: Mapping[str, PlatformLaw]) -> None:
+        self._judge = judge
+        self._places = places
+        self._platforms = platforms
+        self.countries = {name: law.country for name, law in platforms.items() if law.country}
+
+    def regions(self, listing: Listing) -> tuple[str, ...]:
+        """Countries whose telephone numbers a listing may give without their code, likeliest first."""
+        told = [
+            self._places.country(listing.location) if listing.location else "",
+            self.countries.get(listing.platform, ""),
+            _LANGUAGE_REGION.get((listing.language or "").partition("-")[0].lower(), ""),
+        ]
+        return tuple(dict.fromkeys(code for code in told if len(code) == 2 and code not in ("EU", "WW")))
+
+    def judge(self, claim: Claim, listing: Listing, stated: frozenset[str]) -> Judgement:
+        """The answer for one claim; ``stated`` are the claims of lawfulness that the listing makes."""
+        platform = self._platforms.get(listing.platform, _UNKNOWN_PLATFORM)
+        support = claim.support
+        own = {"antique": "antique" in support, "permit": "permit" in support}
+        return self._judge.judge(
+            Offered(
+                appendix=claim.taxon.appendix,
+                annex=claim.taxon.annex,
+                group=claim.group,
+                product=claim.product,
+                kind=claim.kind,
+                claims=stated | {name for name, made in own.items() if made},
+                seller=self._places.seller(listing),
+                ships_to=self._places.destinations(listing),
+                platform=platform.jurisdiction,
+                policy_forbids=platform.policy_forbids and claim.taxon.appendix in ("I", "I/II"),
+            )
+        )
+
+
+_LANGUAGE_REGION = {"vi": "VN", "th": "TH", "id": "ID", "ja": "JP", "hi": "IN", "ko": "KR"}
+"""Languages of one country, for lack of anything better."""
+_UNKNOWN_PLATFORM = PlatformLaw()
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
 
 
-def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[str, object]:
+def _facts(
+    claim: Claim, listing: Listing, text: str, judgement: Judgement, *, priced: bool
+) -> dict[str, object]:
     return {
         "group": claim.group,
         "taxon": claim.taxon.name,
@@ -186,6 +282,9 @@ def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[s
         "priced": priced,
         "platform": listing.platform,
         "language": listing.language or "",
+        "legality": judgement.verdict,
+        "legality_basis": list(judgement.basis),
+        "unchecked_taxon": claim.taxon.needs_check and not claim.curated,
         "category": (listing.category or "").encode("utf-8", "replace").decode("utf-8"),
     }
 
@@ -214,6 +313,7 @@ def _verdict(
     seen: Sequence[_Seen],
     fields: Mapping[str, Folded],
     taxa: Taxa,
+    judged: Mapping[int, Judgement],
 ) -> Verdict:
     effective = [one for one in rulings if not one.rule.pack.shadow]
     best = max(effective, key=_gravity, default=None)
@@ -239,7 +339,8 @@ def _verdict(
     if outcome in ("review", "notify"):
         listed = [one.entry.confidence for one in active if not one.entry.kind.startswith("not_")]
         score = max(score, *listed) if listed else score
-    explanation = explain(outcome, best, claim, quotes, extra) if claim or extra else _CLEAR
+    judgement = judged.get(id(claim)) if claim is not None else None
+    explanation = explain(outcome, best, claim, quotes, extra, judgement) if claim or extra else _CLEAR
     return Verdict(
         outcome=outcome,
         severity=severity,
@@ -249,6 +350,7 @@ def _verdict(
         matches=tuple(matches),
         rules=tuple(findings),
         explanation=explanation,
+        legality=judgement.findings if judgement is not None else (),
         entries=tuple(dict.fromkeys(one.entry.entry_id for one in seen)),
     )
 
@@ -277,27 +379,26 @@ def _with_watchlist(
         entry = one.entry
         if one.term is not None and one.found is not None:
             match = _match(one.found, fields, one.term)
+        elif one.match is not None:
+            match = one.match
         else:
-            match = Match.model_construct(
-                field="seller",
-                start=0,
-                end=len(one.shown),
-                quote=one.shown[:2_000],
-                term=entry.value[:512],
-                kind="watchlist",
-                ref=f"watchlist:{entry.entry_id}"[:256],
-                disguised=False,
-            )
+            continue
         if len(matches) < 2 * MATCHES_LIMIT:
             matches.append(match)
         if entry.kind.startswith("not_"):
             continue
+        says = f"shows the image {match.quote}" if match.field == "image" else f"says “{match.quote}”"
+        how = f"; {one.how}" if one.how else ""
         extra.append(
-            f"The listing says “{match.quote}”, which is on the watchlist as {entry.entry_id} "
-            f"({entry.reason}; source: {entry.source})."
+            f"The listing {says}, which is on the watchlist as {entry.entry_id} "
+            f"({entry.reason}; source: {entry.source}{how})."
         )
-        if not negative and ORDER[entry.outcome] > ORDER[outcome]:
-            outcome, severity = entry.outcome, "high" if severity == "normal" else severity
+        wanted: Outcome = entry.outcome
+        if wanted == "notify" and entry.confidence < NOTIFY_CONFIDENCE:
+            wanted = "review"
+            extra.append(f"That entry is {entry.confidence:.0%} sure, which is not enough for a notice.")
+        if not negative and ORDER[wanted] > ORDER[outcome]:
+            outcome, severity = wanted, "high" if severity == "normal" else severity
     if negative and outcome == "notify":
         outcome = "review"
     for one in negative:
@@ -333,24 +434,29 @@ def _subject(
     return None, None
 
 
+_NO_PLATFORMS: Mapping[str, PlatformLaw] = {}
+
+
 class ScreeningRuleset:
     """Reference data and packs, loaded once; see :class:`streams.screening.verdict.Ruleset`."""
 
-    def __init__(self, packs: Iterable[Pack]) -> None:
+    def __init__(self, packs: Iterable[Pack], platforms: Mapping[str, PlatformLaw] = _NO_PLATFORMS) -> None:
         self.taxa = load_taxa()
         self._built_in = tuple(packs)
         self._home = self
         """The same packs over the built-in list of taxa."""
         self.rules = RuleBook(self._built_in, load_law())
         self.vocabulary = _vocabulary(self.taxa)
-        self._reference = _reference_digest()
+        self._law = LawDesk(Judge(load_matrix(self.rules.law)), Places(), platforms)
+        told = [f"{name} {law.jurisdiction} {law.policy_forbids}" for name, law in sorted(platforms.items())]
+        self._reference = digest([_reference_digest(), *told])
         self._proven: set[str] = set()
         """Digests of released texts whose examples came out right; they rest on the own rules alone."""
 
     def screener(self, entries: Mapping[str, WatchlistEntry]) -> ListingScreener:
         """An immutable screener for these entries, by entry id."""
         base = digest([self._reference, self.rules.version])
-        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, base)
+        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._law, base)
 
     def with_packs(self, releases: Mapping[str, RulePackRelease]) -> Self:
         """See :class:`streams.screening.verdict.Ruleset`; takes some hundredths of a second.
@@ -426,11 +532,14 @@ def _reference_digest() -> str:
     return digest(part for name, entry in named for part in (name, entry.read_bytes()))
 
 
-def build_ruleset(packs_folder: Path | None = None) -> ScreeningRuleset:
+def build_ruleset(
+    packs_folder: Path | None = None, platforms: Mapping[str, PlatformLaw] = _NO_PLATFORMS
+) -> ScreeningRuleset:
     """Load reference data and packs: the packaged ones, or those of a folder. Takes about a second.
 
     Raises:
         BadPack: a pack is broken; the message says where.
         OSError: the folder cannot be read.
     """
-    return ScreeningRuleset(packaged_packs() if packs_folder is None else packs_from(packs_folder))
+    packs = packaged_packs() if packs_folder is None else packs_from(packs_folder)
+    return ScreeningRuleset(packs, platforms)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, Self
 
-from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
+from schemas.detection import LegalFinding, Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 
@@ -27,6 +27,8 @@ class Verdict:
     rules: tuple[RuleFinding, ...]
     explanation: str
     """Sentences a person can put in a file."""
+    legality: tuple[LegalFinding, ...] = ()
+    """What the law of each place that matters says of it."""
     entries: tuple[str, ...] = ()
     """Ids of the watchlist entries that matched, shadow ones too: for counting."""
 

@@ -16,6 +16,10 @@ from pydantic import ValidationError
 
 from schemas.message import digest
 from schemas.watchlist import WatchlistEntry
+from streams.screening.identifiers.entries import KINDS as IDENTIFIERS
+from streams.screening.identifiers.entries import keys_of
+from streams.screening.images import KINDS as IMAGES
+from streams.screening.images import hash_of
 from streams.screening.lexicon import watchlist_terms
 
 Format = Literal["csv", "json"]
@@ -146,9 +150,24 @@ def _row(line: int, fields: Any, defaults: Defaults) -> Row:
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(step) for step in fault["loc"])
         raise ValueError(f"{place}: {fault['msg']}") from None
+    check_entry(entry)
+    return Row(line, entry, frozenset(own.keys() - told.keys()))
+
+
+def check_entry(entry: WatchlistEntry) -> None:
+    """Refuse what no worker could match with.
+
+    Raises:
+        ValueError: the value comes down to one letter, or it is no image hash.
+    """
+    if entry.kind in IMAGES:
+        hash_of(entry)
+    elif entry.distance is not None:
+        raise ValueError("distance: only an image_pdq entry has one")
     for _ in watchlist_terms([entry]):
         pass  # raises when the value comes down to one letter
-    return Row(line, entry, frozenset(own.keys() - told.keys()))
+    if entry.kind in IDENTIFIERS:
+        keys_of(entry)
 
 
 def _table(text: str) -> Iterator[tuple[int, Any]]:
