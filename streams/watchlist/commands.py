@@ -92,7 +92,7 @@ def add(
 
     from schemas.watchlist import WatchlistEntry
     from streams.settings import Settings
-    from streams.watchlist.exchange import check_entry, entry_id_of
+    from streams.watchlist.exchange import advice_for, check_entry, entry_id_of
     from streams.watchlist.store import write_entries
 
     now = datetime.now(UTC)
@@ -127,6 +127,8 @@ def add(
         raise OperatorError(f"The entry was not added: {error}.") from error
     asyncio.run(write_entries(Settings().kafka_bootstrap_servers, [entry]))
     print(f"{entry.entry_id} is on the watchlist.")
+    if advice_for(entry):
+        print(advice_for(entry))
 
 
 def import_file(

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from schemas.message import digest
 from schemas.watchlist import WatchlistEntry
-from streams.screening.identifiers.entries import KINDS as IDENTIFIERS
 from streams.screening.identifiers.entries import keys_of
 from streams.screening.images import KINDS as IMAGES
 from streams.screening.images import hash_of
@@ -24,6 +23,8 @@ from streams.screening.lexicon import watchlist_terms
 
 Format = Literal["csv", "json"]
 COLUMNS = tuple(name for name in WatchlistEntry.model_fields if name not in ("schema_version", "type"))
+PHONE_DIGITS = 5
+"""The shortest numbers that somebody would put on the list."""
 FILE_BYTES = 20_000_000
 """A larger file is refused unread."""
 
@@ -166,8 +167,18 @@ def check_entry(entry: WatchlistEntry) -> None:
         raise ValueError("distance: only an image_pdq entry has one")
     for _ in watchlist_terms([entry]):
         pass  # raises when the value comes down to one letter
-    if entry.kind in IDENTIFIERS:
-        keys_of(entry)
+    if entry.kind == "phone" and len(re.findall(r"\d", entry.value)) < PHONE_DIGITS:
+        raise ValueError(f"a telephone number has {PHONE_DIGITS} digits or more")
+
+
+def advice_for(entry: WatchlistEntry) -> str:
+    """What would make an entry find more; empty when nothing would."""
+    if entry.kind == "phone" and not keys_of(entry):
+        return (
+            "It is no number with its country code, so only this very writing is found: "
+            "write it as +84 … and it is found however sellers write it."
+        )
+    return ""
 
 
 def _table(text: str) -> Iterator[tuple[int, Any]]:

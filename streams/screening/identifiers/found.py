@@ -30,7 +30,7 @@ CASE_MATTERS = frozenset({"bitcoin", "tron"})
 
 
 class _Digits(dict[int, int]):
-    """Every decimal digit of Unicode to its ASCII one; what hides between digits to a space."""
+    """Decimal digits of any script and fullwidth letters to ASCII; what hides between digits to a space."""
 
     def __missing__(self, code: int) -> int:
         value = unicodedata.decimal(chr(code), -1)
@@ -38,6 +38,8 @@ class _Digits(dict[int, int]):
             plain = 0x30 + value
         elif unicodedata.category(chr(code)) == "Cf":
             plain = 0x20  # zero-width and direction marks
+        elif 0xFF01 <= code <= 0xFF5E:
+            plain = code - 0xFEE0  # fullwidth letters and signs
         else:
             plain = _SIGNS.get(code, code)
         self[code] = plain
@@ -45,8 +47,8 @@ class _Digits(dict[int, int]):
 
 
 _SIGNS = {
-    ord(wide): ord(plain)
-    for wide, plain in zip("＋－（）．，＠：／＿‐‑–—−・·", "+-().,@:/_-----..", strict=True)
+    ord(odd): ord(plain)
+    for odd, plain in zip("‐‑–—−・·", "-----..", strict=True)
 }
 _DIGITS = _Digits()
 
