@@ -36,6 +36,8 @@ FACTS: dict[str, type | str] = {
     "legality": str,
     "legality_basis": "list of str",
     "unchecked_taxon": bool,
+    "permit_form": str,
+    "contacts": "list of str",
     "platform": str,
     "language": str,
     "category": str,

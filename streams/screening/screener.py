@@ -17,10 +17,12 @@ from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.identifiers.claims import claimed
-from streams.screening.identifiers.entries import IdentifierIndex
+from streams.screening.identifiers.entries import IdentifierIndex, identifiers
+from streams.screening.identifiers.permits import Permit
 from streams.screening.images import ImageIndex
 from streams.screening.law import load_law
-from streams.screening.legality import Judge, Judgement, Offered, load_matrix
+from streams.screening.law_desk import LawDesk, permit_form, stated_permits
+from streams.screening.legality import Judge, Judgement, load_matrix
 from streams.screening.lexicon import (
     Animal,
     Cue,
@@ -85,7 +87,7 @@ class ListingScreener:
         rules: RuleBook,
         entries: Mapping[str, WatchlistEntry],
         taxa: Taxa,
-        law: "LawDesk",
+        law: LawDesk,
         base: str,
     ) -> None:
         self._vocabulary = vocabulary
@@ -128,11 +130,22 @@ class ListingScreener:
         rulings: list[Ruling] = []
         judged: dict[int, Judgement] = {}
         stated = claimed(text, listing.permit_statement or "") if made else frozenset()
+        originals = [folded.original for folded in fields.values()]
+        numbers = stated_permits(originals, listing) if made else ()
+        contacts = self._contacts(fields, listing) if made else []
         for claim in made:
             judgement = judged[id(claim)] = self._law.judge(claim, listing, stated)
             facts = _facts(claim, listing, text, judgement, priced=around.priced)
+            facts["permit_form"] = permit_form(numbers)
+            facts["contacts"] = contacts
             rulings += self._rules.rule(claim, facts)
-        return _verdict(rulings, made, seen, fields, self._taxa, judged)
+        return _verdict(rulings, made, seen, fields, self._taxa, judged, numbers)
+
+    def _contacts(self, fields: Mapping[str, Folded], listing: Listing) -> list[str]:
+        """Services under which the text offers to be reached or paid: ``phone``, ``zalo``, ``upi`` …"""
+        regions = self._law.regions(listing)
+        found = (one for folded in fields.values() for one in identifiers(folded.original, regions))
+        return list(dict.fromkeys(one.service for one in found))
 
     def _fields(self, listing: Listing) -> dict[str, Folded]:
         """The texts to read; a description that repeats the title is read once."""
@@ -213,48 +226,6 @@ def _shown(entry: WatchlistEntry, field: str, quote: str, start: int = 0) -> Mat
     )
 
 
-class LawDesk:
-    """Asks the law table about a claim, with what the listing and the platform's entry say of places."""
-
-    def __init__(self, judge: Judge, places: Places, platforms: Mapping[str, PlatformLaw]) -> None:
-        self._judge = judge
-        self._places = places
-        self._platforms = platforms
-        self.countries = {name: law.country for name, law in platforms.items() if law.country}
-
-    def regions(self, listing: Listing) -> tuple[str, ...]:
-        """Countries whose telephone numbers a listing may give without their code, likeliest first."""
-        told = [
-            self._places.country(listing.location) if listing.location else "",
-            self.countries.get(listing.platform, ""),
-            _LANGUAGE_REGION.get((listing.language or "").partition("-")[0].lower(), ""),
-        ]
-        return tuple(dict.fromkeys(code for code in told if len(code) == 2 and code not in ("EU", "WW")))
-
-    def judge(self, claim: Claim, listing: Listing, stated: frozenset[str]) -> Judgement:
-        """The answer for one claim; ``stated`` are the claims of lawfulness that the listing makes."""
-        platform = self._platforms.get(listing.platform, _UNKNOWN_PLATFORM)
-        support = claim.support
-        own = {"antique": "antique" in support, "permit": "permit" in support}
-        return self._judge.judge(
-            Offered(
-                appendix=claim.taxon.appendix,
-                annex=claim.taxon.annex,
-                group=claim.group,
-                product=claim.product,
-                kind=claim.kind,
-                claims=stated | {name for name, made in own.items() if made},
-                seller=self._places.seller(listing),
-                ships_to=self._places.destinations(listing),
-                platform=platform.jurisdiction,
-                policy_forbids=platform.policy_forbids and claim.taxon.appendix in ("I", "I/II"),
-            )
-        )
-
-
-_LANGUAGE_REGION = {"vi": "VN", "th": "TH", "id": "ID", "ja": "JP", "hi": "IN", "ko": "KR"}
-"""Languages of one country, for lack of anything better."""
-_UNKNOWN_PLATFORM = PlatformLaw()
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
 
 
@@ -314,6 +285,7 @@ def _verdict(
     fields: Mapping[str, Folded],
     taxa: Taxa,
     judged: Mapping[int, Judgement],
+    numbers: Sequence[Permit],
 ) -> Verdict:
     effective = [one for one in rulings if not one.rule.pack.shadow]
     best = max(effective, key=_gravity, default=None)
@@ -331,7 +303,9 @@ def _verdict(
                 if len(quotes) < MATCHES_LIMIT:
                     quotes.setdefault(id(one), _match(one, fields))
     matches = list(quotes.values())
-    extra: list[str] = []
+    extra = [
+        f"It states the number {one.number} of a permit or certificate: {one.why}." for one in numbers[:3]
+    ]
     outcome, severity = _with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
     active = [one for one in seen if one.entry.state == "active"]
     taxon, specimen = _subject(claim, active, taxa)

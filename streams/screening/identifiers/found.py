@@ -46,10 +46,7 @@ class _Digits(dict[int, int]):
         return plain
 
 
-_SIGNS = {
-    ord(odd): ord(plain)
-    for odd, plain in zip("‐‑–—−・·", "-----..", strict=True)
-}
+_SIGNS = {ord(odd): ord(plain) for odd, plain in zip("‐‑–—−・·", "-----..", strict=True)}
 _DIGITS = _Digits()
 
 

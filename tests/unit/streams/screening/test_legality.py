@@ -1,5 +1,6 @@
 """The species-law matrix: place by place, claims of lawfulness, and unknown that is not no."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -10,6 +11,7 @@ import yaml
 
 from schemas.detection import Legality
 from schemas.listing import Listing
+from schemas.watchlist import RulePackRelease
 from streams.screening.law import load_law
 from streams.screening.legality import Matrix, Offered, load_matrix, read_matrix, told_of
 from streams.screening.places import Places, PlatformLaw, platform_laws
@@ -226,3 +228,69 @@ def test_the_answer_reads_as_a_sentence() -> None:
     assert said == (
         "By law and policy: GB: not allowed, because dealing in elephant ivory is prohibited (unchecked)."
     )
+
+
+def test_a_stated_permit_number_is_judged_in_the_explanation() -> None:
+    good = screened("Hand carved elephant ivory bangle, Article 10 certificate no. 562345/01, 250 GBP")
+    bad = screened("Hand carved elephant ivory bangle, 250 GBP", permit_statement="permit 00000000")
+
+    assert good.outcome == bad.outcome == "review"
+    assert "562345/01 of a permit or certificate: it has the form of the United Kingdom" in good.explanation
+    assert "00000000 of a permit or certificate: it repeats one digit" in bad.explanation
+
+
+@pytest.mark.parametrize(
+    ("condition", "title"),
+    [
+        (
+            'legality == "illegal" && legality_basis.exists(b, b == "cites-appendix-i")',
+            "Pangolin scales, 3 kg",
+        ),
+        ('contacts.exists(c, c == "telegram")', "Pangolin scales, 3 kg, t.me/test_seller"),
+        ('permit_form == "implausible"', "Pangolin scales, 3 kg, CITES permit 0000000"),
+        ('permit_form == "none" && contacts.size() == 0', "Pangolin scales, 3 kg"),
+    ],
+)
+def test_a_rule_may_ask_for_law_permits_and_contacts(condition: str, title: str) -> None:
+    text = yaml.safe_dump(
+        {
+            "pack": "asks",
+            "version": 1,
+            "title": "t",
+            "rules": [
+                {
+                    "id": "asks.it",
+                    "title": "t",
+                    "description": "d",
+                    "severity": "high",
+                    "outcome": "monitor",
+                    "groups": ["pangolin"],
+                    "when": condition,
+                    "tests": {
+                        "must_hit": [{"title": title}],
+                        "must_not_hit": [{"title": "Pangolin plush toy"}],
+                    },
+                }
+            ],
+        }
+    )
+    release = RulePackRelease(
+        pack="asks",
+        version=1,
+        text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        released_by="t",
+        released_at=NOW,
+    )
+    rules = ruleset().with_packs({release.key: release})
+    listing = Listing.sealed(
+        platform="p",
+        listing_id="1",
+        url="https://x.example/1",
+        title=title,
+        observed_at=NOW,
+        connector="c",
+        run_id="r",
+    )
+
+    assert "asks.it" in [one.rule_id for one in rules.screener({}).screen(listing, NOW).rules]
