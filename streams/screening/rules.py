@@ -265,6 +265,14 @@ class RuleBook:
             )
         self._for_all = tuple(one for one in self.rules if "*" in one.rule.groups)
 
+    def mentions(self, fact: str) -> bool:
+        """Whether any condition may ask for this fact: one that costs time is worked out only then."""
+        return any(
+            fact in condition
+            for one in self.rules
+            for condition in (one.rule.when, *(exception.when for exception in one.rule.exceptions))
+        )
+
     @property
     def version(self) -> str:
         """Digest of all packs' content."""

@@ -95,6 +95,7 @@ class ListingScreener:
         self._rules = rules
         self._taxa = taxa
         self._law = law
+        self._asks_contacts = rules.mentions("contacts")
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
@@ -139,7 +140,7 @@ class ListingScreener:
         stated = claimed(text, listing.permit_statement or "") if made else frozenset()
         originals = [folded.original for folded in fields.values()]
         numbers = stated_permits(originals, listing) if made else ()
-        contacts = self._contacts(fields, listing) if made else []
+        contacts = self._contacts(fields, listing) if made and self._asks_contacts else []
         for claim in made:
             judgement = judged[id(claim)] = self._law.judge(claim, listing, stated)
             facts = _facts(claim, listing, text, judgement, priced=around.priced)

@@ -36,6 +36,7 @@ _STATED = tuple(
     (kind, re.compile(rf"(?<![a-z])(?:{words})(?![a-z]){_FILLER}{_NUMBER}(?![A-Za-z0-9])", re.IGNORECASE))
     for kind, words in _KINDS
 )
+_DIGITS = re.compile(r"\d\D?\d\D?\d")
 PERMITS_LIMIT = 10
 _COUNTRY = re.compile(r"^([A-Z]{2})(?![A-Z])|^\d{2}([A-Z]{2})(?=\d)")
 _YEAR = re.compile(r"(?<!\d)(19[7-9]\d|20\d\d)(?!\d)")
@@ -72,6 +73,8 @@ def _countries() -> frozenset[str]:
 def permits(text: str, year: int) -> Iterator[Permit]:
     """Every stated number, judged as of a year; each place once, of the narrowest kind."""
     plain = plain_digits(text)
+    if not _DIGITS.search(plain):
+        return
     taken: set[int] = set()
     for kind, pattern in _STATED:
         for count, place in enumerate(pattern.finditer(plain)):
