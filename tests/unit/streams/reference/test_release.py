@@ -131,6 +131,17 @@ def test_another_source_is_another_version() -> None:
 
 
 @pytest.mark.parametrize(
+    "change", [{"source": "other"}, {"complete": True}, {"as_of": date(2026, 1, 1)}], ids=str
+)
+def test_whatever_stands_in_a_verdict_is_in_the_rule_sets_version(change: dict[str, object]) -> None:
+    changed = made().model_copy(update=change)
+
+    assert changed.version == made().version
+    one, other = (built_in().with_reference(release).screener({}).version for release in (made(), changed))
+    assert one != other
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"content": "!!"}, "not a packed table"),
