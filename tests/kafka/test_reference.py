@@ -71,6 +71,11 @@ async def test_every_worker_uses_the_same_list_within_seconds_also_one_that_star
 ) -> None:
     workers = [launch(real=True, TAKIN_PUBLISH_CLEAR="1")]
     await workers[0].ready()
+
+    async def assigned() -> bool:
+        return len((await workers[0].health())["partitions"]) == 4
+
+    await until(assigned)
     before = await versions_of(workers)
     title = "Real Exemplaria rara skull, 30 cm, 100 USD"
 
