@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +49,9 @@ def serve(
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
     ] = 8711,
+    test_mode: Annotated[
+        bool, typer.Option("--test-mode", help="Reach no real desk: what would be sent goes to a folder.")
+    ] = False,
 ) -> None:
     """Take detections, send notices, receive answers, look at listings, fire deadlines.
 
@@ -77,6 +81,8 @@ def serve(
             "Say who sends the notices with --sender FILE: a notice to a real platform needs a name, "
             "an e-mail address and a person who answers for it (DSA Article 16(2))."
         )
+    if test_mode:
+        policy = replace(policy, test_mode=True)
     service = NoticeService(
         bootstrap=settings.kafka_bootstrap_servers,
         casebook_url=settings.casebook_url,
@@ -95,6 +101,7 @@ def serve(
         if settings.audit_key_file is not None or settings.audit_key.exists()
         else None,
         evidence_dir=settings.evidence_dir,
+        sink_dir=settings.data_dir / "test-mode",
     )
     asyncio.run(serve_until_signal(service))
 
@@ -332,8 +339,6 @@ def validate(
 
     Example: takin notices validate notice.json --platforms platforms.yaml
     """
-    from dataclasses import replace
-
     from connectors.registry import load_platforms
     from streams.notices.bridge import policy_of
     from streams.notices.requirements import Demands, read_notice, unmet_requirements

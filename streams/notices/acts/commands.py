@@ -95,8 +95,8 @@ def with_desk(
     reply_base: str,
 ) -> T:
     """Run ``act(tx, desk, now)`` in one transaction, with the desk that the service has, too."""
-    from connectors.registry import build, load_platforms
-    from streams.notices.bridge import Bridge, letters_of, policy_of
+    from connectors.registry import load_platforms
+    from streams.notices.bridge import make_bridge, policy_of
     from streams.notices.handlers import Desk
     from streams.notices.law import load_law
     from streams.notices.sender import demonstration_sender, load_sender
@@ -114,7 +114,7 @@ def with_desk(
         raise OperatorError("Say who sends the notices: --sender FILE or TAKIN_SENDER_FILE.")
 
     async def run() -> T:
-        bridge = Bridge({config.name: build(config) for config in configs}, letters=letters_of(configs))
+        bridge = make_bridge(configs)
         try:
             desk = Desk(
                 platforms={config.name: policy_of(config) for config in configs},
@@ -122,6 +122,7 @@ def with_desk(
                 law=load_law(),
                 render=bridge.render,
                 follow_up=bridge.render_follow_up,
+                fallback=bridge.render_fallback,
             )
             return decide(lambda tx, now: act(tx, desk, now))
         finally:

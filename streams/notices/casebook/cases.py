@@ -312,6 +312,16 @@ def items_of_notices(tx: Transaction, notice_ids: Collection[str]) -> dict[tuple
     return {(item.notice_id, item.case_id): item for item in found}
 
 
+def items_of_case(tx: Transaction, case_id: str) -> tuple[Item, ...]:
+    """The case's item in each of its notices, in order. The caller holds the case."""
+    rows = tx.execute(
+        _ITEMS.where(t.notice_item.c.case_id == case_id).order_by(
+            t.notice_item.c.round, t.notice_item.c.revision
+        )
+    )
+    return tuple(Item(*row) for row in rows)
+
+
 def latest_item(tx: Transaction, case_id: str) -> Item | None:
     """The item of the case's newest notice; ``None``: no notice was written yet."""
     row = tx.execute(

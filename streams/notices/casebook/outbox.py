@@ -6,13 +6,15 @@ record anything, and what it sent carries the same key and the same bytes as the
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
-from streams.notices.casebook import sealing
+from streams.notices.casebook import guard_tables as g
+from streams.notices.casebook import holds, sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.cases import insert_new
 from streams.notices.casebook.database import Transaction
@@ -40,6 +42,10 @@ class Leased:
 
 
 _DUE = ("queued", "leased")
+NOTHING: Mapping[str, int] = MappingProxyType({})
+OTHER_WAY = ("fallback", "escalation")
+"""Purposes that do not go by the platform's own channel."""
+_FRESH = sa.and_(t.outbox.c.attempts == 0, t.outbox.c.purpose.is_(None))
 
 
 def lease(
@@ -49,55 +55,28 @@ def lease(
     now: datetime,
     hold_for: timedelta,
     worker: str,
+    other: Mapping[str, int] = NOTHING,
+    fresh: Mapping[str, int] = NOTHING,
 ) -> tuple[Leased, ...]:
-    """Take what is due, at most ``slots[platform]`` of each platform.
+    """Take what is due, at most ``slots[platform]`` of each platform by its own channel.
+
+    ``other``: the same for what goes another way. ``fresh``: of a platform named there, at most so
+    many notices that were never tried.
 
     Due is a queued row whose time has come, or a leased one whose lease ran out: its outcome is
     unknown, so it is tried again under the same key.
     """
     taken: list[Leased] = []
     for platform, most in sorted(slots.items()):
-        if most <= 0:
-            continue
-        rows = tx.execute(
-            sa.select(
-                t.outbox.c.idempotency_key,
-                t.outbox.c.notice_id,
-                t.outbox.c.body,
-                t.outbox.c.content_type,
-                t.outbox.c.attempts,
-                t.outbox.c.lease_token,
-                t.outbox.c.purpose,
-                t.outbox.c.recipient,
-                t.notice.c.idempotency_key.label("notice_key"),
-            )
-            .join(t.notice, t.notice.c.notice_id == t.outbox.c.notice_id)
-            .where(
-                t.outbox.c.platform == platform,
-                t.outbox.c.state.in_(_DUE),
-                t.outbox.c.next_at <= now,
-                sa.or_(t.outbox.c.state == "queued", t.outbox.c.lease_until < now),
-            )
-            .order_by(t.outbox.c.next_at)
-            .limit(most)
-            .with_for_update(skip_locked=True, of=t.outbox)
-        ).all()
-        taken.extend(
-            Leased(
-                row.idempotency_key,
-                row.notice_id,
-                platform,
-                row.body,
-                row.content_type,
-                row.attempts + 1,
-                row.lease_token + 1,
-                now,
-                row.purpose,
-                row.recipient,
-                row.notice_key,
-            )
-            for row in rows
-        )
+        own = sa.or_(t.outbox.c.purpose.is_(None), t.outbox.c.purpose.not_in(OTHER_WAY))
+        if platform in fresh and fresh[platform] < most:
+            taken += _take(tx, platform, most, sa.and_(own, sa.not_(_FRESH)), now)
+            left = most - sum(one.platform == platform for one in taken)
+            taken += _take(tx, platform, min(fresh[platform], left), _FRESH, now)
+        else:
+            taken += _take(tx, platform, most, own, now)
+    for platform, most in sorted(other.items()):
+        taken += _take(tx, platform, most, t.outbox.c.purpose.in_(OTHER_WAY), now)
     if not taken:
         return ()
     tx.execute(
@@ -135,6 +114,94 @@ def lease(
         if one.attempt == 1 and one.purpose is None:
             sealing.keep(tx, sealing.NOTICE_STATE, one.notice_id, at=now, actor=worker)
     return tuple(taken)
+
+
+def _take(
+    tx: Transaction, platform: str, most: int, which: sa.ColumnElement[bool], now: datetime
+) -> list[Leased]:
+    if most <= 0:
+        return []
+    rows = tx.execute(
+        sa.select(
+            t.outbox.c.idempotency_key,
+            t.outbox.c.notice_id,
+            t.outbox.c.body,
+            t.outbox.c.content_type,
+            t.outbox.c.attempts,
+            t.outbox.c.lease_token,
+            t.outbox.c.purpose,
+            t.outbox.c.recipient,
+            t.notice.c.idempotency_key.label("notice_key"),
+        )
+        .join(t.notice, t.notice.c.notice_id == t.outbox.c.notice_id)
+        .where(
+            t.outbox.c.platform == platform,
+            t.outbox.c.state.in_(_DUE),
+            t.outbox.c.next_at <= now,
+            sa.or_(t.outbox.c.state == "queued", t.outbox.c.lease_until < now),
+            which,
+        )
+        .order_by(t.outbox.c.next_at)
+        .limit(most)
+        .with_for_update(skip_locked=True, of=t.outbox)
+    )
+    return [
+        Leased(
+            row.idempotency_key,
+            row.notice_id,
+            platform,
+            row.body,
+            row.content_type,
+            row.attempts + 1,
+            row.lease_token + 1,
+            now,
+            row.purpose,
+            row.recipient,
+            row.notice_key,
+        )
+        for row in rows
+    ]
+
+
+def keep_back_held(tx: Transaction, *, now: datetime) -> int:
+    """Set aside what waits about a case that is held; a withdrawal may go."""
+    held = sa.select(t.notice_item.c.notice_id).where(t.notice_item.c.case_id.in_(holds.held_cases(now)))
+    return _keep_back(tx, held, "hold", now)
+
+
+def keep_back_rules(tx: Transaction, rules: Sequence[str], *, now: datetime) -> int:
+    """Set aside what waits of notices that rest on one of these rules; a withdrawal may go."""
+    theirs = sa.select(g.notice_rule.c.notice_id).where(g.notice_rule.c.rule_id.in_(rules))
+    return _keep_back(tx, theirs, "rule_stopped", now)
+
+
+def _keep_back(tx: Transaction, notice_ids: sa.Select[tuple[str]], why: str, now: datetime) -> int:
+    changed = tx.execute(
+        sa.update(t.outbox)
+        .where(
+            t.outbox.c.notice_id.in_(notice_ids),
+            t.outbox.c.next_at <= now,
+            sa.or_(
+                t.outbox.c.state == "queued",
+                sa.and_(t.outbox.c.state == "leased", t.outbox.c.lease_until < now),
+            ),
+            sa.or_(t.outbox.c.purpose.is_(None), t.outbox.c.purpose != "withdrawal"),
+        )
+        .values(state="held", last_reason=why)
+    )
+    return changed.rowcount
+
+
+def kept_back(tx: Transaction) -> int:
+    """How many entries are set aside."""
+    found = sa.select(sa.func.count()).select_from(t.outbox).where(t.outbox.c.state == "held")
+    return int(tx.execute(found).scalar_one())
+
+
+def let_go(tx: Transaction) -> int:
+    """Something no longer holds: all that was set aside waits again, and is asked about at its next lease."""
+    changed = tx.execute(sa.update(t.outbox).where(t.outbox.c.state == "held").values(state="queued"))
+    return changed.rowcount
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +336,27 @@ def of_notice(tx: Transaction, notice_id: str) -> tuple[Entry, ...]:
         .order_by(t.outbox.c.queued_at, t.outbox.c.idempotency_key)
     )
     return tuple(Entry(*row) for row in rows)
+
+
+def waiting_notices(tx: Transaction, platform: str, *, limit: int) -> tuple[Entry, ...]:
+    """Notices that wait for the platform's own channel, the oldest first."""
+    rows = tx.execute(
+        sa.select(*_ENTRY)
+        .where(t.outbox.c.platform == platform, t.outbox.c.state == "queued", t.outbox.c.purpose.is_(None))
+        .order_by(t.outbox.c.next_at)
+        .limit(limit)
+    )
+    return tuple(Entry(*row) for row in rows)
+
+
+def give_up(tx: Transaction, idempotency_key: str, *, why: str) -> bool:
+    """An entry that waits is not tried any more; ``False``: it is under way, or has ended."""
+    changed = tx.execute(
+        sa.update(t.outbox)
+        .where(t.outbox.c.idempotency_key == idempotency_key, t.outbox.c.state == "queued")
+        .values(state="dead", last_reason=why)
+    )
+    return bool(changed.rowcount)
 
 
 def add(
