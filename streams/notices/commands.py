@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ import typer
 from schemas.errors import OperatorError
 from streams.local.visible import visible
 from streams.notices.acts import commands as acts
+from streams.notices.guards import commands as guards
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     notices.command("inform")(inform)
     notices.command("validate")(validate)
     acts.register(notices)
+    guards.register(notices)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
     audit.command("key")(key)
@@ -116,6 +118,9 @@ def _casebook() -> Any:
 def list_notices(
     platform: Annotated[str | None, typer.Option(help="Only this platform.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only what is still owed.")] = False,
+    escalations: Annotated[
+        bool, typer.Option("--escalations", help="Steps that wait for a person instead.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Notices with what was said and what was seen, oldest first.
@@ -125,6 +130,9 @@ def list_notices(
     from streams.notices.casebook import figures
     from streams.reports.sla import is_open, span
 
+    if escalations:
+        _list_escalations(platform, as_json=as_json)
+        return
     casebook = _casebook()
     try:
         items = casebook.answer(figures.item_times)
@@ -156,6 +164,24 @@ def list_notices(
                 f"{item.reference}  {item.platform}  {visible(item.listing_id)}  "
                 f"round {item.round}  {age} old  {item.delivery}  "
                 f"said: {item.claim}  seen: {item.content}{late}"
+            )
+
+
+def _list_escalations(platform: str | None, *, as_json: bool) -> None:
+    from streams.notices.casebook import tasks
+
+    casebook = _casebook()
+    try:
+        waiting = casebook.answer(tasks.waiting, platform=platform)
+    finally:
+        casebook.close()
+    for one in waiting:
+        if as_json:
+            print(json.dumps({**asdict(one), "due_at": one.due_at.isoformat()}))
+        else:
+            print(
+                f"{one.task_id}  {one.reference}  {one.platform}  {visible(one.step)}  "
+                f"since {one.due_at:%Y-%m-%d %H:%M:%S}Z  {visible(one.why)}"
             )
 
 

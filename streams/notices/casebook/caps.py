@@ -48,6 +48,25 @@ def spent(tx: Transaction, platform: str, day: str) -> Spent:
     return Spent(*row) if row else Spent()
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One platform's day."""
+
+    platform: str
+    notices: int
+    requests: int
+
+
+def today(tx: Transaction, day: str) -> tuple[tuple[Day, int], ...]:
+    """What went out on a day to platforms with a cap, and what was approved above it."""
+    rows = tx.execute(
+        sa.select(g.spent.c.platform, g.spent.c.notices, g.spent.c.requests)
+        .where(g.spent.c.day == day)
+        .order_by(g.spent.c.platform)
+    ).all()
+    return tuple((Day(*row), approved(tx, row.platform, day)) for row in rows)
+
+
 def spend(tx: Transaction, platform: str, day: str, *, notices: int, requests: int) -> None:
     """Count what is tried now. The caller has it held."""
     tx.execute(
