@@ -135,7 +135,7 @@ class NoticeService:
             evidence=EvidenceStore(self.evidence_dir) if self.evidence_dir else None,
         )
         poller = Poller(casebook, desk, bridge, answered=answers.bell)
-        clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain)
+        clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain, fired=dispatcher.bell)
         gauges = Gauges(casebook, metrics)
         keeper = Keeper(casebook, desk, metrics, bells=(dispatcher.bell,))
 

@@ -32,8 +32,8 @@ from streams.notices.handlers import Accepted, Desk
 from streams.notices.handlers.fallback import leave_dead_channels
 from streams.notices.item import Look
 from streams.notices.policy import Step, StopLine
+from tests.support.fresh import fresh_url
 from tests.support.notices import SLA, T0, at, make_desk, make_detection, make_response
-from tests.support.postgres import PostgresServer
 
 LADDER = (
     Step("reminder", 0.5),
@@ -61,12 +61,7 @@ DESK = desk_with(ladder=LADDER, other_way=True)
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def casebook(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Casebook]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'casebook.db'}"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres")
-        url = server.fresh_database(server.template("casebook", lambda one: Casebook.open(one).close()))
-    book = Casebook.open(url)
+    book = Casebook.open(fresh_url(request, tmp_path), migrate=False)
     yield book
     verdict = book.answer(sealing.verify)
     book.close()
