@@ -288,6 +288,11 @@ def resend(
             if notice_id is None:
                 raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
             notice = cases.notice_by_id(tx, notice_id)
+            if any(one.purpose == "fallback" for one in outbox.of_notice(tx, notice_id)):
+                raise OperatorError(
+                    f"{reference} went by the platform's fallback channel, and is not sent a second time: "
+                    f"its delivery is {notice.delivery}."
+                )
             if not outbox.requeue(tx, notice.idempotency_key, now=datetime.now(UTC)):
                 raise OperatorError(f"{reference} is not undeliverable: its delivery is {notice.delivery}.")
             cases.save_notice(tx, notice_id, delivery="queued")
@@ -300,6 +305,7 @@ def inform(
     reference: Annotated[str, typer.Argument(help="Reference of the notice that the platform asked about.")],
     text: Annotated[str, typer.Argument(help="What to tell it.")],
     platforms: Annotated[Path | None, typer.Option(help="The platforms file.")] = None,
+    by: Annotated[str | None, typer.Option("--as", help="Your name, as it shall stand on record.")] = None,
 ) -> None:
     """Answer a platform's request for information.
 
@@ -309,8 +315,9 @@ def inform(
     """
     from connectors.registry import build, load_platforms
     from streams.notices import handlers
+    from streams.notices.acts.people import actor
     from streams.notices.bridge import Bridge
-    from streams.notices.casebook import cases
+    from streams.notices.casebook import cases, stops
     from streams.notices.ports import NoAnswer
     from streams.settings import Settings
 
@@ -325,6 +332,11 @@ def inform(
             if notice_id is None:
                 raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
             notice = cases.notice_by_id(tx, notice_id)
+            stopped = [one for one in stops.in_force(tx) if one.name in ("", notice.platform)]
+        if stopped:
+            raise OperatorError(
+                f"Sending is stopped by {stopped[0].set_by}: {stopped[0].reason}. See `takin notices resume`."
+            )
 
         async def send() -> None:
             bridge = Bridge({one.name: build(one) for one in configs if one.name == notice.platform})
@@ -341,7 +353,7 @@ def inform(
             notice_id,
             given_at=datetime.now(UTC),
             sha256=hashlib.sha256(text.encode()).hexdigest(),
-            actor="person",
+            actor=actor(by) if by else "person",
         )
     finally:
         casebook.close()
