@@ -62,9 +62,9 @@ def case_named(tx: Any, text: str) -> str:
     Raises:
         OperatorError: there is none, or the notice has several.
     """
-    from streams.notices.casebook import cases
+    from streams.notices.casebook import review as review_rows
 
-    found = cases.find_case(tx, text)
+    found = review_rows.find_case(tx, text)
     if found is None:
         raise OperatorError(
             f"The casebook has no single case {text!r}: give a case id, or the reference of a notice about "
@@ -140,11 +140,11 @@ def review(
     Example: takin notices review --platform sandbox-prompt
     """
     from streams.local.visible import visible
-    from streams.notices.casebook import cases
+    from streams.notices.casebook import review as review_rows
 
     book = casebook()
     try:
-        waiting = book.answer(cases.in_review, platform=platform)
+        waiting = book.answer(review_rows.in_review, platform=platform)
     finally:
         book.close()
     for one in waiting:

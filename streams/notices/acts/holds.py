@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from streams.notices import timing
 from streams.notices.acts.people import ActRefused, actor, person_named, reason_given, same_person
-from streams.notices.casebook import cases, events, holds, outbox, tasks
+from streams.notices.casebook import cases, events, holds, kept_back, tasks
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.holds import Hold
 from streams.notices.item import Happening
@@ -59,7 +59,7 @@ def confirm_hold(tx: Transaction, case_id: str, *, by: str, now: datetime) -> Ho
     holds.confirm(tx, hold, by=person, now=now)
     facts = {"by": person, "asked_by": hold.asked_by, "expires_at": hold.expires_at.isoformat()}
     _record(tx, case_id, Happening("hold_confirmed", now, facts), by, now=now)
-    outbox.keep_back_held(tx, now=now)
+    kept_back.held(tx, now=now)
     _reckon(tx, case_id, actor(by), now=now)
     item = cases.latest_item(tx, case_id)
     if item is not None and item.first_attempt_at is not None and item.closed_at is None:
@@ -105,7 +105,7 @@ def _end(tx: Transaction, hold: Hold, *, by: str, how: str, who: str, now: datet
     happening = Happening("hold_ended", now, {"how": how, "by": by})
     events.append(tx, case_id=hold.case_id, happenings=[happening], now=now, actor=who)
     if hold.confirmed_at is not None:
-        outbox.let_go(tx)
+        kept_back.let_go(tx)
         _reckon(tx, hold.case_id, who, now=now)
 
 

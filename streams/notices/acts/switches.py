@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from streams.notices.acts.people import ActRefused, person_named, reason_given, who
-from streams.notices.casebook import caps, outbox, stops
+from streams.notices.casebook import caps, kept_back, stops
 from streams.notices.casebook.database import Transaction
 
 Scope = Literal["all", "platform", "rule"]
@@ -35,7 +35,7 @@ def resume_sending(tx: Transaction, scope: Scope, name: str = "", *, by: str, no
     """
     if not stops.lift(tx, scope=scope, name=name, by=person_named(by), now=now):
         raise ActRefused("not_stopped", f"Nothing is stopped there: {_named(scope, name)}.")
-    outbox.let_go(tx)
+    kept_back.let_go(tx)
 
 
 def _named(scope: Scope, name: str) -> str:

@@ -183,7 +183,7 @@ def guards(as_json: AsJson = False) -> None:
 
     Example: takin notices guards --json
     """
-    from streams.notices.casebook import caps, channels, holds, outbox, quality, stops, tasks
+    from streams.notices.casebook import caps, channels, holds, kept_back, quality, stops, tasks
 
     book = casebook()
     now = datetime.now(UTC)
@@ -207,7 +207,7 @@ def guards(as_json: AsJson = False) -> None:
                 ],
                 "records": [asdict(one) for one in quality.standings(tx)],
                 "tasks": [asdict(one) for one in tasks.waiting(tx)],
-                "kept_back": [{"entries": outbox.kept_back(tx)}],
+                "kept_back": [{"entries": kept_back.count(tx)}],
             }
     finally:
         book.close()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from streams.notices.casebook import caps, channels, holds, outbox, stops
+from streams.notices.casebook import caps, channels, holds, kept_back, outbox, stops
 from streams.notices.casebook.database import Transaction
 from streams.notices.guards.breaker import Breaker, admits, with_trial
 from streams.notices.policy import PlatformPolicy
@@ -37,9 +37,9 @@ def open_gate(
         return Gate()
     rules = [stop.name for stop in stopped if stop.scope == "rule"]
     if rules:
-        outbox.keep_back_rules(tx, rules, now=now)
+        kept_back.of_rules(tx, rules, now=now)
     if holds.any_in_force(tx, now=now):
-        outbox.keep_back_held(tx, now=now)
+        kept_back.held(tx, now=now)
     closed = {stop.name for stop in stopped if stop.scope == "platform"}
     gate = Gate(breakers=channels.breakers(tx, lock=True))
     for name, most in sorted(slots.items()):

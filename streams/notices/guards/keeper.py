@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from streams.notices.acts.holds import lapse_holds
-from streams.notices.casebook import caps, channels, holds, outbox, quality, stops, tasks
+from streams.notices.casebook import caps, channels, holds, kept_back, quality, stops, tasks
 from streams.notices.casebook.channels import Tries
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.guards.breaker import Breaker
@@ -79,7 +79,7 @@ def guarding(tx: Transaction, desk: Desk, *, now: datetime) -> Guarding:
     return Guarding(
         stops=stops.in_force(tx),
         holds=holds.every_open(tx),
-        kept_back=outbox.kept_back(tx),
+        kept_back=kept_back.count(tx),
         breakers=channels.breakers(tx),
         tries=channels.tries(tx, since=now - HEALTH_OVER),
         oldest=channels.oldest_unsent(tx, sorted(desk.platforms)),

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from streams.notices.casebook import cases, channels, events, outbox
+from streams.notices.casebook import cases, channels, events, kept_back, outbox
 from streams.notices.casebook.database import Transaction
 from streams.notices.handlers.desk import Desk
 from streams.notices.handlers.follow_ups import errand_key
@@ -66,9 +66,9 @@ def leave_dead_channels(tx: Transaction, desk: Desk, *, now: datetime, limit: in
             continue
         if found.opened_at is None or now - found.opened_at < policy.fallback_after:
             continue
-        for entry in outbox.waiting_notices(tx, platform, limit=limit):
+        for entry in kept_back.waiting_notices(tx, platform, limit=limit):
             rendered = desk.fallback(cases.notice_body(tx, entry.notice_id))
-            if rendered is None or not outbox.give_up(tx, entry.idempotency_key, why="channel_dead"):
+            if rendered is None or not kept_back.give_up(tx, entry.idempotency_key, why="channel_dead"):
                 continue
             why = f"its channel has not worked since {found.opened_at:%Y-%m-%d %H:%M:%S} UTC"
             moved += go_other_way(tx, entry.notice_id, platform, desk, why=why, now=now)
