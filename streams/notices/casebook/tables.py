@@ -195,6 +195,19 @@ outbox = Table(
     Column("recipient", Text),
     Index("ix_outbox_notice_id", "notice_id"),
     Index(
+        "ix_outbox_kept_back",
+        "platform",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
+    Index(
+        "ix_outbox_other_way",
+        "platform",
+        "next_at",
+        sqlite_where=text("purpose IN ('fallback', 'escalation') AND state IN ('queued', 'leased')"),
+        postgresql_where=text("purpose IN ('fallback', 'escalation') AND state IN ('queued', 'leased')"),
+    ),
+    Index(
         "ix_outbox_platform_next_at",
         "platform",
         "next_at",
@@ -216,6 +229,7 @@ attempt = Table(
     Column("http_status", Integer),
     Column("retry_after_s", Integer),
     Column("reply", LargeBinary),
+    Index("ix_attempt_started_at", "started_at"),
 )
 
 inbox = Table(
