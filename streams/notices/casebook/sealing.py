@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from schemas.checkpoint import AuditCheckpoint
+from streams.notices.casebook import desk_tables
 from streams.notices.casebook import tables as t
 from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
 from streams.notices.proof import Verdict, verify_rows
@@ -154,6 +155,13 @@ DEADLINE = Kind(
 DEADLINE_STATE = Kind(
     "deadline_state", t.deadline, ("deadline_id",), ("state", "met_at", "fired_at", "rescinded_at")
 )
+ACCESS = Kind(
+    "access",
+    desk_tables.access,
+    ("access_id",),
+    ("at", "account_id", "login", "role", "platform", "act", "subject"),
+)
+"""Who was shown what: nobody takes a line out of it unseen."""
 
 KINDS: tuple[Kind, ...] = (
     EVENT,
@@ -171,6 +179,7 @@ KINDS: tuple[Kind, ...] = (
     EVIDENCE,
     DEADLINE,
     DEADLINE_STATE,
+    ACCESS,
 )
 """Everything that must be sealed; :func:`things` reads exactly this."""
 

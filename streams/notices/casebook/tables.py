@@ -61,7 +61,7 @@ def to_micros(instant: datetime) -> int:
 
 
 # SQLite gives rising numbers only to a column declared exactly INTEGER.
-_serial = BigInteger().with_variant(Integer, "sqlite")
+serial = BigInteger().with_variant(Integer, "sqlite")
 
 case = Table(
     "case_",
@@ -83,6 +83,7 @@ case = Table(
     Column("sequence", Integer, nullable=False),
     UniqueConstraint("platform", "listing_id"),
     Index("ix_case__status_updated_at", "status", "updated_at"),
+    Index("ix_case__platform_seller", "platform", "seller"),
 )
 
 detection = Table(
@@ -167,6 +168,12 @@ notice_item = Table(
     Index("ix_notice_item_case_id_round", "case_id", "round"),
     Index("ix_notice_item_platform_closed_at", "platform", "closed_at"),
     Index(
+        "ix_notice_item_undecided",
+        "platform",
+        sqlite_where=text("decided_at IS NULL"),
+        postgresql_where=text("decided_at IS NULL"),
+    ),
+    Index(
         "ix_notice_item_next_look_at",
         "next_look_at",
         sqlite_where=text("next_look_at IS NOT NULL"),
@@ -217,7 +224,7 @@ attempt = Table(
 inbox = Table(
     "inbox",
     metadata,
-    Column("inbox_id", _serial, primary_key=True, autoincrement=True),
+    Column("inbox_id", serial, primary_key=True, autoincrement=True),
     Column("platform", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("source_id", Text, nullable=False),
@@ -255,7 +262,7 @@ response = Table(
 observation = Table(
     "observation",
     metadata,
-    Column("observation_id", _serial, primary_key=True, autoincrement=True),
+    Column("observation_id", serial, primary_key=True, autoincrement=True),
     Column("notice_id", Text, ForeignKey("notice.notice_id"), nullable=False),
     Column("case_id", Text, ForeignKey("case_.case_id"), nullable=False),
     Column("at", UtcInstant, nullable=False),
@@ -270,7 +277,7 @@ observation = Table(
 evidence = Table(
     "evidence",
     metadata,
-    Column("evidence_id", _serial, primary_key=True, autoincrement=True),
+    Column("evidence_id", serial, primary_key=True, autoincrement=True),
     Column("notice_id", Text, ForeignKey("notice.notice_id"), nullable=False),
     Column("case_id", Text, ForeignKey("case_.case_id"), nullable=False),
     Column("kind", Text, nullable=False),
@@ -312,7 +319,7 @@ deadline = Table(
 case_event = Table(
     "case_event",
     metadata,
-    Column("position", _serial, primary_key=True, autoincrement=True),
+    Column("position", serial, primary_key=True, autoincrement=True),
     Column("event_id", Text, nullable=False, unique=True),
     Column("case_id", Text, ForeignKey("case_.case_id"), nullable=False),
     Column("sequence", Integer, nullable=False),
