@@ -90,12 +90,12 @@ def add(
 def by_login(tx: Transaction, login: str) -> Account | None:
     """The account with that login, of any state."""
     row = tx.execute(sa.select(*_ACCOUNT).where(d.account.c.login == login)).one_or_none()
-    return Account(*row) if row else None
+    return Account(*tuple(row)) if row else None
 
 
 def every(tx: Transaction) -> tuple[Account, ...]:
     """All accounts, by login."""
-    return tuple(Account(*row) for row in tx.execute(sa.select(*_ACCOUNT).order_by(d.account.c.login)))
+    return tuple(Account(*tuple(row)) for row in tx.execute(sa.select(*_ACCOUNT).order_by(d.account.c.login)))
 
 
 def change(tx: Transaction, account_id: str, *, now: datetime, **values: Any) -> None:
@@ -162,7 +162,7 @@ def session(tx: Transaction, token: str, *, now: datetime, idle: timedelta) -> S
             d.account.c.state == "active",
         )
     ).one_or_none()
-    return Session(*row[:4], Account(*row[4:])) if row else None
+    return Session(*tuple(row)[:4], Account(*tuple(row)[4:])) if row else None
 
 
 def touch(tx: Transaction, token_sha256: str, *, now: datetime) -> None:
@@ -250,7 +250,7 @@ def tokens(tx: Transaction, viewer: Viewer) -> tuple[ApiToken, ...]:
         .where(d.api_token.c.platform == viewer.platform)
         .order_by(d.api_token.c.created_at.desc())
     )
-    return tuple(ApiToken(*row) for row in rows)
+    return tuple(ApiToken(*tuple(row)) for row in rows)
 
 
 def revoke_token(tx: Transaction, viewer: Viewer, token_id: str, *, now: datetime) -> bool:
@@ -279,7 +279,7 @@ def by_token(tx: Transaction, token: str) -> tuple[ApiToken, Account] | None:
             d.account.c.platform == d.api_token.c.platform,
         )
     ).one_or_none()
-    return (ApiToken(*row[:6]), Account(*row[6:])) if row else None
+    return (ApiToken(*tuple(row)[:6]), Account(*tuple(row)[6:])) if row else None
 
 
 def token_used(tx: Transaction, token_id: str, *, now: datetime) -> None:
@@ -306,9 +306,7 @@ class Access:
 
 def log_access(tx: Transaction, viewer: Viewer, *, act: str, subject: str, now: datetime) -> None:
     """Write down, and seal, what a viewer is about to be shown."""
-    done = tx.execute(
-        sa.insert(d.access).values(at=now, act=act, subject=subject[:512], **record_of(viewer))
-    )
+    done = tx.execute(sa.insert(d.access).values(at=now, act=act, subject=subject[:512], **record_of(viewer)))
     [access_id] = done.inserted_primary_key or (None,)
     sealing.keep(tx, sealing.ACCESS, access_id, at=now, actor=viewer.actor, act="access")
 
@@ -320,4 +318,4 @@ def accesses(tx: Transaction, *, before: int | None = None, limit: int) -> tuple
     if before is not None:
         query = query.where(a.access_id < before)
     rows = tx.execute(query.order_by(a.access_id.desc()).limit(limit))
-    return tuple(Access(*row) for row in rows)
+    return tuple(Access(*tuple(row)) for row in rows)
