@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 from schemas.notice import Quote
@@ -180,5 +181,5 @@ def marked(text: str, quotes: Sequence[tuple[int, Quote]]) -> tuple[Piece, ...]:
     borders = sorted({0, len(text), *(one.start for _, one in true), *(one.end for _, one in true)})
     return tuple(
         Piece(text[start:end], tuple(number for number, one in true if one.start <= start and end <= one.end))
-        for start, end in zip(borders, borders[1:], strict=False)
+        for start, end in pairwise(borders)
     )

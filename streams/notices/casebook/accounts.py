@@ -162,7 +162,10 @@ def session(tx: Transaction, token: str, *, now: datetime, idle: timedelta) -> S
             d.account.c.state == "active",
         )
     ).one_or_none()
-    return Session(*tuple(row)[:4], Account(*tuple(row)[4:])) if row else None
+    if row is None:
+        return None
+    token_sha256, csrf, whole, seen_at, *account = row
+    return Session(token_sha256, csrf, whole, seen_at, Account(*account))
 
 
 def touch(tx: Transaction, token_sha256: str, *, now: datetime) -> None:

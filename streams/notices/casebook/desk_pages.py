@@ -3,6 +3,7 @@
 A notice or case that the viewer may not see is answered exactly as one that is not there: ``None``.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,6 +60,14 @@ def notice(tx: Transaction, viewer: Viewer, reference: str) -> NoticePage | None
         exhibits=exhibits.of_notice(tx, notice_id),
         detection=_detection(tx, body.detection.detection_ids),
     )
+
+
+def platform_of(tx: Transaction, notice_id: str) -> str | None:
+    """Whose notice it is; only to check a reply link's seal, never to show."""
+    found: str | None = tx.execute(
+        sa.select(t.notice.c.platform).where(t.notice.c.notice_id == notice_id)
+    ).scalar_one_or_none()
+    return found
 
 
 def _responses(tx: Transaction, notice_id: str) -> tuple[PlatformResponse, ...]:
@@ -129,10 +138,19 @@ def case(tx: Transaction, viewer: Viewer, case_id: str) -> CasePage | None:
         .limit(1)
     ).one_or_none()
     return CasePage(
-        *tuple(row),
+        case_id=row.case_id,
+        platform=row.platform,
+        listing_id=row.listing_id,
+        url=row.url,
+        round=row.round,
+        status=row.status,
+        close_reason=row.close_reason,
+        severity=row.severity,
+        seller=row.seller,
+        opened_at=row.opened_at,
         detection=Detection.from_bytes(newest.body) if newest else None,
         events=events.of_case(tx, case_id),
-        notices=tuple(tuple(one) for one in notices),
+        notices=tuple((one.notice_id, one.human_reference, one.round) for one in notices),
     )
 
 
@@ -158,4 +176,13 @@ def received(tx: Transaction, viewer: Viewer, source_id: str) -> tuple[inbox.Rec
     ).one_or_none()
     if row is None:
         return None
-    return inbox.Received(*tuple(row)[:6], headers={}), row.state
+    found = inbox.Received(
+        row.inbox_id,
+        row.platform,
+        row.channel,
+        row.source_id,
+        row.received_at,
+        row.body,
+        json.loads(row.headers),
+    )
+    return found, row.state
