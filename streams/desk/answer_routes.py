@@ -95,10 +95,10 @@ def register(app: FastAPI, house: House) -> None:
                     house, viewer, row, answer, by=f"account:{viewer.account_id}", nonce=nonce, way="page"
                 )
             except KeyReused as error:
-                raise Refused(409, "answered_already", "This form was sent before: load the page again.") from error
+                raise Refused(
+                    409, "answered_already", "This form was sent before: load the page again."
+                ) from error
         return RedirectResponse(f"/inbox?said={answer.answer}&n={len(rows)}", 303)
 
-    app.add_api_route(
-        "/notices/{reference}/answer", answer_one, methods=["POST"], include_in_schema=False
-    )
+    app.add_api_route("/notices/{reference}/answer", answer_one, methods=["POST"], include_in_schema=False)
     app.add_api_route("/inbox/answer", answer_many, methods=["POST"], include_in_schema=False)

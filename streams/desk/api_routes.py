@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -176,7 +176,7 @@ def register(app: FastAPI, house: House) -> None:
             Header(
                 min_length=1,
                 max_length=128,
-                description="Yours. The same key again changes nothing; absent: the answer itself is the key.",
+                description="Yours. The same again changes nothing; absent: the answer itself is the key.",
             ),
         ] = None,
     ) -> Taken:
@@ -205,9 +205,5 @@ def register(app: FastAPI, house: House) -> None:
     app.add_api_route("/api/v1/me", me, methods=["GET"], responses=PROBLEMS)
     app.add_api_route("/api/v1/notices", notices, methods=["GET"], responses=PROBLEMS)
     app.add_api_route("/api/v1/notices/{reference}", notice, methods=["GET"], responses=PROBLEMS)
-    app.add_api_route(
-        "/api/v1/notices/{reference}/answers", answer, methods=["POST"], responses=PROBLEMS
-    )
+    app.add_api_route("/api/v1/notices/{reference}/answers", answer, methods=["POST"], responses=PROBLEMS)
     app.add_api_route("/api/openapi.json", document, methods=["GET"], include_in_schema=False)
-
-

@@ -11,11 +11,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from streams.desk import (
     account_routes,
-    analyst_routes,
     answer_routes,
     api_routes,
+    board_routes,
+    case_routes,
     inbox_routes,
-    officer_routes,
+    login_routes,
     reply_routes,
     static_routes,
     token_routes,
@@ -27,13 +28,14 @@ from streams.notices.casebook.database import CasebookUnavailable
 
 AREAS = (
     static_routes,
+    login_routes,
     account_routes,
     inbox_routes,
     answer_routes,
     reply_routes,
     token_routes,
-    officer_routes,
-    analyst_routes,
+    board_routes,
+    case_routes,
     api_routes,
 )
 """Modules with a ``register(app, house)`` that adds their routes."""
@@ -93,4 +95,6 @@ def _handle_errors(app: FastAPI, house: House) -> None:
 
     @app.exception_handler(CasebookUnavailable)
     async def away(request: Request, _: CasebookUnavailable) -> Response:
-        return no(request, 503, "unavailable", "The casebook does not answer: nothing was changed; try again.")
+        return no(
+            request, 503, "unavailable", "The casebook does not answer: nothing was changed; try again."
+        )

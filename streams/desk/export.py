@@ -4,7 +4,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
+
+from starlette.responses import Response
 
 from streams.local.visible import visible
 
@@ -35,3 +38,11 @@ def as_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """A list of objects."""
     found = [dict(zip(columns, row, strict=True)) for row in rows]
     return (json.dumps(found, indent=2, ensure_ascii=False, default=str) + "\n").encode("utf-8", "replace")
+
+
+def download(content: bytes, name: str, form: str, at: datetime) -> Response:
+    """A file to save, never to show."""
+    safe = "".join(one if one.isalnum() and one.isascii() else "-" for one in name)
+    headers = {"content-disposition": f'attachment; filename="takin-{safe}-{at:%Y%m%dT%H%M%SZ}.{form}"'}
+    kind = "text/csv; charset=utf-8" if form == "csv" else "application/json"
+    return Response(content, media_type=kind, headers=headers)

@@ -111,7 +111,9 @@ def make_gate(house: House) -> Callable[[Request], Any]:
             then = there if request.method in SAFE_METHODS else "/"
             raise NotSignedIn(then, code=session is not None)
         if session.account.role not in allowed:
-            raise Refused(403, "not_for_you", "This page is not for your role. Ask an administrator if it should be.")
+            raise Refused(
+                403, "not_for_you", "This page is not for your role. Ask an administrator if it should be."
+            )
         if request.method not in SAFE_METHODS:
             check_form(request, request.state.form, session.csrf)
 
@@ -167,7 +169,12 @@ def check_form(request: Request, form: Form, expected: str) -> None:
 
 def local_path(then: str) -> str:
     """Where to go next, if it is a path of ours; else the start page."""
-    fine = then.startswith("/") and not then.startswith(("//", "/\\")) and then.isprintable() and "\\" not in then
+    fine = (
+        then.startswith("/")
+        and not then.startswith(("//", "/\\"))
+        and then.isprintable()
+        and "\\" not in then
+    )
     return then if fine else "/"
 
 
@@ -188,4 +195,3 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
-

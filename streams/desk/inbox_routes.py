@@ -58,9 +58,7 @@ def register(app: FastAPI, house: House) -> None:
     async def inbox(request: Request, waiting: bool = False, page: int = 1) -> Response:
         now, viewer = house.clock(), request.state.viewer
         page = min(max(page, 1), 10_000)
-        counts = await house.casebook.look(
-            desk_lists.inbox_counts, viewer, now=now, soon=now + view.SOON
-        )
+        counts = await house.casebook.look(desk_lists.inbox_counts, viewer, now=now, soon=now + view.SOON)
         found = await house.casebook.look(
             desk_lists.inbox, viewer, waiting=waiting, limit=PAGE + 1, offset=(page - 1) * PAGE
         )
@@ -97,9 +95,7 @@ def register(app: FastAPI, house: House) -> None:
         if found.detection is not None and any(one.sha256 == sha256 for one in found.notice.evidence):
             content, name, kind = found.detection.listing.to_bytes(), "listing.json", "application/json"
         else:
-            exhibit = await house.casebook.look(
-                desk_pages.exhibit, viewer, found.row.notice_id, sha256
-            )
+            exhibit = await house.casebook.look(desk_pages.exhibit, viewer, found.row.notice_id, sha256)
             if exhibit is None or house.evidence is None:
                 raise HTTPException(404)
             try:
@@ -146,9 +142,7 @@ async def notice_page(
     found = await house.casebook.look(desk_pages.notice, viewer, reference)
     if found is None:
         raise HTTPException(404)
-    await house.casebook.run(
-        accounts.log_access, viewer, act="notice", subject=found.row.notice_id, now=now
-    )
+    await house.casebook.run(accounts.log_access, viewer, act="notice", subject=found.row.notice_id, now=now)
     listing = found.detection.listing if found.detection else None
     seller = found.notice.items[0].seller_handle
     earlier: tuple[desk_lists.Line, ...] = ()

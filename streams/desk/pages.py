@@ -53,7 +53,9 @@ class Pages:
             },
         )
 
-    def html(self, template: str, request: Request, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+    def html(
+        self, template: str, request: Request, values: Mapping[str, Any], *, status: int = 200
+    ) -> HTMLResponse:
         """One page, for whoever the gate found behind the request."""
         session = getattr(request.state, "session", None)
         text = self._env.get_template(template).render(

@@ -31,7 +31,9 @@ def register(app: FastAPI, house: House) -> None:
     async def make(request: Request) -> Response:
         name = request.state.form.one("name").strip()
         if not 1 <= len(name) <= 64:
-            raise Refused(422, "no_name", "Give the token a name of 1 to 64 characters, so that you know it again.")
+            raise Refused(
+                422, "no_name", "Give the token a name of 1 to 64 characters, so that you know it again."
+            )
         token = f"tkd_{secrets.token_urlsafe(32)}"
         await house.casebook.run(
             accounts.add_token, request.state.viewer, token=token, name=name, now=house.clock()

@@ -98,7 +98,7 @@ def every(tx: Transaction) -> tuple[Account, ...]:
     return tuple(Account(*tuple(row)) for row in tx.execute(sa.select(*_ACCOUNT).order_by(d.account.c.login)))
 
 
-def change(tx: Transaction, account_id: str, *, now: datetime, **values: Any) -> None:
+def change(tx: Transaction, account_id: str, /, *, now: datetime, **values: Any) -> None:
     """Change columns of an account, and end its sessions: what it may do has changed."""
     tx.execute(
         sa.update(d.account).where(d.account.c.account_id == account_id).values(changed_at=now, **values)

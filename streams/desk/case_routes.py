@@ -1,6 +1,5 @@
-"""The SLA board, lists of cases behind its figures, and a case's time line."""
+"""Lists of cases behind the board's figures, and a case's time line."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -10,28 +9,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from schemas.errors import OperatorError
 from streams.desk import export
+from streams.desk.board_routes import OFFICERS
 from streams.desk.gate import Refused, open_to
 from streams.desk.house import House
+from streams.desk.period import instant
 from streams.notices.casebook import accounts, desk_lists, desk_pages
 from streams.notices.casebook.desk_lists import CONDITIONS, Filter, Line
-from streams.reports import sla
-from streams.reports.commands import period_start
 
-OFFICERS = ("officer", "lead", "auditor", "analyst")
-PERIODS = (("1d", "24 hours"), ("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"), ("", "everything"))
 PAGE = 50
 MOST_EXPORTED = 20_000
 
-BOARD_COLUMNS = (
-    *("platform", "notices", "sent", "undeliverable"),
-    *("acknowledged_n", "acknowledged_median_s", "acknowledged_p90_s", "silent"),
-    *("decided_n", "decided_median_s", "decided_p90_s"),
-    *("removed_claimed_n", "removed_claimed_median_s", "removed_claimed_p90_s"),
-    *("removed_seen_n", "removed_seen_median_s", "removed_seen_p90_s"),
-    *("refused", "already_gone", "claim_mismatch", "reappeared", "still_open", "late", "oldest_open_s"),
-)
 LINE_COLUMNS = (
     *("reference", "platform", "listing_id", "url", "round", "severity", "taxon", "appendix", "product"),
     *("queued_at", "sent_at", "delivery", "claim", "outcome", "content", "decided_at"),
@@ -53,72 +41,8 @@ CONDITION_WORDS = {
 }
 
 
-def board_row(row: sla.PlatformFigures) -> tuple[Any, ...]:
-    """One platform's figures in the order of :data:`BOARD_COLUMNS`."""
-    times = (row.decided, row.removed_claimed, row.removed_seen)
-    return (
-        *(row.platform, row.notices, row.sent, row.undeliverable),
-        *(row.acknowledged.n, row.acknowledged.median_s, row.acknowledged.p90_s, row.acknowledged.open),
-        *(value for one in times for value in (one.n, one.median_s, one.p90_s)),
-        *(row.refused, row.already_gone, row.claim_mismatch, row.reappeared, row.still_open, row.late),
-        row.oldest_open_s,
-    )
-
-
-def _instant(text: str | None, now: datetime) -> datetime | None:
-    try:
-        return period_start(text or None, now)
-    except (OperatorError, OverflowError, ValueError) as error:
-        raise Refused(422, "bad_period", "A period is 7d, 36h, 2026-11-01 or an ISO time.") from error
-
-
 def register(app: FastAPI, house: House) -> None:
     """Add the pages."""
-
-    async def figures(request: Request) -> tuple[Any, dict[str, str]]:
-        now = house.clock()
-        asked = {name: request.query_params.get(name, "")[:40] for name in ("since", "until")}
-        if "since" not in request.query_params:
-            asked["since"] = "30d"
-        since, until = _instant(asked["since"], now), _instant(asked["until"], now)
-        made = await house.board.figures(f"{asked['since']}|{asked['until']}", since, until)
-        return made, asked
-
-    @open_to(*OFFICERS)
-    async def board(request: Request) -> Response:
-        made, asked = await figures(request)
-        order = request.query_params.get("order", "late")
-        rows = sorted(made.rows, key=lambda row: (-row.late, -row.still_open, row.platform))
-        if order == "platform":
-            rows = sorted(made.rows, key=lambda row: row.platform)
-        values = {
-            "rows": rows,
-            "made": made,
-            "asked": asked,
-            "order": order,
-            "periods": PERIODS,
-            "span": sla.span,
-            "definitions": sla.DEFINITIONS,
-            "query": urlencode({name: value for name, value in asked.items() if value}),
-            "now": house.clock(),
-        }
-        return house.pages.html("board.html", request, values)
-
-    @open_to(*OFFICERS)
-    async def board_export(request: Request, form: str) -> Response:
-        made, asked = await figures(request)
-        if form == "json":
-            period = {
-                "since": made.since.isoformat() if made.since else None,
-                "until": (made.until or made.made_at).isoformat(),
-            }
-            document = sla.as_json(made.rows, now=made.made_at, period=period)
-            content = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-        elif form == "csv":
-            content = export.as_csv(BOARD_COLUMNS, (board_row(row) for row in made.rows))
-        else:
-            raise HTTPException(404)
-        return _download(content, f"sla-{asked['since'] or 'all'}", form, made.made_at)
 
     def wanted(request: Request, now: datetime) -> tuple[Filter, dict[str, str]]:
         names = ("platform", "condition", "since", "until", "taxon")
@@ -129,8 +53,8 @@ def register(app: FastAPI, house: House) -> None:
         found = Filter(
             platform=asked["platform"] or None,
             condition=next((one for one in CONDITIONS if one == condition), None),
-            since=_instant(asked["since"], now),
-            until=_instant(asked["until"], now),
+            since=instant(asked["since"], now),
+            until=instant(asked["until"], now),
             taxon=asked["taxon"] or None,
         )
         return found, {name: value for name, value in asked.items() if value}
@@ -167,7 +91,7 @@ def register(app: FastAPI, house: House) -> None:
         )
         rows = (_cells(line) for line in lines)
         content = export.as_csv(LINE_COLUMNS, rows) if form == "csv" else export.as_json(LINE_COLUMNS, rows)
-        return _download(content, "cases", form, now)
+        return export.download(content, "cases", form, now)
 
     @open_to(*OFFICERS)
     async def case(request: Request, case_id: str) -> Response:
@@ -179,8 +103,6 @@ def register(app: FastAPI, house: House) -> None:
         return house.pages.html("case.html", request, {"case": found, "now": now})
 
     for path, endpoint in (
-        ("/board", board),
-        ("/board/export.{form}", board_export),
         ("/cases", cases),
         ("/cases/export.{form}", cases_export),
         ("/cases/{case_id}", case),
@@ -203,10 +125,3 @@ def _before(request: Request) -> tuple[datetime, str] | None:
 
 def _after(line: Line, asked: dict[str, str]) -> str:
     return urlencode({**asked, "before": f"{line.queued_at.isoformat()}|{line.notice_id}"})
-
-
-def _download(content: bytes, name: str, form: str, at: datetime) -> Response:
-    safe = "".join(one if one.isalnum() and one.isascii() else "-" for one in name)
-    headers = {"content-disposition": f'attachment; filename="takin-{safe}-{at:%Y%m%dT%H%M%SZ}.{form}"'}
-    kind = "text/csv; charset=utf-8" if form == "csv" else "application/json"
-    return Response(content, media_type=kind, headers=headers)
