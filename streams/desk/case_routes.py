@@ -57,7 +57,7 @@ def register(app: FastAPI, house: House) -> None:
             until=instant(asked["until"], now),
             taxon=asked["taxon"] or None,
         )
-        return found, {name: value for name, value in asked.items() if value}
+        return found, asked
 
     @open_to(*OFFICERS)
     async def cases(request: Request) -> Response:
@@ -72,7 +72,7 @@ def register(app: FastAPI, house: House) -> None:
             "platforms": await house.casebook.look(desk_lists.platforms, viewer),
             "next": _after(lines[PAGE - 1], asked) if len(lines) > PAGE else None,
             "asked": asked,
-            "query": urlencode(asked),
+            "query": urlencode(_given(asked)),
             "conditions": CONDITION_WORDS,
             "now": now,
             "most": MOST_EXPORTED,
@@ -115,6 +115,10 @@ def _cells(line: Line) -> tuple[Any, ...]:
     return tuple(value.isoformat() if isinstance(value, datetime) else value for value in values)
 
 
+def _given(asked: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in asked.items() if value}
+
+
 def _before(request: Request) -> tuple[datetime, str] | None:
     at, _, notice_id = request.query_params.get("before", "").partition("|")
     try:
@@ -124,4 +128,4 @@ def _before(request: Request) -> tuple[datetime, str] | None:
 
 
 def _after(line: Line, asked: dict[str, str]) -> str:
-    return urlencode({**asked, "before": f"{line.queued_at.isoformat()}|{line.notice_id}"})
+    return urlencode({**_given(asked), "before": f"{line.queued_at.isoformat()}|{line.notice_id}"})

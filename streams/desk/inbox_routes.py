@@ -121,6 +121,15 @@ def register(app: FastAPI, house: House) -> None:
         app.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False)
 
 
+REFILLED = ("answer", "territory", *(f"reasons_{word}" for word in ("restricted", "kept", "need_information")))
+
+
+def refill(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What a form that was not taken is filled with again."""
+    given = dict(fields)
+    return {name: given.get(name, "") for name in REFILLED}
+
+
 def _said(request: Request) -> tuple[str, int] | None:
     """What was just answered, from the address: a word of ours and a number, nothing else."""
     word, number = request.query_params.get("said", ""), request.query_params.get("n", "1")
@@ -165,7 +174,7 @@ async def notice_page(
         "earlier": earlier,
         "now": now,
         "problem": problem,
-        "given": dict(fields),
+        "given": refill(fields),
         "said": _said(request),
         "may_answer": viewer.role == "platform",
     }

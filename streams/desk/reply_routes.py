@@ -14,7 +14,7 @@ from streams.desk.answer_routes import answer_fields, nonce_of
 from streams.desk.answering import KeyReused, NotThatWay, give, read_answer
 from streams.desk.gate import EVERYONE, open_to
 from streams.desk.house import House
-from streams.desk.inbox_routes import passages
+from streams.desk.inbox_routes import passages, refill
 from streams.notices.casebook import accounts, desk_pages
 from streams.notices.casebook.viewer import Viewer
 
@@ -55,7 +55,7 @@ def register(app: FastAPI, house: House) -> None:
             "now": house.clock(),
             "problem": problem,
             "said": said,
-            "given": dict(request.state.form.fields) if problem else {},
+            "given": refill(request.state.form.fields if problem else ()),
         }
         response = house.pages.html("reply.html", request, values, status=422 if problem else 200)
         response.headers["referrer-policy"] = "no-referrer"
