@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from streams.desk import (
     account_routes,
+    analyst_routes,
     answer_routes,
     api_routes,
     board_routes,
@@ -36,6 +37,7 @@ AREAS = (
     token_routes,
     board_routes,
     case_routes,
+    analyst_routes,
     api_routes,
 )
 """Modules with a ``register(app, house)`` that adds their routes."""

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.listing import Listing
-from schemas.notice import Notice, Quote
+from schemas.notice import Quote
 from streams.desk import view
 from streams.desk.gate import open_to
 from streams.desk.house import House
@@ -29,15 +29,13 @@ class Passage:
     pieces: tuple[view.Piece, ...]
 
 
-def passages(notice: Notice, listing: Listing | None) -> tuple[Passage, ...]:
-    """The listing's texts, cut where the notice quotes them. Pure."""
-    item = notice.items[0]
+def passages(listing: Listing | None, quotes: Sequence[Quote], *, title: str = "") -> tuple[Passage, ...]:
+    """The listing's texts, cut where they are quoted; of a listing that is not kept the title. Pure."""
     by_field: dict[str, list[tuple[int, Quote]]] = defaultdict(list)
-    for number, quote in enumerate(item.quotes, 1):
+    for number, quote in enumerate(quotes, 1):
         by_field[quote.field].append((number, quote))
-    if listing is None:
-        texts = {"title": item.title}
-    else:
+    texts = {"title": title}
+    if listing is not None:
         texts = {
             "title": listing.title,
             "description": listing.description,
@@ -121,7 +119,11 @@ def register(app: FastAPI, house: House) -> None:
         app.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False)
 
 
-REFILLED = ("answer", "territory", *(f"reasons_{word}" for word in ("restricted", "kept", "need_information")))
+REFILLED = (
+    "answer",
+    "territory",
+    *(f"reasons_{word}" for word in ("restricted", "kept", "need_information")),
+)
 
 
 def refill(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -170,7 +172,7 @@ async def notice_page(
         "item": found.notice.items[0],
         "standing": found.items[0],
         "listing": listing,
-        "passages": passages(found.notice, listing),
+        "passages": passages(listing, found.notice.items[0].quotes, title=found.notice.items[0].title),
         "earlier": earlier,
         "now": now,
         "problem": problem,

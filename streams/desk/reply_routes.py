@@ -51,7 +51,11 @@ def register(app: FastAPI, house: House) -> None:
             "notice": found.notice,
             "item": found.notice.items[0],
             "standing": found.items[0],
-            "passages": passages(found.notice, found.detection.listing if found.detection else None),
+            "passages": passages(
+                found.detection.listing if found.detection else None,
+                found.notice.items[0].quotes,
+                title=found.notice.items[0].title,
+            ),
             "now": house.clock(),
             "problem": problem,
             "said": said,

@@ -18,7 +18,7 @@ from streams.desk.metrics import DeskMetrics
 from streams.desk.pages import Pages
 from streams.desk.passwords import hash_password
 from streams.notices import handlers
-from streams.notices.casebook import accounts, cases
+from streams.notices.casebook import accounts, cases, looks
 from streams.notices.casebook.accounts import sha256
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.outbox import AttemptResult
@@ -28,7 +28,6 @@ from streams.notices.handlers import Accepted, Desk
 from streams.notices.item import Look
 from streams.notices.policy import PlatformPolicy
 from streams.notices.reply_link import ReplyLinks
-from streams.notices.casebook import looks
 from tests.support.notices import LAW, LOOK, SLA, make_desk, make_detection, make_response, render
 
 NOW = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
@@ -38,7 +37,9 @@ HASH = hash_password(PASSWORD)
 BASE = "http://desk.example"
 PLATFORMS = ("market", "bazaar")
 
-SOFT_SLA = SLA.model_copy(update={"acknowledge_s": 86_400.0, "decide_s": 5 * 86_400.0, "remove_s": 6 * 86_400.0})
+SOFT_SLA = SLA.model_copy(
+    update={"acknowledge_s": 86_400.0, "decide_s": 5 * 86_400.0, "remove_s": 6 * 86_400.0}
+)
 
 
 def two_platforms() -> Desk:

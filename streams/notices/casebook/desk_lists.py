@@ -338,6 +338,14 @@ def review_count(tx: Transaction, viewer: Viewer) -> int:
     return found
 
 
+def holder(tx: Transaction, case_id: str) -> str | None:
+    """Who had a case in hand last."""
+    found: str | None = tx.execute(
+        sa.select(t.lease.c.holder).where(t.lease.c.name == review_lease(case_id))
+    ).scalar_one_or_none()
+    return found
+
+
 def release(tx: Transaction, case_id: str, holder: str) -> None:
     """Let a case go that somebody had in hand."""
     tx.execute(sa.delete(t.lease).where(t.lease.c.name == review_lease(case_id), t.lease.c.holder == holder))

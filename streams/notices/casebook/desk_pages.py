@@ -154,6 +154,14 @@ def case(tx: Transaction, viewer: Viewer, case_id: str) -> CasePage | None:
     )
 
 
+def status(tx: Transaction, viewer: Viewer, case_id: str) -> str | None:
+    """How a case stands; ``None``: there is none that the viewer may see."""
+    found: str | None = tx.execute(
+        sa.select(t.case.c.status).where(t.case.c.case_id == case_id, visible_to(viewer, t.case.c.platform))
+    ).scalar_one_or_none()
+    return found
+
+
 def exhibit(tx: Transaction, viewer: Viewer, notice_id: str, sha256: str) -> Exhibit | None:
     """One file of evidence of a notice that the viewer may see."""
     allowed = tx.execute(
