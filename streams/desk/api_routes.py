@@ -96,6 +96,15 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+def description(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with how a token is sent."""
+    found = app.openapi()
+    schemes = found.setdefault("components", {}).setdefault("securitySchemes", {})
+    schemes["token"] = {"type": "http", "scheme": "bearer", "description": "A platform's API token."}
+    found["security"] = [{"token": []}]
+    return found
+
+
 def register(app: FastAPI, house: House) -> None:
     """Add the routes and the document that describes them."""
 
@@ -200,7 +209,7 @@ def register(app: FastAPI, house: House) -> None:
 
     @open_to(EVERYONE)
     async def document() -> Response:
-        return JSONResponse(app.openapi())
+        return JSONResponse(description(app))
 
     app.add_api_route("/api/v1/me", me, methods=["GET"], responses=PROBLEMS)
     app.add_api_route("/api/v1/notices", notices, methods=["GET"], responses=PROBLEMS)
