@@ -89,6 +89,7 @@ def tell(casebook: Casebook, *, most: int = 44, now: datetime | None = None) -> 
     for number, detection in enumerate(detections(most, now=now)):
         # The newest are unanswered: a platform's people find something to do.
         age = timedelta(hours=80 - (number * 79) / most)
+        detection = detection.model_copy(update={"screened_at": now - age - timedelta(seconds=2)})
         taken = casebook.decide(handlers.take_detection, detection, desk, now=now - age)
         if taken.notice_id is None:
             review += taken.result == "review"

@@ -85,7 +85,7 @@
     event.preventDefault();
     if (control.tagName === "SUMMARY") {
       control.parentElement.open = true;
-      const field = control.parentElement.querySelector("select, textarea, input");
+      const field = control.parentElement.querySelector("select, textarea, input:not([type=hidden])");
       (field || control).focus();
     } else {
       control.click();
@@ -97,6 +97,7 @@
     if (event.target.dataset.sent) { event.preventDefault(); return; }
     if (event.target.method === "post") event.target.dataset.sent = "1";
   });
+  document.documentElement.dataset.keys = "ready";
   window.addEventListener("pageshow", () => {
     for (const form of document.forms) delete form.dataset.sent;
   });
