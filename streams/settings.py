@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     """Longest time that new rows of the audit chain wait for their checkpoint."""
     checkpoint_rows: int = Field(default=1_000, ge=1)
     """So many new rows make a checkpoint at once."""
+    desk_base: str | None = None
+    """Where browsers see the desk, for example ``https://desk.example.org``: notices then carry a link by
+    which they are answered without a login."""
     desk_key_file: Path | None = None
     """The desk's own secret, the same for every process that serves the desk or writes reply links;
     absent: ``desk.key`` in ``data_dir``, made at the first start."""

@@ -20,7 +20,9 @@ FOLDER = ROOT / "deploy" / "screenshots"
 PLATFORM = "market-silent"
 
 
-def signed_in(browser: Browser, base: str, login: str | None, *, scheme: str = "light", width: int = 1_280) -> Page:
+def signed_in(
+    browser: Browser, base: str, login: str | None, *, scheme: str = "light", width: int = 1_280
+) -> Page:
     """A new page of somebody."""
     context = browser.new_context(
         base_url=base,
@@ -48,9 +50,7 @@ def main() -> None:
         tell(casebook)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with desk_server(casebook, folder) as (base, house):
-            line = casebook.answer(
-                desk_lists.inbox, viewer_of(casebook, PLATFORM), waiting=False, limit=1
-            )[0]
+            line = casebook.answer(desk_lists.inbox, viewer_of(casebook, PLATFORM), waiting=False, limit=1)[0]
             untrue = desk_lists.Filter(platform="market-liar", condition="mismatch")
             case = casebook.answer(desk_lists.lines, viewer_of(casebook, "officer"), untrue, limit=1)[0]
             assert line.sent_at is not None
@@ -85,7 +85,7 @@ def take(page: Page, picture: str) -> None:
     page.wait_for_load_state("load")
     file = FOLDER / f"{picture}.png"
     page.screenshot(path=file)
-    print(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1024} kB")
+    sys.stdout.write(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1024} kB\n")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def desk(
     host: Annotated[str, typer.Option(help="Address to listen on; put a TLS proxy before it.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.")] = 8720,
     base: Annotated[
-        str | None, typer.Option(help="Where browsers see it, e.g. https://desk.example.org.")
+        str | None,
+        typer.Option(help="Where browsers see it, e.g. https://desk.example.org; else TAKIN_DESK_BASE."),
     ] = None,
     platforms: Annotated[
         Path | None, typer.Option(help="The platforms file, so that analysts can approve notices.")
@@ -64,7 +65,7 @@ def desk(
 
     settings = Settings()
     configure(settings.log_level)
-    seen_at = (base or f"http://{host}:{port}").rstrip("/")
+    seen_at = (base or settings.desk_base or f"http://{host}:{port}").rstrip("/")
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", seen_at):
         raise OperatorError(f"--base {visible(seen_at)!r} is no address: use https://desk.example.org.")
     if seen_at.startswith("http://") and host not in ("127.0.0.1", "::1", "localhost"):

@@ -12,6 +12,8 @@ from typing import Self
 from cryptography.fernet import Fernet, InvalidToken
 
 from schemas.errors import OperatorError
+from streams.notices.reply_link import ReplyLinks
+from streams.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +74,18 @@ class DeskKeys:
     def form_token(self, cookie: str) -> str:
         """What a form must carry beside this cookie when nobody is signed in yet."""
         return hmac.new(self.purpose("form"), cookie.encode(), hashlib.sha256).hexdigest()
+
+
+def reply_links(settings: Settings) -> ReplyLinks | None:
+    """What makes the links in notices; ``None``: nobody said where the desk is.
+
+    Raises:
+        OperatorError: the desk's key cannot be used.
+    """
+    if settings.desk_base is None:
+        return None
+    keys = DeskKeys.load_or_make(settings.desk_key)
+    return ReplyLinks(settings.desk_base.rstrip("/"), keys.purpose(REPLY_LINK))
+
+
+REPLY_LINK = "reply-link"

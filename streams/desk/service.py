@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from schemas.notice import LegalBasis
 from streams.desk.app import desk_app
 from streams.desk.board import Board
 from streams.desk.house import House
-from streams.desk.keys import DeskKeys
+from streams.desk.keys import REPLY_LINK, DeskKeys
 from streams.desk.metrics import DeskMetrics
 from streams.desk.pages import Pages
 from streams.notices.bridge import Bridge, policy_of
@@ -86,11 +86,12 @@ class DeskService:
 
     def _house(self, casebook: Casebook, bridge: Bridge, registry: CollectorRegistry) -> House:
         keys = DeskKeys.load_or_make(self.key_file)
+        links = ReplyLinks(self.base, keys.purpose(REPLY_LINK))
         acts = None
         if self.platforms and self.sender is not None and self.law is not None:
             acts = Desk(
                 platforms={config.name: policy_of(config) for config in self.platforms},
-                sender=self.sender,
+                sender=replace(self.sender, reply_links=links),
                 law=self.law,
                 render=bridge.render,
                 actor="desk",
@@ -98,7 +99,7 @@ class DeskService:
         return House(
             casebook=casebook,
             keys=keys,
-            links=ReplyLinks(self.base, keys.purpose("reply-link")),
+            links=links,
             pages=Pages(),
             board=Board(casebook, clock=lambda: datetime.now(UTC)),
             metrics=DeskMetrics(registry),

@@ -211,6 +211,7 @@ def _services(
         "DATABASE_URL": casebook_url,
         "TAKIN_DATA_DIR": str(folder),
         "TAKIN_PLATFORMS_FILE": str(platforms_file),
+        "TAKIN_DESK_BASE": f"http://127.0.0.1:{ports['desk']}",
     }
     services: list[Service] = []
     if machine.bootstrap is None:

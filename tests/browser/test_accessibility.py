@@ -29,9 +29,7 @@ LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
 
 def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
     """Every page, with something on it and empty."""
-    line = casebook.answer(
-        desk_lists.inbox, viewer_of(casebook, "market-silent"), waiting=False, limit=1
-    )[0]
+    line = casebook.answer(desk_lists.inbox, viewer_of(casebook, "market-silent"), waiting=False, limit=1)[0]
     [case, *_] = casebook.answer(
         desk_lists.lines,
         viewer_of(casebook, "officer"),

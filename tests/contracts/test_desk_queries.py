@@ -57,9 +57,7 @@ def everything(filled: Filled) -> dict[str, Callable[..., Any]]:
         "inbox": lambda tx, v: desk_lists.inbox(tx, v, waiting=False, limit=99),
         "counts": lambda tx, v: [
             None
-            for _ in range(
-                desk_lists.inbox_counts(tx, v, now=NOW, soon=NOW + timedelta(days=30)).to_answer
-            )
+            for _ in range(desk_lists.inbox_counts(tx, v, now=NOW, soon=NOW + timedelta(days=30)).to_answer)
         ],
         **{
             f"lines {condition}": lambda tx, v, c=condition: desk_lists.lines(
@@ -94,9 +92,7 @@ def test_a_platform_gets_its_own_from_every_query_and_nothing_else(
 ) -> None:
     for name, query in everything(filled).items():
         whole = casebook.answer(query, viewer_of(casebook, "auditor"))
-        shares = {
-            platform: casebook.answer(query, viewer_of(casebook, platform)) for platform in PLATFORMS
-        }
+        shares = {platform: casebook.answer(query, viewer_of(casebook, platform)) for platform in PLATFORMS}
 
         assert sum(len(share) for share in shares.values()) == len(whole), name
         if name not in ("counts", "count", "status"):

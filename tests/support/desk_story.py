@@ -86,10 +86,10 @@ def tell(casebook: Casebook, *, most: int = 44, now: datetime | None = None) -> 
     now = now or datetime.now(UTC)
     desk = story_desk()
     noticed, review = 0, 0
-    for number, detection in enumerate(detections(most, now=now)):
+    for number, found in enumerate(detections(most, now=now)):
         # The newest are unanswered: a platform's people find something to do.
         age = timedelta(hours=80 - (number * 79) / most)
-        detection = detection.model_copy(update={"screened_at": now - age - timedelta(seconds=2)})
+        detection = found.model_copy(update={"screened_at": now - age - timedelta(seconds=2)})
         taken = casebook.decide(handlers.take_detection, detection, desk, now=now - age)
         if taken.notice_id is None:
             review += taken.result == "review"
@@ -123,7 +123,9 @@ def _behave(
         key = cases.notice_by_id(tx, notice_id).idempotency_key
         item = cases.item_of(tx, notice_id, case_id)
     said = now - age + timedelta(hours=3)
-    outcome = "refused_insufficient" if temper == "careful" and case_id[-1] in "02468ace" else "actioned_removed"
+    outcome = (
+        "refused_insufficient" if temper == "careful" and case_id[-1] in "02468ace" else "actioned_removed"
+    )
     response = make_response(key=key, response_id=f"r/{notice_id}", outcome=outcome).model_copy(
         update={"platform": item.platform, "received_at": said, "said_at": said}
     )

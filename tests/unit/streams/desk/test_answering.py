@@ -235,6 +235,37 @@ async def test_a_link_that_is_forged_expired_or_of_another_platform_is_answered_
     assert kept(casebook) == []
 
 
+async def test_the_link_in_a_letter_is_the_link_that_answers(tmp_path: Path) -> None:
+    """From the notice as the notice service writes it, to the mail's text, to the page."""
+    from dataclasses import replace
+
+    from connectors.channels.letter import letter
+    from streams.notices import handlers
+    from tests.support.desk import add_accounts, two_platforms
+    from tests.support.notices import make_detection
+
+    casebook = Casebook.open(f"sqlite:///{tmp_path / 'letter.db'}")
+    add_accounts(casebook)
+    house = house_over(casebook, tmp_path)
+    desk = two_platforms()
+    desk = replace(desk, sender=replace(desk.sender, reply_links=house.links))
+    taken = casebook.decide(handlers.take_detection, make_detection("9"), desk, now=NOW - timedelta(hours=1))
+    assert taken.notice_id is not None
+    with casebook.read() as tx:
+        notice = cases.notice_body(tx, taken.notice_id)
+
+    text = letter(notice, ["en", "fr"])
+    [link, again] = [word for word in text.split() if word.startswith("http://desk.example/r/")]
+    path = link.removeprefix("http://desk.example")
+    stranger = Browser(desk_app(house), casebook)
+    answer = await stranger.post(path, {"answer": "received", "nonce": NONCE})
+
+    assert link == again == notice.reply_page
+    assert answer.status_code == 200
+    assert standing(casebook, notice.human_reference) == ("receipted", None)
+    casebook.close()
+
+
 # ---------------------------------------------------------------------------- API
 
 
@@ -260,9 +291,7 @@ async def test_the_api_lists_shows_and_answers(app: FastAPI, casebook: Casebook,
     assert standing(casebook, reference) == ("removed", "actioned_removed")
 
 
-async def test_a_token_ends_with_its_revocation_and_with_its_maker(
-    app: FastAPI, casebook: Casebook
-) -> None:
+async def test_a_token_ends_with_its_revocation_and_with_its_maker(app: FastAPI, casebook: Casebook) -> None:
     headers = {"authorization": f"Bearer {api_token(casebook, 'market')}"}
     browser = Browser(app, casebook, "market")
     with casebook.read() as tx:

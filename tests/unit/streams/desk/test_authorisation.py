@@ -114,7 +114,9 @@ def test_every_route_has_a_row_and_every_row_a_route(app: FastAPI) -> None:
 
 def test_a_route_is_open_to_exactly_whom_the_table_names(app: FastAPI) -> None:
     found = {
-        (method, route.path): EVERYONE if "everyone" in audience(route.endpoint) else set(audience(route.endpoint))
+        (method, route.path): EVERYONE
+        if "everyone" in audience(route.endpoint)
+        else set(audience(route.endpoint))
         for method, route in table(app)
     }
 

@@ -29,7 +29,11 @@ FIGURES = {
 
 
 async def test_the_page_its_exports_and_the_command_say_the_same(
-    casebook: Casebook, tmp_path: Path, filled: Filled, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    casebook: Casebook,
+    tmp_path: Path,
+    filled: Filled,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     app = desk_app(house_over(casebook, tmp_path, clock=lambda: datetime.now(UTC)))
     browser = Browser(app, casebook)

@@ -14,7 +14,8 @@ from tests.support.desk import Browser, Filled, add_accounts, app_over, fill
 
 TEXT = (
     "ivory <script>alert(1)</script><img src=x onerror=alert(2)>"
-    "\"'><a href=javascript:alert(3)>x</a> {{ 7*7 }} {% raw %}\u202eyrovi\u2066\u200b\u2028\x1b[2J\x07 &lt;b&gt;"
+    "\"'><a href=javascript:alert(3)>x</a> {{ 7*7 }} {% raw %}"
+    "\u202eyrovi\u2066\u200b\u2028\x1b[2J\x07 &lt;b&gt;"
 )
 FORMULAS = ("=HYPERLINK(1)", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1+1", "＝1+1")
 ALLOWED_SCRIPTS = {"/static/htmx-4.0.1.min.js", "/static/desk.js"}
@@ -53,7 +54,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Casebook
     filled = fill(book, each=2, text=TEXT)
     with book.write() as tx:
         # What a channel refuses to send can still stand in old rows: the columns themselves are hostile.
-        tx.exec_driver_sql("UPDATE case_ SET url = 'javascript:alert(4)', product = ?, taxon = ?", (TEXT, TEXT))
+        tx.exec_driver_sql(
+            "UPDATE case_ SET url = 'javascript:alert(4)', product = ?, taxon = ?", (TEXT, TEXT)
+        )
         tx.exec_driver_sql("UPDATE notice_item SET url = 'javascript:alert(5)'")
         tx.exec_driver_sql("UPDATE case_ SET product = ? WHERE platform = 'bazaar'", (FORMULAS[0],))
     yield book, folder, filled
@@ -85,7 +88,9 @@ async def test_no_page_runs_or_hides_anything_of_it(hostile: tuple[Casebook, Pat
             assert answer.status_code == 200, path
             assert set(reader.scripts) == (ALLOWED_SCRIPTS if path != "/inbox/counts" else set()), path
             assert reader.acts == [], path
-            hidden = {one for one in answer.text if unicodedata.category(one) in ("Cc", "Cf", "Zl", "Zp", "Cs")}
+            hidden = {
+                one for one in answer.text if unicodedata.category(one) in ("Cc", "Cf", "Zl", "Zp", "Cs")
+            }
             assert hidden <= {"\n", "\t"}, path
     assert seen >= 6, "the hostile text is on the pages at all"
 
@@ -122,7 +127,8 @@ async def test_an_export_is_text_in_every_spreadsheet(hostile: tuple[Casebook, P
 
 @pytest.mark.parametrize("path", ["/notices/{}", "/cases/{}", "/review/{}", "/r/{}", "/api/v1/notices/{}"])
 @pytest.mark.parametrize(
-    "text", ["%00", "%E2%80%AE", "%3Cscript%3E", "' OR 1=1 --", "x" * 3_000, "%FF%FE", "..%2F..%2Fetc%2Fpasswd"]
+    "text",
+    ["%00", "%E2%80%AE", "%3Cscript%3E", "' OR 1=1 --", "x" * 3_000, "%FF%FE", "..%2F..%2Fetc%2Fpasswd"],
 )
 async def test_an_address_of_somebody_who_means_harm_is_answered_like_any_unknown_one(
     hostile: tuple[Casebook, Path, Filled], path: str, text: str

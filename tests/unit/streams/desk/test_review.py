@@ -55,7 +55,9 @@ async def test_nobody_decides_what_somebody_else_has_in_hand(
     before = types(casebook, case_id)
 
     page = await other.get(f"/review/{case_id}")
-    answers = [await other.post(f"/review/{case_id}/{act}", {"reason": "no"}) for act in ("approve", "dismiss")]
+    answers = [
+        await other.post(f"/review/{case_id}/{act}", {"reason": "no"}) for act in ("approve", "dismiss")
+    ]
 
     assert "analyst has this case in hand" in page.text
     assert [answer.status_code for answer in answers] == [422, 422]
@@ -68,7 +70,9 @@ async def test_a_case_that_was_left_is_free_after_a_while(
     case_id = case_of(await Browser(app, casebook, "analyst").post("/review/next"))
     later = desk_app(house_over(casebook, tmp_path, clock=lambda: NOW + timedelta(minutes=21)))
 
-    answer = await Browser(later, casebook, "lead").post(f"/review/{case_id}/dismiss", {"reason": "a curtain"})
+    answer = await Browser(later, casebook, "lead").post(
+        f"/review/{case_id}/dismiss", {"reason": "a curtain"}
+    )
 
     assert answer.status_code == 303
 
@@ -89,7 +93,9 @@ async def test_a_decided_case_is_not_decided_again(app: FastAPI, casebook: Caseb
     await browser.post(f"/review/{case_id}/approve")
     decided = types(casebook, case_id)
 
-    again = [await browser.post(f"/review/{case_id}/{act}", {"reason": "no"}) for act in ("approve", "dismiss")]
+    again = [
+        await browser.post(f"/review/{case_id}/{act}", {"reason": "no"}) for act in ("approve", "dismiss")
+    ]
 
     assert [answer.status_code for answer in again] == [422, 422]
     assert types(casebook, case_id) == decided
