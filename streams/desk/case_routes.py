@@ -76,6 +76,7 @@ def register(app: FastAPI, house: House) -> None:
             "conditions": CONDITION_WORDS,
             "now": now,
             "most": MOST_EXPORTED,
+            "counted": desk_lists.COUNTED,
         }
         return house.pages.html("cases.html", request, values)
 

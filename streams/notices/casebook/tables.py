@@ -121,6 +121,7 @@ notice = Table(
     Column("polls", Integer, nullable=False, server_default=text("0")),
     Column("body", LargeBinary, nullable=False),
     Index("ix_notice_platform_queued_at", "platform", "queued_at"),
+    Index("ix_notice_queued_at_notice_id", "queued_at", "notice_id"),
     Index(
         "ix_notice_next_poll_at",
         "next_poll_at",

@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("access_id", name=op.f("pk_access")),
     )
+    op.create_index("ix_notice_queued_at_notice_id", "notice", ["queued_at", "notice_id"])
     op.create_index("ix_case__platform_seller", "case_", ["platform", "seller"])
     op.create_index(
         "ix_notice_item_undecided",
@@ -94,6 +95,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove them."""
     op.drop_index("ix_notice_item_undecided", table_name="notice_item")
+    op.drop_index("ix_notice_queued_at_notice_id", table_name="notice")
     op.drop_index("ix_case__platform_seller", table_name="case_")
     for table in ("access", "api_token", "login_failure", "desk_session", "account"):
         op.drop_table(table)
