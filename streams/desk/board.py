@@ -15,6 +15,8 @@ FRESH = timedelta(seconds=15)
 STALE = timedelta(minutes=5)
 """Older ones are not shown; those between are, with their age, while newer ones are made."""
 KEPT = 32
+USUAL = "30d|"
+"""The period that the board opens with, as its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from streams.desk import export
+from streams.desk.board import USUAL
 from streams.desk.gate import open_to
 from streams.desk.house import House
 from streams.desk.period import instant
@@ -47,7 +48,7 @@ def register(app: FastAPI, house: House) -> None:
         now = house.clock()
         asked = {name: request.query_params.get(name, "")[:40] for name in ("since", "until")}
         if "since" not in request.query_params:
-            asked["since"] = "30d"
+            asked["since"] = USUAL.partition("|")[0]
         since, until = instant(asked["since"], now), instant(asked["until"], now)
         made = await house.board.figures(f"{asked['since']}|{asked['until']}", since, until)
         return made, asked

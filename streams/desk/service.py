@@ -16,11 +16,12 @@ from connectors.registry import build
 from connectors.serving import bind, serve
 from schemas.notice import LegalBasis
 from streams.desk.app import desk_app
-from streams.desk.board import Board
+from streams.desk.board import USUAL, Board
 from streams.desk.house import House
 from streams.desk.keys import REPLY_LINK, DeskKeys
 from streams.desk.metrics import DeskMetrics
 from streams.desk.pages import Pages
+from streams.desk.period import instant
 from streams.notices.bridge import Bridge, policy_of
 from streams.notices.casebook import deadlines
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
@@ -74,10 +75,14 @@ class DeskService:
                 )
             )
             log.info("ready", desk=servers[0].url, observability=servers[1].url)
-            watching = asyncio.create_task(health.keep_on())
+            watching = [
+                asyncio.create_task(health.keep_on()),
+                asyncio.create_task(keep_warm(house.board)),
+            ]
             await stopping.wait()
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
         finally:
             for server in servers:
                 await server.stop()
@@ -107,6 +112,18 @@ class DeskService:
             acts=acts,
             https=self.base.startswith("https://"),
         )
+
+
+async def keep_warm(board: Board, *, every_s: float = 120.0) -> None:
+    """Make the board's usual period anew now and then: over many cases that takes seconds, which the
+    first to ask for it should not wait."""
+    while True:
+        now = datetime.now(UTC)
+        try:
+            await board.figures(USUAL, instant(USUAL.partition("|")[0], now), None)
+        except CasebookUnavailable:
+            log.warning("board_not_made", why="the casebook does not answer")
+        await asyncio.sleep(every_s)
 
 
 class _Watch:
