@@ -59,7 +59,10 @@ def serve(
 
     Example: takin notices serve --platforms platforms.yaml --sender sender.yaml
     """
+    from dataclasses import replace
+
     from connectors.registry import load_platforms
+    from streams.desk.keys import reply_links
     from streams.logs import configure
     from streams.notices.law import load_law
     from streams.notices.notary import Pace
@@ -89,7 +92,7 @@ def serve(
         bootstrap=settings.kafka_bootstrap_servers,
         casebook_url=settings.casebook_url,
         platforms=configs,
-        sender=policy,
+        sender=replace(policy, reply_links=reply_links(settings)),
         law=load_law(),
         receiver_host=host,
         receiver_port=port,

@@ -7,6 +7,7 @@ from random import Random
 
 from schemas.notice import LegalBasis, Party, SlaPromise, TrustedFlagger
 from streams.notices.guards.breaker import BreakerPolicy
+from streams.notices.reply_link import ReplyLinks
 from streams.notices.requirements import Demands
 from streams.sla.calendar import Calendar, Unit
 from streams.sla.clock import Limit, NeedInfo, due
@@ -192,6 +193,8 @@ class SenderPolicy:
     trusted_flagger: TrustedFlagger | None = None
     reply_base: str | None = None
     """Address under which ``/answers/{platform}`` receives signed answers."""
+    reply_links: ReplyLinks | None = None
+    """Makes the link by which a notice is answered without a login; absent: there is no desk."""
     test_mode: bool = False
     """True: notices carry ``lifecycle:test``, which a receiver validates and drops."""
 

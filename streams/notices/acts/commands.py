@@ -95,7 +95,10 @@ def with_desk(
     reply_base: str,
 ) -> T:
     """Run ``act(tx, desk, now)`` in one transaction, with the desk that the service has, too."""
+    from dataclasses import replace
+
     from connectors.registry import load_platforms
+    from streams.desk.keys import reply_links
     from streams.notices.bridge import make_bridge, policy_of
     from streams.notices.handlers import Desk
     from streams.notices.law import load_law
@@ -118,7 +121,7 @@ def with_desk(
         try:
             desk = Desk(
                 platforms={config.name: policy_of(config) for config in configs},
-                sender=policy,
+                sender=replace(policy, reply_links=reply_links(Settings())),
                 law=load_law(),
                 render=bridge.render,
                 follow_up=bridge.render_follow_up,
