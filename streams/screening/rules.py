@@ -283,7 +283,7 @@ class RuleBook:
             try:
                 if not compiled.holds(facts):
                     continue
-                outcome, because = self._outcome(compiled, weakest, facts)
+                outcome, because = self._outcome(compiled, claim, weakest, facts)
             except Exception as failed:
                 if compiled.pack.shadow:
                     continue  # a candidate that fails must not set a listing aside
@@ -293,7 +293,9 @@ class RuleBook:
         return rulings
 
     @staticmethod
-    def _outcome(compiled: CompiledRule, weakest: Answer, facts: Facts) -> tuple[Outcome, tuple[str, ...]]:
+    def _outcome(
+        compiled: CompiledRule, claim: Claim, weakest: Answer, facts: Facts
+    ) -> tuple[Outcome, tuple[str, ...]]:
         rule = compiled.rule
         because: list[str] = []
         outcome: Outcome = rule.outcome
@@ -305,6 +307,11 @@ class RuleBook:
             if softening.holds(facts) and ORDER[softening.outcome] < ORDER[outcome]:
                 outcome = softening.outcome
                 because.append(softening.because)
+        hint = _hint(claim)
+        if hint and outcome == "notify":
+            # Another claim of the same specimen, in exact words, is ruled by itself and not softened.
+            outcome = "review"
+            because.append(hint)
         return outcome, tuple(because)
 
 
@@ -316,6 +323,13 @@ def _compiled(
     except BadCondition as refused:
         where = f"{pack.place('rules', rule, *path)}: pack {pack.pack}, rule {pack.rules[rule].id}"
         raise BadPack(f"{where}: {refused}") from refused
+
+
+def _hint(claim: Claim) -> str:
+    """Why the way the name is written is not enough for a notice; empty when it is."""
+    if claim.misspelt:
+        return "the name is misspelt and had to be put right"
+    return "a picture stands for the name" if claim.pictured else ""
 
 
 def _softer(one: Outcome, other: Outcome) -> Outcome:

@@ -15,11 +15,13 @@ from schemas.watchlist import RulePackRelease, WatchlistEntry
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
+from streams.screening.gate import Gate
 from streams.screening.law import load_law
 from streams.screening.lexicon import (
     Animal,
     Cue,
     Product,
+    SpecimenWord,
     Term,
     context_terms,
     listed_terms,
@@ -28,6 +30,7 @@ from streams.screening.lexicon import (
     watchlist_terms,
 )
 from streams.screening.matching import Found, Matcher, uncovered
+from streams.screening.misspelling import ordinary_words
 from streams.screening.offer import claims, survey, watched
 from streams.screening.pack_tests import run_pack_tests
 from streams.screening.releases import lay_over
@@ -36,7 +39,7 @@ from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
 
-LOGIC_VERSION = "1"
+LOGIC_VERSION = "2"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 MATCHES_LIMIT = 60
@@ -84,6 +87,8 @@ class ListingScreener:
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
+        terms = [*vocabulary.names.spellings(), *(term.folded for term in watched_terms)]
+        self._gate = Gate(terms, vocabulary.undisguiser)
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
@@ -101,7 +106,12 @@ class ListingScreener:
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.
         """
-        fields = self._fields(listing)
+        if self._gate.passes(listing.title) and self._gate.passes(listing.description):
+            if not self._sellers:
+                return _NOTHING
+            fields: dict[str, Folded] = {}
+        else:
+            fields = self._fields(listing)
         found = self._vocabulary.read(fields)
         seen = self._watchlist(listing, fields) if self._watch or self._sellers else []
         if not found and not seen:
@@ -130,9 +140,7 @@ class ListingScreener:
         return fields
 
     def _meant(self, text: str) -> Folded:
-        plain = Folded(text)
-        meant = self._vocabulary.undisguiser.read(text, plain.text)
-        return plain if meant is text or meant == text else Folded(text, meant)
+        return Folded(text, self._vocabulary.undisguiser.edits(text))
 
     def _watchlist(self, listing: Listing, fields: Mapping[str, Folded]) -> "list[_Seen]":
         seen: list[_Seen] = []
@@ -339,13 +347,10 @@ class ScreeningRuleset:
         self.taxa = load_taxa()
         self._built_in = tuple(packs)
         self.rules = RuleBook(self._built_in, load_law())
-        named = [term for term in named_terms(self.taxa) if term is not None]
         self.vocabulary = Vocabulary(
-            names=Matcher([*named, *listed_terms(self.taxa)]),
+            names=Matcher([*named_terms(self.taxa), *listed_terms(self.taxa)]),
             context=Matcher(context_terms()),
-            undisguiser=Undisguiser(
-                term.folded for term in named if isinstance(term.meaning, Product | Animal)
-            ),
+            undisguiser=Undisguiser(**undisguiser_terms(self.taxa)),
         )
         self._reference = _reference_digest()
         self._proven: set[str] = set()
@@ -375,6 +380,24 @@ class ScreeningRuleset:
             raise BadPack(failures[0] + more)
         self._proven.update(one.sha256 for one in fresh)
         return candidate
+
+
+def undisguiser_terms(taxa: Taxa) -> dict[str, Any]:
+    """What an :class:`Undisguiser` is made from."""
+    named = [term for term in named_terms(taxa) if term is not None]
+    context = [term for term in context_terms() if term is not None]
+    return {
+        "terms": [term.folded for term in named if isinstance(term.meaning, Product | Animal)],
+        "names": [term.folded for term in listed_terms(taxa) if term is not None and term.language == "la"],
+        "joins": {
+            word
+            for term in context
+            if isinstance(term.meaning, SpecimenWord)
+            for word in term.folded.split()
+            if len(word) > 2
+        },
+        "ordinary": ordinary_words(),
+    }
 
 
 def _reference_digest() -> str:

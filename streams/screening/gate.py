@@ -1,0 +1,105 @@
+"""Lets a text pass without a closer look when no word of it can be part of a hit.
+
+Most listings name nothing that anybody looks for, and most of their words have been seen before. Of
+each term the least frequent word is its *anchor*: where no anchor stands and no word is disguised,
+no term can stand either. Where even the anchor is an everyday word, the next word of the term must
+stand in the text as well. The answer is the same as that of the whole search, only sooner.
+"""
+
+from collections.abc import Iterable
+
+import ahocorasick_rs
+
+from streams.screening.disguise import Undisguiser
+from streams.screening.misspelling import frequency_of_parts
+from streams.screening.text import fold, is_unspaced
+
+REMEMBERED = 100_000
+"""Dull words kept; when there are more, all are forgotten and learnt again."""
+WORD_LIMIT = 96
+"""Longer words are looked at each time: kept, hostile ones would only take memory."""
+EVERYDAY = 3.5
+"""From this frequency on (wordfreq's scale) a word alone says too little."""
+
+_LETTER = "'"
+"""Stands before a letter that is a word of its own; no folded word begins so."""
+
+_ALWAYS: frozenset[str] = frozenset({""})
+"""Stands for a word that calls for a closer look whatever stands beside it."""
+
+
+def _frequency(word: str) -> float:
+    return frequency_of_parts().get(word, 9.0 if len(word) == 1 or word.isdigit() else 0.0)
+
+
+class Gate:
+    """Knows which words matter. What it answers never changes; it only gets quicker."""
+
+    def __init__(self, terms: Iterable[str], undisguiser: Undisguiser) -> None:
+        """``terms`` are folded."""
+        anchors: set[str] = set()
+        inside: set[str] = set()
+        pairs: dict[str, set[str]] = {}
+        for term in terms:
+            words = term.split()
+            unspaced = [word for word in words if is_unspaced(word[0]) or is_unspaced(word[-1])]
+            if unspaced:
+                inside.add(max(unspaced, key=len))
+                continue
+            words.sort(key=lambda word: (_frequency(word), -len(word)))
+            if len(words) > 1 and words[0] != words[1] and _frequency(words[0]) >= EVERYDAY:
+                pairs.setdefault(words[0], set()).add(words[1])
+            else:
+                anchors.add(words[0])
+        self._anchors = frozenset(anchors)
+        self._pairs = pairs
+        self._halves = frozenset({*pairs, *(word for beside in pairs.values() for word in beside)}) - anchors
+        self._inside = ahocorasick_rs.AhoCorasick(sorted(inside), store_patterns=False)
+        self._undisguiser = undisguiser
+        self._dull: set[str] = set()
+        self._telling: dict[str, frozenset[str]] = {}
+
+    def passes(self, text: str) -> bool:
+        """True when no term can be in the text, plainly or in disguise."""
+        words = text.split()
+        if not self._dull.issuperset(words):
+            halves: set[str] = set()
+            for word in set(words).difference(self._dull):
+                told = self._telling.get(word) or self._told(word)
+                if told is _ALWAYS:
+                    return False
+                halves |= told
+            if len(halves) > 1:
+                if any(not halves.isdisjoint(self._pairs[word]) for word in halves if word in self._pairs):
+                    return False
+                if sum(half[0] == _LETTER for half in halves) > 1:
+                    return not self._undisguiser.needs_neighbours(text)
+        return True
+
+    def _told(self, word: str) -> frozenset[str]:
+        """What the word has to do with terms: nothing, parts of them, or enough for a closer look."""
+        told = self._looked_at(word)
+        if len(word) <= WORD_LIMIT:
+            if len(self._dull) + len(self._telling) >= REMEMBERED:
+                self._dull.clear()
+                self._telling.clear()
+            if told:
+                self._telling[word] = told
+            else:
+                self._dull.add(word)
+        return told
+
+    def _looked_at(self, word: str) -> frozenset[str]:
+        folded = fold(word)
+        parts = folded.split()
+        if not self._anchors.isdisjoint(parts):
+            return _ALWAYS
+        if not folded.isascii() and self._inside.find_matches_as_indexes(folded):
+            return _ALWAYS
+        if "\u202e" in word or "\u2067" in word or self._undisguiser.word_edits(word):
+            return _ALWAYS
+        halves = self._halves.intersection(parts)
+        if len(word) < 3 and len(folded.strip()) == 1:
+            # Letters that stand alone may have to be read together.
+            return halves | {_LETTER + folded.strip()}
+        return halves
