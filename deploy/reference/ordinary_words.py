@@ -41,7 +41,7 @@ def frequent(wordfreq: Any) -> Iterator[tuple[str, float]]:
 def build() -> None:
     """Write the table."""
     ruleset = build_ruleset()
-    bare = Undisguiser(**{**undisguiser_terms(ruleset.taxa), "ordinary": frozenset()})
+    bare = Undisguiser(**{**undisguiser_terms(ruleset.taxa), "ordinary": {}})
     parts = {word for term in ruleset.vocabulary.names.spellings() for word in term.split()}
     rows: dict[tuple[str, str], float] = {}
     for word, frequency in frequent(import_module("wordfreq")):

@@ -7,14 +7,14 @@ been seen before. Every pass is linear in the text.
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import unquote
 
 from streams.screening.misspelling import Misspellings
 from streams.screening.taxa import read_table
-from streams.screening.text import Edit, edited, fold, fold_each, is_unspaced
+from streams.screening.text import Edit, EditKind, edited, fold, fold_each, is_unspaced
 
 SHORTEST = 4
 """Words shorter than this are not looked for under a disguise: too much would look like them."""
@@ -34,13 +34,15 @@ _LEET = [
 ]
 _LEET_CYRILLIC = str.maketrans("01346@", "оизчба")
 _MARKS = "\u00ad\u034f\u0300-\u036f\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
-_RUN = re.compile(rf"[\w{re.escape(_SIGNS)}{_MARKS}\U000e0000-\U000e0fff]{{3,200}}")
+_RUN = re.compile(rf"[\w{re.escape(_SIGNS)}{_MARKS}\U000e0000-\U000e0fff]{{2,200}}")
 
 _SINGLE_LETTERS = re.compile(r"(?<!\S)\S\S?\s{1,3}\S\S?\s{1,3}\S\S?\s{1,3}\S\S?(?!\S)")
 _SEPARATORS = r" .·•*_\-/\\~,|+'’:;=^‧∙"
 _APART = re.compile(
     rf"(?<![^\W\d_])(?:[^\W_][{_SEPARATORS}]{{1,3}}){{3,40}}[^\W_](?![^\W\d_])"
 )  # fmt: skip
+_LONE_WORDS = frozenset("aAeEiIoOuUyYàÀwWzZsSkKвВиИсСоОуУкКяЯ")
+"""Letters that are words in one language or other."""
 _BETWEEN = re.compile(rf"[{_SEPARATORS}]+")
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _HAN_DOTTED = re.compile(rf"(?<=[{_HAN}])[.·•*_|+~\-/]{{1,2}}(?=[{_HAN}])")
@@ -57,10 +59,64 @@ _RARE_CYRILLIC = frozenset("ѵԛԝһӏԁѡүҽ")
 """Letters of no common Cyrillic alphabet, but good look-alikes: a word with one in it is mixed script."""
 
 _CAN_JOIN = frozenset(
-    "for sale sell selling buy buying seller sellers dealer shop store art the of and my me in "
-    "real genuine authentic raw natural antique vintage old carved carving carvings collector collectors "
-    "collection wholesale cheap price online jewelry jewellery love lover lovers pure best quality "
-    "vente vendre venta vender zu verkaufen venda продажа купить продам jual dijual".split()
+    [
+        "for",
+        "sale",
+        "sell",
+        "selling",
+        "buy",
+        "buying",
+        "seller",
+        "sellers",
+        "dealer",
+        "shop",
+        "store",
+        "art",
+        "the",
+        "of",
+        "and",
+        "my",
+        "me",
+        "in",
+        "real",
+        "genuine",
+        "authentic",
+        "raw",
+        "natural",
+        "antique",
+        "vintage",
+        "old",
+        "carved",
+        "carving",
+        "carvings",
+        "collector",
+        "collectors",
+        "collection",
+        "wholesale",
+        "cheap",
+        "price",
+        "online",
+        "jewelry",
+        "jewellery",
+        "love",
+        "lover",
+        "lovers",
+        "pure",
+        "best",
+        "quality",
+        "vente",
+        "vendre",
+        "venta",
+        "vender",
+        "zu",
+        "verkaufen",
+        "venda",
+        "продажа",
+        "купить",
+        "продам",
+        "jual",
+        "dijual",
+    ]
 )
 """Words that hashtags are made of, besides the words of the tables."""
 
@@ -68,17 +124,15 @@ _CAN_JOIN = frozenset(
 @dataclass(frozen=True, slots=True)
 class _Meant:
     word: str
-    kind: str
+    kind: EditKind
 
 
 @cache
 def _looks() -> dict[int, str]:
     """``str.translate`` table from letters to the ones they look like; rows of ``confusables.csv``."""
-    return {ord(row["character"]): row["looks_like"] for row in read_table("confusables.csv")} | {
-        ord("0"): "o",
-        ord("1"): "l",
-        ord("i"): "l",
-    }
+    # The capital I, the small l and the digit 1 are one to the eye.
+    looks = {ord(row["character"]): row["looks_like"] for row in read_table("confusables.csv")}
+    return {code: like.replace("i", "l") for code, like in looks.items()} | {48: "o", 49: "l", 105: "l"}
 
 
 def skeleton(word: str) -> str:
@@ -108,6 +162,13 @@ def squeezed(word: str) -> str:
     return re.sub(r"(.)\1+", r"\1", word)
 
 
+def _upright(word: str, *, sure: bool = False) -> str:
+    """A word that is written upside down, as it was meant; empty when no letter of it tells (unless sure)."""
+    if not sure and _FLIPPED_ONLY.isdisjoint(word):
+        return ""
+    return "".join(_FLIPPED.get(letter, letter) for letter in reversed(word))
+
+
 class Undisguiser:
     """Knows the words that terms are made of. What it answers never changes; it only gets quicker."""
 
@@ -116,7 +177,7 @@ class Undisguiser:
         terms: Iterable[str],
         names: Iterable[str] = (),
         joins: Iterable[str] = (),
-        ordinary: frozenset[str] = frozenset(),
+        ordinary: Mapping[str, float] | None = None,
     ) -> None:
         """``terms`` and ``names`` are folded. The former are looked for run together as well; ``joins``
         are words that may stand beside them then. ``ordinary`` words are never read as others.
@@ -127,36 +188,46 @@ class Undisguiser:
         self._words = frozenset(
             word for word in (*own, *more) if SHORTEST <= len(word) <= _LONGEST and not word.isdigit()
         )
+        self._whole = {term.replace(" ", ""): term for term in sorted(self._terms) if " " in term}
+        self._short = frozenset(word for word in own if 1 < len(word) < SHORTEST)
         self._parts = frozenset(word for word in own if len(word) > 2) | _CAN_JOIN | frozenset(joins)
         self._by_length: dict[int, list[str]] = {}
         self._by_skeleton: dict[str, str] = {}
         self._by_squeezed: dict[str, str] = {}
+        for word in sorted(self._short):
+            self._by_skeleton.setdefault(skeleton(word), word)
         for word in sorted(self._words):
             self._by_skeleton.setdefault(skeleton(word), word)
             if word.isascii():
                 self._by_length.setdefault(len(word), []).append(word)
             if len(word) > SHORTEST:
                 self._by_squeezed.setdefault(squeezed(word), word)
-        self._ordinary = ordinary
-        self.misspellings = Misspellings([*own, *more], ordinary)
+        self._ordinary = ordinary or {}
+        self.misspellings = Misspellings([*own, *more], self._ordinary)
         self._strange: dict[str, tuple[Edit, ...]] = {}
 
     def edits(self, text: str) -> tuple[Edit, ...]:
         """Where the text is to be read as something else, in order of place; empty for most texts."""
         made = list(self._across_words(text))
-        strange = [word for word in dict.fromkeys(text.split()) if self.word_edits(word)]
-        for word in strange:
+        upside_down = not text.isascii() and not _FLIPPED_ONLY.isdisjoint(text)
+        for word in dict.fromkeys(text.split()):
+            edits = self.word_edits(word) or (self._turned(word) if upside_down else ())
+            if not edits:
+                continue
             at = text.find(word)
             while at >= 0:
                 end = at + len(word)
                 alone = (at == 0 or text[at - 1].isspace()) and (end == len(text) or text[end].isspace())
                 if alone and not any(edit.start < end and edit.end > at for edit in made):
-                    made += (
-                        replace(edit, start=edit.start + at, end=edit.end + at)
-                        for edit in self.word_edits(word)
-                    )
+                    made += (replace(edit, start=edit.start + at, end=edit.end + at) for edit in edits)
                 at = text.find(word, end)
         return tuple(sorted(made, key=lambda edit: edit.start))
+
+    def _turned(self, word: str) -> tuple[Edit, ...]:
+        """A word beside others that are upside down, whose own letters do not tell."""
+        turned = _upright(word, sure=True)
+        known = turned in self._words or turned in self._short
+        return (Edit(0, len(word), turned, "disguise"),) if known else ()
 
     def misread(self, word: str) -> bool:
         """True when a folded word, taken by itself, would be read as another."""
@@ -199,16 +270,25 @@ class Undisguiser:
         """A run of single letters, with the sign that stands between them taken out; others part words."""
         signs = _BETWEEN.findall(run)
         most = max(dict.fromkeys(signs), key=signs.count)
-        words = (
-            run.replace(most, "").split() if most.strip() or len(set(signs)) > 1 else [run.replace(most, "")]
-        )
-        meant = []
-        for word in words:
-            plain = fold(word).strip()
-            read = self._read(word.casefold())
-            meant.append(read.word if read else plain)
-        if any(word in self._words for text in meant for word in text.split()):
-            yield Edit(at, at + len(run), " ".join(meant), "disguise")
+        letters = list(re.finditer(r"[^\W_]", run))
+        # A letter before or after may be a word of its own: "a r.h.i.n.o", "a r h i n o".
+        alone = [
+            signs[end] != most or (not most.strip() and letters[end].group() in _LONE_WORDS)
+            for end in (0, -1)
+        ]
+        for first, last in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            if (first and not alone[0]) or (last and not alone[1]):
+                continue
+            start, end = letters[first].start(), letters[-1 - last].end()
+            words = [self._spelt_out(word) for word in run[start:end].replace(most, "").split()]
+            if any(word in self._words for meant in words for word in meant.split()):
+                yield Edit(at + start, at + end, " ".join(words), "disguise")
+                return
+
+    def _spelt_out(self, word: str) -> str:
+        plain = fold(word).strip()
+        read = None if plain in self._words else self._read(word.casefold())
+        return read.word if read else plain
 
     def _examined(self, word: str) -> tuple[Edit, ...]:
         if ("&" in word or "%" in word) and _ENCODED.search(word):
@@ -228,12 +308,12 @@ class Undisguiser:
             # Signs at the end are punctuation more often than letters.
             for body in dict.fromkeys((written[lead:], written[lead:].rstrip(_SIGNS), written)):
                 plain = fold(body).strip()
-                if plain in self._words or plain in self._ordinary:
+                if plain in self._words:
                     break
-                meant = self._read(body)
-                if meant is not None:
+                read = self._read(body)
+                if read is not None:
                     start = run.start() + written.index(body)
-                    made.append(Edit(start, start + len(body), meant.word, meant.kind))  # type: ignore[arg-type]
+                    made.append(Edit(start, start + len(body), read.word, read.kind))
                     break
         if not made and not word.isascii():
             made = [Edit(found.start(), found.end(), "", "disguise") for found in _HAN_DOTTED.finditer(word)]
@@ -244,7 +324,7 @@ class Undisguiser:
 
     def _read(self, body: str) -> _Meant | None:
         """What a run of letters and signs says, when that is a word of ours and the run itself is not."""
-        if len(body) < SHORTEST or len(body) > 2 * _LONGEST:
+        if len(body) > 2 * _LONGEST:
             return None
         # Signs keep their place, all else is folded.
         written = "".join(
@@ -252,48 +332,59 @@ class Undisguiser:
         )
         if written in self._words:
             return None if written == fold(body).strip() else _Meant(written, "disguise")
+        if written in self._ordinary and written.isalnum():
+            return None
+        if len(written) < SHORTEST:
+            return self._short_word(written) if len(written) > 1 else None
         letters = sum(character.isalpha() for character in written)
         if letters < 2 or any(is_unspaced(character) for character in written if character > "\u0dff"):
             return None
-        if letters < len(written):
-            meant = self._without_leet(written)
-            if meant is not None:
-                return _Meant(meant, "disguise")
-        if not written.isascii():
-            if is_mixed(written):
-                known = self._by_skeleton.get(skeleton(written))
-                if known is not None:
-                    return _Meant(known, "disguise")
-            if not _FLIPPED_ONLY.isdisjoint(written):
-                flipped = "".join(_FLIPPED.get(letter, letter) for letter in reversed(written))
-                if flipped in self._words:
-                    return _Meant(flipped, "disguise")
-        if written.isalnum():
-            return self._respelled(written)
-        return None
+        known = self._without_leet(written, self._words) if letters < len(written) else None
+        if known is None and not written.isascii():
+            known = self._in_one_script(written)
+        if known is not None:
+            return _Meant(known, "disguise")
+        return self._respelled(written) if written.isalnum() else None
+
+    def _in_one_script(self, written: str) -> str | None:
+        if is_mixed(written):
+            known = self._by_skeleton.get(skeleton(written))
+            if known is not None:
+                return known
+        flipped = _upright(written)
+        return flipped if flipped in self._words else None
+
+    def _short_word(self, written: str) -> _Meant | None:
+        """A short word is only read as part of a longer term, so only where the disguise is plain to see."""
+        cyrillic = any(_script(letter) == "cyrillic" for letter in written)
+        # Beside Latin letters digits are too common (4a, 2b) to stand for others in so short a word.
+        disguised = not written.isalpha() and (cyrillic or (not written.isalnum() and written[0].isalpha()))
+        known = self._without_leet(written, self._short) if disguised else None
+        if known is None and not written.isascii():
+            known = self._by_skeleton.get(skeleton(written)) if is_mixed(written) else _upright(written)
+        return _Meant(known, "disguise") if known in self._short else None
 
     def _respelled(self, word: str) -> _Meant | None:
-        if word in self._ordinary:
-            return None
         known = self._by_squeezed.get(squeezed(word))
         if known is not None and len(known) < len(word):
             return _Meant(known, "disguise" if len(word) - len(known) > 1 else "misspelling")
-        split = self._split(word)
+        split = self._whole.get(word) or self._split(word)
         if split is not None:
             return _Meant(split, "joined")
         known = self.misspellings.put_right(word)
         return None if known is None else _Meant(known, "misspelling")
 
-    def _without_leet(self, written: str) -> str | None:
+    def _without_leet(self, written: str, words: frozenset[str]) -> str | None:
         if not written.isascii() and any(_script(letter) == "cyrillic" for letter in written):
             meant = written.translate(_LEET_CYRILLIC)
-            return meant if meant in self._words else None
+            return meant if meant in words else None
         for table in _LEET:
             meant = written.translate(table)
             if "*" in meant:
                 meant = self._unmasked(meant)
-            if meant in self._words or squeezed(meant) in self._words:
-                return meant if meant in self._words else squeezed(meant)
+            for spelled in (meant, squeezed(meant)):
+                if spelled in words:
+                    return spelled
         return None
 
     def _unmasked(self, masked: str) -> str:

@@ -39,7 +39,7 @@ class Gate:
         """``terms`` are folded."""
         anchors: set[str] = set()
         inside: set[str] = set()
-        pairs: dict[str, set[str]] = {}
+        pairs: dict[str, dict[str, list[str]]] = {}
         for term in terms:
             words = term.split()
             unspaced = [word for word in words if is_unspaced(word[0]) or is_unspaced(word[-1])]
@@ -48,7 +48,7 @@ class Gate:
                 continue
             words.sort(key=lambda word: (_frequency(word), -len(word)))
             if len(words) > 1 and words[0] != words[1] and _frequency(words[0]) >= EVERYDAY:
-                pairs.setdefault(words[0], set()).add(words[1])
+                pairs.setdefault(words[0], {}).setdefault(words[1], []).append(term)
             else:
                 anchors.add(words[0])
         self._anchors = frozenset(anchors)
@@ -61,20 +61,32 @@ class Gate:
 
     def passes(self, text: str) -> bool:
         """True when no term can be in the text, plainly or in disguise."""
-        words = text.split()
-        if not self._dull.issuperset(words):
-            halves: set[str] = set()
-            for word in set(words).difference(self._dull):
-                told = self._telling.get(word) or self._told(word)
-                if told is _ALWAYS:
-                    return False
-                halves |= told
-            if len(halves) > 1:
-                if any(not halves.isdisjoint(self._pairs[word]) for word in halves if word in self._pairs):
-                    return False
-                if sum(half[0] == _LETTER for half in halves) > 1:
-                    return not self._undisguiser.needs_neighbours(text)
+        halves: set[str] = set()
+        for word in set(text.split()).difference(self._dull):
+            told = self._telling.get(word) or self._told(word)
+            if told is _ALWAYS:
+                return False
+            halves |= told
+        if len(halves) > 1:
+            if self._paired(halves, text):
+                return False
+            if sum(half[0] == _LETTER for half in halves) > 1:
+                return not self._undisguiser.needs_neighbours(text)
         return True
+
+    def _paired(self, halves: set[str], text: str) -> bool:
+        """True when one of the terms whose words are all everyday words stands in the text."""
+        met = [
+            term
+            for word in halves
+            if word in self._pairs
+            for other in halves.intersection(self._pairs[word])
+            for term in self._pairs[word][other]
+        ]
+        if not met:
+            return False
+        folded = fold(text)
+        return any(term in folded for term in met)
 
     def _told(self, word: str) -> frozenset[str]:
         """What the word has to do with terms: nothing, parts of them, or enough for a closer look."""

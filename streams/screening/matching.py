@@ -1,8 +1,9 @@
 """Finds every known term of a folded text in one pass, however many terms there are."""
 
+import dataclasses
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import ahocorasick_rs
 
@@ -27,7 +28,7 @@ class Found:
     terms: tuple[Term, ...]
     explains: bool = True
     """True when what lies inside this phrase has no meaning of its own."""
-    folded: Folded | None = field(default=None, compare=False, repr=False)
+    folded: Folded | None = dataclasses.field(default=None, compare=False, repr=False)
     """The text it was found in, to ask how it was written there; that is not asked of every hit."""
 
     @property

@@ -7,7 +7,7 @@ Latin, Cyrillic and Greek; a Han or Thai word has no misspelling that could be t
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from streams.screening.taxa import read_table
@@ -16,15 +16,17 @@ SHORTEST = 5
 LONG = 7
 """From this length on, a name is looked for misspelt whatever it resembles."""
 NEIGHBOURS = 2
-"""Ordinary words that a shorter name may resemble, and still be looked for misspelt."""
+"""Frequent words that a shorter name may resemble, and still be looked for misspelt."""
+FREQUENT = 3.5
+"""On wordfreq's scale: once in 300,000 words."""
 
 _SPELLED = re.compile(r"[a-z\u0370-\u03ff\u0400-\u052f]{4,40}")
 
 
 @cache
-def ordinary_words() -> frozenset[str]:
-    """Ordinary words, folded, that would be taken for one of our names in disguise or misspelt."""
-    return frozenset(row["word"] for row in read_table("ordinary.csv.gz") if row["how"] == "near")
+def ordinary_words() -> dict[str, float]:
+    """Ordinary words, folded, that are or resemble a word of our names; how frequent they are."""
+    return {row["word"]: float(row["frequency"]) for row in read_table("ordinary.csv.gz")}
 
 
 @cache
@@ -43,7 +45,7 @@ def _shortened(word: str) -> Iterator[str]:
 
 
 def within_one(one: str, other: str) -> bool:
-    """True when one edit (a letter in, out, changed, or two neighbours swapped) leads from one to the other."""
+    """True when one edit leads from one to the other: a letter in, out, changed, or two swapped."""
     if abs(len(one) - len(other)) > 1:
         return False
     start, short = 0, min(len(one), len(other))
@@ -59,14 +61,14 @@ def within_one(one: str, other: str) -> bool:
 class Misspellings:
     """Knows the names that are looked for misspelt; immutable."""
 
-    def __init__(self, names: Iterable[str], ordinary: frozenset[str]) -> None:
+    def __init__(self, names: Iterable[str], ordinary: Mapping[str, float]) -> None:
         """``names``: single folded words, the more important first."""
         spelled = [name for name in dict.fromkeys(names) if _SPELLED.fullmatch(name)]
         self._names = frozenset(spelled)
         self._ordinary = ordinary
         near: dict[str, int] = {}
         self._around = _index(name for name in spelled if SHORTEST <= len(name) < LONG)
-        for word in ordinary:
+        for word in (word for word, frequency in ordinary.items() if frequency >= FREQUENT):
             for name in self._neighbours(word):
                 near[name] = near.get(name, 0) + 1
         self._near = _index(
@@ -77,7 +79,7 @@ class Misspellings:
 
     def _neighbours(self, word: str) -> set[str]:
         around = {name for part in _shortened(word) for name in self._around.get(part, ())}
-        return {name for name in around if within_one(word, name)}
+        return {name for name in around if name != word and within_one(word, name)}
 
     def is_near(self, word: str) -> bool:
         """True when a shorter name is one edit away, whether or not it is looked for misspelt."""

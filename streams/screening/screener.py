@@ -56,12 +56,16 @@ class Vocabulary:
     context: Matcher
     undisguiser: Undisguiser
 
-    def read(self, fields: Mapping[str, Folded]) -> list[Found]:
+    def read(self, fields: Mapping[str, Folded], quiet: Mapping[str, bool]) -> list[Found]:
         """Names and the words around them, in order; nothing when no field names anything.
+
+        ``quiet`` are the fields that hold no name for sure.
 
         The words around are looked for only then: most listings name nothing.
         """
-        named = {name: self.names.find(name, folded) for name, folded in fields.items()}
+        named = {
+            name: [] if quiet[name] else self.names.find(name, folded) for name, folded in fields.items()
+        }
         if not any(named.values()):
             return []
         found: list[Found] = []
@@ -106,14 +110,18 @@ class ListingScreener:
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.
         """
-        if self._gate.passes(listing.title) and self._gate.passes(listing.description):
+        quiet = {
+            name: self._gate.passes(text)
+            for name, text in (("title", listing.title), ("description", listing.description))
+        }
+        if all(quiet.values()):
             if not self._sellers:
                 return _NOTHING
             fields: dict[str, Folded] = {}
         else:
-            fields = self._fields(listing)
-        found = self._vocabulary.read(fields)
-        seen = self._watchlist(listing, fields) if self._watch or self._sellers else []
+            fields = self._fields(listing, quiet)
+        found = self._vocabulary.read(fields, quiet)
+        seen = self._watchlist(listing, fields, quiet) if self._watch or self._sellers else []
         if not found and not seen:
             return _NOTHING
         # When the description repeats the title, the heading is only that part of it.
@@ -129,23 +137,29 @@ class ListingScreener:
         ]
         return _verdict(rulings, made, seen, fields, self._taxa)
 
-    def _fields(self, listing: Listing) -> dict[str, Folded]:
+    def _fields(self, listing: Listing, quiet: Mapping[str, bool]) -> dict[str, Folded]:
         """The texts to read; a description that repeats the title is read once."""
         title, description = listing.title, listing.description
         fields: dict[str, Folded] = {}
         if title and not description.startswith(title):
-            fields["title"] = self._meant(title)
+            fields["title"] = self._meant(title, quiet["title"])
         if description:
-            fields["description"] = self._meant(description)
+            fields["description"] = self._meant(description, quiet["description"])
         return fields
 
-    def _meant(self, text: str) -> Folded:
+    def _meant(self, text: str, quiet: bool) -> Folded:
+        if quiet:
+            return Folded(text)
         return Folded(text, self._vocabulary.undisguiser.edits(text))
 
-    def _watchlist(self, listing: Listing, fields: Mapping[str, Folded]) -> "list[_Seen]":
+    def _watchlist(
+        self, listing: Listing, fields: Mapping[str, Folded], quiet: Mapping[str, bool]
+    ) -> "list[_Seen]":
         seen: list[_Seen] = []
         if self._watch is not None:
             for name, folded in fields.items():
+                if quiet[name]:
+                    continue
                 for entry, term, one in watched(self._watch.find(name, folded)):
                     if entry.entry.platform in (None, listing.platform):
                         seen.append(_Seen(entry.entry, term, one))

@@ -154,6 +154,9 @@ def fold_term(term: str) -> str:
 _WORDS = re.compile(r"\S+")
 
 
+EditKind = Literal["disguise", "misspelling", "joined"]
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """A place of the original that is read as something else; the quote is always the whole place."""
@@ -161,7 +164,7 @@ class Edit:
     start: int
     end: int
     meant: str
-    kind: Literal["disguise", "misspelling", "joined"]
+    kind: EditKind
     """``joined``: words run together, as in a hashtag; nothing was hidden."""
 
 
@@ -201,6 +204,8 @@ class Folded:
         """From the index of a folded character to the index of the one that was read."""
         begins, words = self._words
         number = max(0, bisect_right(begins, index) - 1)
+        if index < begins[number]:  # only at the very start
+            return words[number].start()
         origins = self._inside.get(number)
         if origins is None:
             origins = self._inside[number] = _origins(words[number].group())
@@ -270,7 +275,8 @@ class Folded:
 
 def edited(original: str, edits: Sequence[Edit]) -> str:
     """The text as it was meant."""
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     for edit in edits:
         pieces += (original[at : edit.start], edit.meant)
         at = edit.end

@@ -50,7 +50,8 @@ WARES = {
     " kotak asli piring gelas harga nego sepatu tas jaket celana handphone pengisi daya",
     "ar": "طاولة طعام من خشب البلوط بحالة جيدة للبيع بسبب الانتقال الاستلام باليد أو الشحن على المشتري فستان"
     " أزرق مقاس متوسط لم يلبس كتب أطفال مجموعة دراجة قابلة للطي مصباح مكتب يعمل علبة أصلية أطباق أكواب",
-    "ja": "食卓テーブル無垢材美品引っ越しのため出品します手渡しまたは郵送ワンピース青色中サイズ未着用絵本まとめ売り"
+    "ja": "食卓テーブル無垢材美品引っ越しのため出品します手渡しまたは郵送"
+    "ワンピース青色中サイズ未着用絵本まとめ売り"
     "折りたたみ自転車ブレーキ新品デスクライト動作確認済み元箱付き皿茶碗コップ値下げ相談可",
 }
 OFFERS = (
@@ -103,7 +104,7 @@ def listings(
     count: int, *, offers: float, near_misses: float, seed: int, length: int = LENGTH
 ) -> Iterator[Listing]:
     """``count`` listings; the shares are probabilities. What is neither is of ordinary wares."""
-    rng = random.Random(seed)  # noqa: S311 — made-up listings, not a secret
+    rng = random.Random(seed)
     languages = sorted(WARES)
     for number in range(count):
         language = rng.choice(languages)
@@ -126,12 +127,33 @@ def listings(
         )
 
 
-_SYLLABLES = "ba ko ri te mu lan dor vi sha pel no gri ze tak oru min das fe lo qui".split()
+_SYLLABLES = [
+    "ba",
+    "ko",
+    "ri",
+    "te",
+    "mu",
+    "lan",
+    "dor",
+    "vi",
+    "sha",
+    "pel",
+    "no",
+    "gri",
+    "ze",
+    "tak",
+    "oru",
+    "min",
+    "das",
+    "fe",
+    "lo",
+    "qui",
+]
 
 
 def watchlist(count: int, seed: int) -> dict[str, WatchlistEntry]:
     """Entries of every kind that is looked for in text; made-up words, so that they hit by chance only."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     kinds = ("term", "code_word", "hashtag", "handle", "phone")
     entries = {}
     for number in range(count):
