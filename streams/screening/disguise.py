@@ -324,27 +324,24 @@ class Undisguiser:
 
     def _read(self, body: str) -> _Meant | None:
         """What a run of letters and signs says, when that is a word of ours and the run itself is not."""
-        if len(body) > 2 * _LONGEST:
-            return None
         # Signs keep their place, all else is folded.
-        written = "".join(
-            sign if part == " " else part for sign, part in zip(body, fold_each(body), strict=True)
-        )
+        parts = fold_each(body[: 2 * _LONGEST + 1])
+        written = "".join(sign if part == " " else part for sign, part in zip(body, parts, strict=False))
         if written in self._words:
             return None if written == fold(body).strip() else _Meant(written, "disguise")
-        if written in self._ordinary and written.isalnum():
+        if not 2 <= len(written) <= 2 * _LONGEST or (written in self._ordinary and written.isalnum()):
             return None
         if len(written) < SHORTEST:
-            return self._short_word(written) if len(written) > 1 else None
+            return self._short_word(written)
         letters = sum(character.isalpha() for character in written)
         if letters < 2 or any(is_unspaced(character) for character in written if character > "\u0dff"):
             return None
         known = self._without_leet(written, self._words) if letters < len(written) else None
         if known is None and not written.isascii():
             known = self._in_one_script(written)
-        if known is not None:
-            return _Meant(known, "disguise")
-        return self._respelled(written) if written.isalnum() else None
+        if known is None:
+            return self._respelled(written) if written.isalnum() else None
+        return _Meant(known, "disguise")
 
     def _in_one_script(self, written: str) -> str | None:
         if is_mixed(written):

@@ -24,6 +24,7 @@ from streams.screening.lexicon import (
     SpecimenWord,
     Term,
     context_terms,
+    emoji_terms,
     listed_terms,
     named_terms,
     quote,
@@ -361,8 +362,9 @@ class ScreeningRuleset:
         self.taxa = load_taxa()
         self._built_in = tuple(packs)
         self.rules = RuleBook(self._built_in, load_law())
+        named = list(named_terms(self.taxa))
         self.vocabulary = Vocabulary(
-            names=Matcher([*named_terms(self.taxa), *listed_terms(self.taxa)]),
+            names=Matcher([*named, *emoji_terms(named), *listed_terms(self.taxa)]),
             context=Matcher(context_terms()),
             undisguiser=Undisguiser(**undisguiser_terms(self.taxa)),
         )

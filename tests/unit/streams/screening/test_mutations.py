@@ -365,3 +365,21 @@ def test_the_gate_lets_ordinary_listings_pass_and_stops_every_flagship_term() ->
     passed = sum(gate().passes(one.title) and gate().passes(one.description) for one in wares)
     assert passed > 0.9 * len(wares)
     assert [term.text for term in flagships() if gate().passes(f"offer {term.text} today")] == []
+
+
+@pytest.mark.parametrize(
+    ("title", "outcome"),
+    [
+        ("🐘 🎉 birthday cards, 5 USD", "clear"),
+        ("Cute 🐯🐘🦏 stickers for kids", "clear"),
+        ("🐘🦷 carved bangle 40 g, DM for price 300 USD", "review"),
+        ("🐘🦷 real, 1 kg, for sale 300 USD", "review"),
+        ("🦏 horn 300 g for sale 900 USD", "review"),
+        ("🐅🦴 for sale, genuine, 900 USD", "review"),
+        ("🐘 elephant ivory bangle, carved, 40 g, 300 USD 🐘", "notify"),
+    ],
+)
+def test_a_picture_is_a_hint_and_never_a_notice(title: str, outcome: str) -> None:
+    told = screen(title)
+
+    assert told.outcome == outcome, told.explanation
