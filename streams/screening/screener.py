@@ -1,7 +1,7 @@
 """The screening itself: text to matches to claims to rules to a verdict, pure from end to end."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -15,6 +15,7 @@ from schemas.watchlist import RulePackRelease, WatchlistEntry
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
+from streams.screening.expressions import Expressions, Place
 from streams.screening.gate import Gate
 from streams.screening.law import load_law
 from streams.screening.lexicon import (
@@ -92,6 +93,7 @@ class ListingScreener:
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
+        self._expressions = Expressions(texts)
         terms = [*vocabulary.names.spellings(), *(term.folded for term in watched_terms)]
         self._gate = Gate(terms, vocabulary.undisguiser)
         self._sellers = {
@@ -116,13 +118,17 @@ class ListingScreener:
             for name, text in (("title", listing.title), ("description", listing.description))
         }
         if all(quiet.values()):
-            if not self._sellers:
+            if not self._sellers and not self._expressions:
                 return _NOTHING
             fields: dict[str, Folded] = {}
         else:
             fields = self._fields(listing, quiet)
         found = self._vocabulary.read(fields, quiet)
-        seen = self._watchlist(listing, fields, quiet) if self._watch or self._sellers else []
+        seen = (
+            self._watchlist(listing, fields, quiet)
+            if self._watch or self._sellers or self._expressions
+            else []
+        )
         if not found and not seen:
             return _NOTHING
         # When the description repeats the title, the heading is only that part of it.
@@ -164,6 +170,8 @@ class ListingScreener:
                 for entry, term, one in watched(self._watch.find(name, folded)):
                     if entry.entry.platform in (None, listing.platform):
                         seen.append(_Seen(entry.entry, term, one))
+        for place in self._places(listing):
+            seen.append(_Seen(place.entry, None, None, place.quote, place))
         if self._sellers and listing.seller is not None:
             for shown in (listing.seller.handle, listing.seller.account_id):
                 entry_for_seller = self._sellers.get(shown.casefold()) if shown else None
@@ -171,6 +179,15 @@ class ListingScreener:
                     seen.append(_Seen(entry_for_seller, None, None, shown or ""))
                     break
         return seen
+
+    def _places(self, listing: Listing) -> Iterator[Place]:
+        """Where the analysts' regular expressions are found."""
+        for place in (
+            *self._expressions.find("title", listing.title),
+            *self._expressions.find("description", listing.description),
+        ):
+            if place.entry.platform in (None, listing.platform):
+                yield place
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +198,7 @@ class _Seen:
     term: Term | None
     found: Found | None
     shown: str = ""
+    place: Place | None = None
 
 
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
@@ -301,9 +319,9 @@ def _with_watchlist(
             match = _match(one.found, fields, one.term)
         else:
             match = Match.model_construct(
-                field="seller",
-                start=0,
-                end=len(one.shown),
+                field=one.place.field if one.place else "seller",
+                start=one.place.start if one.place else 0,
+                end=one.place.end if one.place else len(one.shown),
                 quote=one.shown[:2_000],
                 term=entry.value[:512],
                 kind="watchlist",

@@ -57,7 +57,7 @@ def list_entries(
 
 
 def add(
-    kind: Annotated[str, typer.Argument(help="term, code_word, hashtag, seller, phone, handle, not_term …")],
+    kind: Annotated[str, typer.Argument(help="term, code_word, hashtag, seller, phone, handle, regex …")],
     value: Annotated[str, typer.Argument(help="The word, name or number.")],
     reason: Annotated[str, typer.Option(help="Why; it stands in the explanation.")],
     source: Annotated[str, typer.Option(help="Where that is known from.")],
