@@ -32,14 +32,14 @@ def _frequency(word: str) -> float:
     return frequency_of_parts().get(word, 9.0 if len(word) == 1 or word.isdigit() else 0.0)
 
 
-class Gate:
-    """Knows which words matter. What it answers never changes; it only gets quicker."""
+class Anchors:
+    """The words by which a set of terms is known; immutable."""
 
-    def __init__(self, terms: Iterable[str], undisguiser: Undisguiser) -> None:
+    def __init__(self, terms: Iterable[str]) -> None:
         """``terms`` are folded."""
-        anchors: set[str] = set()
+        alone: set[str] = set()
         inside: set[str] = set()
-        pairs: dict[str, dict[str, list[str]]] = {}
+        self.pairs: dict[str, dict[str, list[str]]] = {}
         for term in terms:
             words = term.split()
             unspaced = [word for word in words if is_unspaced(word[0]) or is_unspaced(word[-1])]
@@ -48,13 +48,29 @@ class Gate:
                 continue
             words.sort(key=lambda word: (_frequency(word), -len(word)))
             if len(words) > 1 and words[0] != words[1] and _frequency(words[0]) >= EVERYDAY:
-                pairs.setdefault(words[0], {}).setdefault(words[1], []).append(term)
+                self.pairs.setdefault(words[0], {}).setdefault(words[1], []).append(term)
             else:
-                anchors.add(words[0])
-        self._anchors = frozenset(anchors)
-        self._pairs = pairs
-        self._halves = frozenset({*pairs, *(word for beside in pairs.values() for word in beside)}) - anchors
-        self._inside = ahocorasick_rs.AhoCorasick(sorted(inside), store_patterns=False)
+                alone.add(words[0])
+        self.alone = frozenset(alone)
+        beside = (word for others in self.pairs.values() for word in others)
+        self.halves = frozenset({*self.pairs, *beside}) - alone
+        self.inside = ahocorasick_rs.AhoCorasick(sorted(inside), store_patterns=False)
+
+    def paired(self, halves: set[str]) -> list[str]:
+        """The terms of everyday words of which two words are there."""
+        return [
+            term
+            for word in halves.intersection(self.pairs)
+            for other in halves.intersection(self.pairs[word])
+            for term in self.pairs[word][other]
+        ]
+
+
+class Gate:
+    """Knows which words matter. What it answers never changes; it only gets quicker."""
+
+    def __init__(self, anchors: Iterable[Anchors], undisguiser: Undisguiser) -> None:
+        self._anchors = tuple(anchors)
         self._undisguiser = undisguiser
         self._dull: set[str] = set()
         self._telling: dict[str, frozenset[str]] = {}
@@ -76,13 +92,7 @@ class Gate:
 
     def _paired(self, halves: set[str], text: str) -> bool:
         """True when one of the terms whose words are all everyday words stands in the text."""
-        met = [
-            term
-            for word in halves
-            if word in self._pairs
-            for other in halves.intersection(self._pairs[word])
-            for term in self._pairs[word][other]
-        ]
+        met = [term for anchors in self._anchors for term in anchors.paired(halves)]
         if not met:
             return False
         folded = fold(text)
@@ -104,13 +114,14 @@ class Gate:
     def _looked_at(self, word: str) -> frozenset[str]:
         folded = fold(word)
         parts = folded.split()
-        if not self._anchors.isdisjoint(parts):
-            return _ALWAYS
-        if not folded.isascii() and self._inside.find_matches_as_indexes(folded):
-            return _ALWAYS
+        for anchors in self._anchors:
+            if not anchors.alone.isdisjoint(parts):
+                return _ALWAYS
+            if not folded.isascii() and anchors.inside.find_matches_as_indexes(folded):
+                return _ALWAYS
         if "\u202e" in word or "\u2067" in word or self._undisguiser.word_edits(word):
             return _ALWAYS
-        halves = self._halves.intersection(parts)
+        halves = frozenset(part for anchors in self._anchors for part in anchors.halves.intersection(parts))
         if len(word) < 3 and len(folded.strip()) == 1:
             # Letters that stand alone may have to be read together.
             return halves | {_LETTER + folded.strip()}

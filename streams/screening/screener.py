@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
-from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
+from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.message import digest
 from schemas.watchlist import RulePackRelease, WatchlistEntry
@@ -16,19 +16,16 @@ from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.expressions import Expressions, Place
-from streams.screening.gate import Gate
+from streams.screening.gate import Anchors, Gate
 from streams.screening.law import load_law
 from streams.screening.lexicon import (
     Animal,
-    Cue,
     Product,
     SpecimenWord,
-    Term,
     context_terms,
     emoji_terms,
     listed_terms,
     named_terms,
-    quote,
     watchlist_terms,
 )
 from streams.screening.matching import Found, Matcher, uncovered
@@ -37,14 +34,13 @@ from streams.screening.offer import claims, survey, watched
 from streams.screening.pack_tests import run_pack_tests
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, with_watchlist
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
 
 LOGIC_VERSION = "2"
 """Raised with every change of code that can change a verdict, because the version must say so."""
-
-MATCHES_LIMIT = 60
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
 _FIELDS = ("title", "description")
@@ -55,6 +51,8 @@ class Vocabulary:
     """Everything that is looked for, apart from the watchlist; compiled once."""
 
     names: Matcher
+    anchors: Anchors
+    """Of the names."""
     context: Matcher
     undisguiser: Undisguiser
 
@@ -94,8 +92,8 @@ class ListingScreener:
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
         self._expressions = Expressions(texts)
-        terms = [*vocabulary.names.spellings(), *(term.folded for term in watched_terms)]
-        self._gate = Gate(terms, vocabulary.undisguiser)
+        own = Anchors(term.folded for term in watched_terms)
+        self._gate = Gate([vocabulary.anchors, own], vocabulary.undisguiser)
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
@@ -161,22 +159,22 @@ class ListingScreener:
 
     def _watchlist(
         self, listing: Listing, fields: Mapping[str, Folded], quiet: Mapping[str, bool]
-    ) -> "list[_Seen]":
-        seen: list[_Seen] = []
+    ) -> list[Seen]:
+        seen: list[Seen] = []
         if self._watch is not None:
             for name, folded in fields.items():
                 if quiet[name]:
                     continue
                 for entry, term, one in watched(self._watch.find(name, folded)):
                     if entry.entry.platform in (None, listing.platform):
-                        seen.append(_Seen(entry.entry, term, one))
+                        seen.append(Seen(entry.entry, term, one))
         for place in self._places(listing):
-            seen.append(_Seen(place.entry, None, None, place.quote, place))
+            seen.append(Seen(place.entry, None, None, place.quote, place))
         if self._sellers and listing.seller is not None:
             for shown in (listing.seller.handle, listing.seller.account_id):
                 entry_for_seller = self._sellers.get(shown.casefold()) if shown else None
                 if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
-                    seen.append(_Seen(entry_for_seller, None, None, shown or ""))
+                    seen.append(Seen(entry_for_seller, None, None, shown or ""))
                     break
         return seen
 
@@ -188,17 +186,6 @@ class ListingScreener:
         ):
             if place.entry.platform in (None, listing.platform):
                 yield place
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A watchlist entry that the listing matches."""
-
-    entry: WatchlistEntry
-    term: Term | None
-    found: Found | None
-    shown: str = ""
-    place: Place | None = None
 
 
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
@@ -230,28 +217,10 @@ def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[s
     }
 
 
-def _term_for(one: Found) -> Term:
-    """The term to show for a place: what names a taxon or product before what merely indicates."""
-    return next((term for term in one.terms if not isinstance(term.meaning, Cue)), one.terms[0])
-
-
-def _match(one: Found, fields: Mapping[str, Folded], term: Term | None = None) -> Match:
-    folded = fields[one.field]
-    start, end = folded.span(one.start, one.end)
-    return quote(
-        term or _term_for(one),
-        one.field,
-        start,
-        end,
-        folded.original[start:end],
-        disguised=one.disguised,
-    )
-
-
 def _verdict(
     rulings: Sequence[Ruling],
     made: Sequence[Claim],
-    seen: Sequence[_Seen],
+    seen: Sequence[Seen],
     fields: Mapping[str, Folded],
     taxa: Taxa,
 ) -> Verdict:
@@ -265,14 +234,14 @@ def _verdict(
     if claim is not None:
         for one in (*claim.named_by, *(indication.found for indication in claim.indications)):
             if len(quotes) < MATCHES_LIMIT:
-                quotes.setdefault(id(one), _match(one, fields))
+                quotes.setdefault(id(one), match_of(one, fields))
         for ruling in effective:
             for one in ruling.claim.named_by:
                 if len(quotes) < MATCHES_LIMIT:
-                    quotes.setdefault(id(one), _match(one, fields))
+                    quotes.setdefault(id(one), match_of(one, fields))
     matches = list(quotes.values())
     extra: list[str] = []
-    outcome, severity = _with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
+    outcome, severity = with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
     active = [one for one in seen if one.entry.state == "active"]
     taxon, specimen = _subject(claim, active, taxa)
     score = claim.score if claim else 0.0
@@ -297,69 +266,8 @@ def _gravity(ruling: Ruling) -> tuple[int, float, bool]:
     return (ORDER[ruling.outcome], ruling.claim.score, ruling.rule.rule.zero_tolerance)
 
 
-def _with_watchlist(
-    seen: Sequence[_Seen],
-    fields: Mapping[str, Folded],
-    matches: list[Match],
-    findings: list[RuleFinding],
-    extra: list[str],
-    so_far: tuple[Outcome, Severity],
-) -> tuple[Outcome, Severity]:
-    """Add what the watchlist says to the verdict so far.
-
-    Of shadow entries only a finding is told: neither evidence nor explanation may rest on them.
-    """
-    outcome, severity = so_far
-    findings.extend(_entry_finding(one.entry) for one in seen if not one.entry.kind.startswith("not_"))
-    active = [one for one in seen if one.entry.state == "active"]
-    negative = [one for one in active if one.entry.kind.startswith("not_")]
-    for one in active:
-        entry = one.entry
-        if one.term is not None and one.found is not None:
-            match = _match(one.found, fields, one.term)
-        else:
-            match = Match.model_construct(
-                field=one.place.field if one.place else "seller",
-                start=one.place.start if one.place else 0,
-                end=one.place.end if one.place else len(one.shown),
-                quote=one.shown[:2_000],
-                term=entry.value[:512],
-                kind="watchlist",
-                ref=f"watchlist:{entry.entry_id}"[:256],
-                disguised=False,
-            )
-        if len(matches) < 2 * MATCHES_LIMIT:
-            matches.append(match)
-        if entry.kind.startswith("not_"):
-            continue
-        extra.append(
-            f"The listing says “{match.quote}”, which is on the watchlist as {entry.entry_id} "
-            f"({entry.reason}; source: {entry.source})."
-        )
-        if not negative and ORDER[entry.outcome] > ORDER[outcome]:
-            outcome, severity = entry.outcome, "high" if severity == "normal" else severity
-    if negative and outcome == "notify":
-        outcome = "review"
-    for one in negative:
-        extra.append(f"On the negative list as {one.entry.entry_id}: {one.entry.reason}.")
-    return outcome, severity
-
-
-def _entry_finding(entry: WatchlistEntry) -> RuleFinding:
-    return RuleFinding.model_construct(
-        rule_id=f"watchlist.{entry.kind.replace('_', '-')}",
-        pack="watchlist",
-        title=entry.reason[:512],
-        outcome=entry.outcome,
-        severity="high",
-        zero_tolerance=False,
-        legal_basis=(),
-        shadow=entry.state != "active",
-    )
-
-
 def _subject(
-    claim: Claim | None, seen: Sequence[_Seen], taxa: Taxa
+    claim: Claim | None, seen: Sequence[Seen], taxa: Taxa
 ) -> tuple[TaxonRef | None, Specimen | None]:
     if claim is not None:
         product = claim.product[:128]
@@ -381,8 +289,10 @@ class ScreeningRuleset:
         self._built_in = tuple(packs)
         self.rules = RuleBook(self._built_in, load_law())
         named = list(named_terms(self.taxa))
+        names = Matcher([*named, *emoji_terms(named), *listed_terms(self.taxa)])
         self.vocabulary = Vocabulary(
-            names=Matcher([*named, *emoji_terms(named), *listed_terms(self.taxa)]),
+            names=names,
+            anchors=Anchors(names.spellings()),
             context=Matcher(context_terms()),
             undisguiser=Undisguiser(**undisguiser_terms(self.taxa)),
         )

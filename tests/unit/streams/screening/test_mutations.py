@@ -277,7 +277,7 @@ def test_a_hit_in_disguise_is_noticed_and_says_that_it_was_disguised() -> None:
     told = screen("Hand carved elephant 1v0ry netsuke, 52 g, for sale 300 USD")
 
     assert told.outcome == "notify"
-    assert "disguised" in told.explanation
+    assert "written in disguise" in told.explanation
     assert any(match.disguised and match.quote == "elephant 1v0ry" for match in told.matches)
 
 
@@ -356,7 +356,7 @@ def test_what_the_gate_lets_pass_names_nothing(pieces: list[str]) -> None:
 @cache
 def gate() -> Gate:
     vocabulary = ruleset().vocabulary
-    return Gate(vocabulary.names.spellings(), vocabulary.undisguiser)
+    return Gate([vocabulary.anchors], vocabulary.undisguiser)
 
 
 def test_the_gate_lets_ordinary_listings_pass_and_stops_every_flagship_term() -> None:
