@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
@@ -30,20 +31,22 @@ from streams.screening.lexicon import (
 )
 from streams.screening.matching import Found, Matcher, uncovered
 from streams.screening.misspelling import ordinary_words
-from streams.screening.offer import claims, survey, watched
+from streams.screening.offer import claims, watched
 from streams.screening.pack_tests import run_pack_tests
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
 from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, with_watchlist
+from streams.screening.surroundings import is_post, survey
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
 
-LOGIC_VERSION = "2"
+LOGIC_VERSION = "3"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
 _FIELDS = ("title", "description")
+_NONE: Mapping[str, bool] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Vocabulary:
     context: Matcher
     undisguiser: Undisguiser
 
-    def read(self, fields: Mapping[str, Folded], quiet: Mapping[str, bool]) -> list[Found]:
+    def read(self, fields: Mapping[str, Folded], quiet: Mapping[str, bool] = _NONE) -> list[Found]:
         """Names and the words around them, in order; nothing when no field names anything.
 
         ``quiet`` are the fields that hold no name for sure.
@@ -64,7 +67,7 @@ class Vocabulary:
         The words around are looked for only then: most listings name nothing.
         """
         named = {
-            name: [] if quiet[name] else self.names.find(name, folded) for name, folded in fields.items()
+            name: [] if quiet.get(name) else self.names.find(name, folded) for name, folded in fields.items()
         }
         if not any(named.values()):
             return []
@@ -115,12 +118,9 @@ class ListingScreener:
             name: self._gate.passes(text)
             for name, text in (("title", listing.title), ("description", listing.description))
         }
-        if all(quiet.values()):
-            if not self._sellers and not self._expressions:
-                return _NOTHING
-            fields: dict[str, Folded] = {}
-        else:
-            fields = self._fields(listing, quiet)
+        if all(quiet.values()) and not self._sellers and not self._expressions:
+            return _NOTHING
+        fields = self._fields(listing, quiet)
         found = self._vocabulary.read(fields, quiet)
         seen = (
             self._watchlist(listing, fields, quiet)
@@ -132,7 +132,13 @@ class ListingScreener:
         # When the description repeats the title, the heading is only that part of it.
         heading = len(listing.title) + 2 if "title" not in fields and listing.title else 140
         texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
-        around = survey(found, texts, priced=listing.price is not None, heading=heading)
+        around = survey(
+            found,
+            texts,
+            priced=listing.price is not None,
+            heading=heading,
+            post=listing.price is None and is_post(listing.title, listing.description),
+        )
         made = claims(around)
         text = " ".join(folded.text for folded in fields.values())
         rulings = [
