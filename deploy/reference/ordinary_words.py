@@ -44,8 +44,12 @@ def build() -> None:
     bare = Undisguiser(**{**undisguiser_terms(ruleset.taxa), "ordinary": {}})
     parts = {word for term in ruleset.vocabulary.names.spellings() for word in term.split()}
     rows: dict[tuple[str, str], float] = {}
+    known: dict[str, str] = {}
     for word, frequency in frequent(import_module("wordfreq")):
-        how = "part" if word in parts else "near" if resembles(bare, word) else ""
+        how = known.get(word)
+        if how is None:
+            how = "part" if word in parts else "near" if resembles(bare, word) else ""
+            known[word] = how
         if how:
             rows[word, how] = max(rows.get((word, how), 0.0), frequency)
     write_table(
