@@ -29,7 +29,8 @@ _ALWAYS: frozenset[str] = frozenset({""})
 
 
 def _frequency(word: str) -> float:
-    return frequency_of_parts().get(word, 9.0 if len(word) == 1 or word.isdigit() else 0.0)
+    everyday = len(word) == 1 or (word.isdigit() and len(word) < 5)
+    return frequency_of_parts().get(word, 9.0 if everyday else 0.0)
 
 
 class Anchors:
@@ -60,8 +61,11 @@ class Anchors:
         """The terms of everyday words of which two words are there."""
         return [
             term
-            for word in halves.intersection(self.pairs)
-            for other in halves.intersection(self.pairs[word])
+            # Not `intersection`: given a mapping it would go through all of it.
+            for word in halves
+            if word in self.pairs
+            for other in halves
+            if other in self.pairs[word]
             for term in self.pairs[word][other]
         ]
 
