@@ -39,6 +39,10 @@ test: $(TOOLS) ## Everything that must hold: lint, types, all tests, once agains
 unit: $(TOOLS) ## The quick tests: no broker, no database server; ARGS go to pytest
 	@$(VENV)/bin/python -m pytest -q -m "not slow and not kafka and not postgres and not browser" $(or $(ARGS),tests/unit tests/contracts tests/golden tests/test_architecture.py)
 
+.PHONY: bench
+bench: $(TOOLS) ## Measure the screening beside its limit; ARGS="--quick --listings 1000" for less
+	@$(VENV)/bin/python -m tests.bench.screening $(ARGS)
+
 .PHONY: lint
 lint: $(TOOLS) ## Lint, format check, types, generated files
 	@$(VENV)/bin/ruff check .
