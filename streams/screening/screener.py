@@ -135,6 +135,11 @@ class ListingScreener:
         }
         if all(quiet.values()) and not self._beside:
             return _NOTHING
+        raw = {"title": listing.title, "description": listing.description}
+        # Numbers, accounts and images need no normal form of the text.
+        only_those = all(quiet.values()) and not (self._sellers or self._expressions)
+        if only_those and not self._by_normal_form(raw, listing, ()):
+            return _NOTHING
         fields = self._fields(listing, quiet)
         found = self._vocabulary.read(fields, quiet)
         seen = self._watchlist(listing, fields, quiet)
@@ -195,7 +200,13 @@ class ListingScreener:
             for name, folded in fields.items():
                 if quiet[name]:
                     continue
-                for entry, term, one in watched(self._watch.find(name, folded)):
+                found = self._watch.find(name, folded)
+                if folded.edits:
+                    # An entry may be the very spelling that was read as something else.
+                    known = {one.terms for one in found}
+                    plain = self._watch.find(name, Folded(folded.original))
+                    found += [one for one in plain if one.terms not in known]
+                for entry, term, one in watched(found):
                     if entry.entry.platform in (None, listing.platform):
                         seen.append(Seen(entry.entry, term, one))
         for place in self._places(listing):
@@ -210,25 +221,27 @@ class ListingScreener:
                     seen.append(Seen(entry_for_seller, None, None, match))
                     break
         if self._identifiers or self._images:
-            self._by_normal_form(listing, fields, seen)
+            texts = {name: folded.original for name, folded in fields.items()}
+            seen += self._by_normal_form(texts, listing, seen)
         return seen
 
-    def _by_normal_form(self, listing: Listing, fields: Mapping[str, Folded], seen: list[Seen]) -> None:
-        """Add what no spelling gives away: numbers and accounts in other writings, and images."""
+    def _by_normal_form(self, texts: Mapping[str, str], listing: Listing, seen: Sequence[Seen]) -> list[Seen]:
+        """What no spelling gives away: numbers and accounts in other writings, and images."""
         known = {one.entry.entry_id for one in seen}
+        more: list[Seen] = []
         if self._identifiers:
-            texts = {name: folded.original for name, folded in fields.items()}
             for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
                 if place.entry.entry_id not in known:
                     match = shown(place.entry, place.field, place.quote, place.start)
-                    seen.append(Seen(place.entry, None, None, match))
+                    more.append(Seen(place.entry, None, None, match))
         for image in self._images.find(listing) if self._images else ():
             how = (
                 f"{image.distance} of 256 bits differ"
                 if image.entry.kind == "image_pdq"
                 else "the same bytes"
             )
-            seen.append(Seen(image.entry, None, None, shown(image.entry, "image", image.image.url), how))
+            more.append(Seen(image.entry, None, None, shown(image.entry, "image", image.image.url), how))
+        return more
 
     def _places(self, listing: Listing) -> Iterator[Place]:
         """Where the analysts' regular expressions are found."""

@@ -52,7 +52,7 @@ def _term_for(one: Found) -> Term:
 
 def match_of(one: Found, fields: Mapping[str, Folded], term: Term | None = None) -> Match:
     """The match for a place, as it stands in the detection."""
-    folded = fields[one.field]
+    folded = one.folded or fields[one.field]
     start, end = folded.span(one.start, one.end)
     return quote(
         term or _term_for(one),
