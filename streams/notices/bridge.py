@@ -131,7 +131,7 @@ class Bridge:
         if leased.recipient is not None:
             return self._letters[leased.platform].deliver(delivery, leased.recipient)
         if leased.purpose in FOLLOWING:
-            return self._platforms[leased.platform].follow_up(delivery, leased.notice_key)
+            return self._platforms[leased.platform].follow_up(delivery, leased.about)
         if leased.purpose == "fallback":
             return self._fallbacks[leased.platform].submit(delivery)
         return self._platforms[leased.platform].submit(delivery)
@@ -141,7 +141,7 @@ class Bridge:
         same_notice = leased.purpose in (None, "fallback")
         delivery = Delivery(
             # By whichever channel it comes, the notice is one: the platform can see that by its key.
-            idempotency_key=leased.notice_key if same_notice else leased.idempotency_key,
+            idempotency_key=leased.about if same_notice else leased.idempotency_key,
             body=leased.body,
             content_type=leased.content_type,
             attempt=leased.attempt,
@@ -159,9 +159,7 @@ class Bridge:
         except TimeoutError:
             return AttemptResult("retry", "timeout"), None
         response = (
-            receipt_response(
-                leased.platform, leased.notice_key, receipt, self._clock(), parser_version=PARSER
-            )
+            receipt_response(leased.platform, leased.about, receipt, self._clock(), parser_version=PARSER)
             if receipt.acknowledged and leased.purpose not in FOLLOWING
             else None
         )

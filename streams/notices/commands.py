@@ -335,7 +335,12 @@ def inform(
             if notice_id is None:
                 raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
             notice = cases.notice_by_id(tx, notice_id)
+            in_test_mode = "lifecycle:test" in cases.notice_body(tx, notice_id).tags
             stopped = [one for one in stops.in_force(tx) if one.name in ("", notice.platform)]
+        if in_test_mode and not all(one.dev_only for one in configs if one.name == notice.platform):
+            raise OperatorError(
+                f"{notice.human_reference} was written in test mode: {notice.platform} never had it."
+            )
         if stopped:
             raise OperatorError(
                 f"Sending is stopped by {stopped[0].set_by}: {stopped[0].reason}. See `takin notices resume`."

@@ -295,6 +295,19 @@ def test_nothing_is_sent_about_a_held_case_until_the_hold_lapses(casebook: Caseb
     assert types(casebook, case_id)[-4:] == ["hold_asked", "hold_confirmed", "hold_ended", "deadline_set"]
 
 
+def test_a_try_under_way_when_the_hold_comes_is_the_last_one_until_it_ends(casebook: Casebook) -> None:
+    _, case_id = noticed(casebook)
+    [one] = lease(casebook)
+    hold(casebook, case_id, 1, until=600)
+    fail(casebook, one, 2)
+
+    during = lease(casebook, 60)
+    casebook.decide(acts.release_hold, case_id, by="Ada", now=at(61))
+
+    assert during == ()
+    assert [again.attempt for again in lease(casebook, 62)] == [2]
+
+
 def test_a_held_case_gets_no_notice_whoever_asks(casebook: Casebook) -> None:
     review = casebook.decide(handlers.take_detection, make_detection("7", outcome="review"), DESK, now=T0)
     assert review.case_id is not None

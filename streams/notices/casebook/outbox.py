@@ -37,7 +37,12 @@ class Leased:
     recipient: str | None = None
     """Address of a letter."""
     notice_key: str = ""
-    """Idempotency key of the notice, which is the entry's own only for the notice itself."""
+    """Idempotency key of the notice; empty: it is the entry's own."""
+
+    @property
+    def about(self) -> str:
+        """Idempotency key of the notice that this is, or follows."""
+        return self.notice_key or self.idempotency_key
 
 
 _DUE = ("queued", "leased")
