@@ -32,7 +32,10 @@ except OperatorError as error:
     sys.exit(f"takin: {error}")
 '
 step "tests that need no broker, in two processes"
-"$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka" --ignore=tests/bench --durations=10
+"$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka" --ignore=tests/bench --ignore=tests/browser --durations=10
+# The browser driver keeps an event loop of its own running, beside which no other test can start one.
+step "pages in a real browser"
+"$bin/python" -m pytest tests/browser -m "not long"
 step "tests on a real Kafka"
 "$bin/python" -m pytest -m "kafka and not long" --ignore=tests/bench --durations=15
 step "tests against the built wheel"

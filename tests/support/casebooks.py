@@ -4,10 +4,11 @@ from datetime import timedelta
 from random import Random
 
 from streams.notices import acts, handlers
-from streams.notices.casebook import cases, exhibits, inbox, looks, outbox, tasks
+from streams.notices.casebook import accounts, cases, exhibits, inbox, looks, outbox, tasks
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.exhibits import Exhibit
 from streams.notices.casebook.outbox import AttemptResult
+from streams.notices.casebook.viewer import Viewer
 from streams.notices.handlers import Accepted
 from streams.notices.handlers.follow_ups import follow_up_key
 from streams.notices.item import Look
@@ -109,6 +110,8 @@ def guard(casebook: Casebook, notice_id: str) -> None:
     decide(acts.ask_hold, case_id, by="Ada", reason="case 17", expires_at=at(9_000), now=at(4_110))
     decide(acts.confirm_hold, case_id, by="Ben", now=at(4_111))
     decide(acts.release_hold, case_id, by="Ada", now=at(4_112))
+    ada = Viewer("a1", "ada", "Ada", "analyst")
+    decide(accounts.log_access, ada, act="case", subject=case_id, now=at(4_113))
 
 
 def _lease(casebook: Casebook, seconds: float, most: int):  # type: ignore[no-untyped-def]
