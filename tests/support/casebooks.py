@@ -89,6 +89,8 @@ def guard(casebook: Casebook, notice_id: str) -> None:
         key = cases.notice_by_id(tx, notice_id).idempotency_key
     case_id = item.case_id
     decide = casebook.decide
+    ada = Viewer("a1", "ada", "Ada", "analyst")
+    decide(accounts.log_access, ada, act="case", subject=case_id, now=at(4_102))
     decide(acts.stop_sending, "rule", "ivory", by="Ada", reason="wrong rule", now=at(4_103))
     decide(acts.resume_sending, "rule", "ivory", by="Ada", now=at(4_104))
     decide(acts.approve_excess, "market", 5, by="Ada", reason="seizure", now=at(4_105))
@@ -110,8 +112,6 @@ def guard(casebook: Casebook, notice_id: str) -> None:
     decide(acts.ask_hold, case_id, by="Ada", reason="case 17", expires_at=at(9_000), now=at(4_110))
     decide(acts.confirm_hold, case_id, by="Ben", now=at(4_111))
     decide(acts.release_hold, case_id, by="Ada", now=at(4_112))
-    ada = Viewer("a1", "ada", "Ada", "analyst")
-    decide(accounts.log_access, ada, act="case", subject=case_id, now=at(4_113))
 
 
 def _lease(casebook: Casebook, seconds: float, most: int):  # type: ignore[no-untyped-def]
