@@ -30,8 +30,10 @@ AREAS = (
     "streams.connect.commands",
     "streams.screening.commands",
     "streams.watchlist.commands",
+    "streams.reference.commands",
     "streams.notices.commands",
     "streams.reports.commands",
+    "streams.desk.commands",
 )
 """Modules with a ``register(app)`` that adds their commands; cheap to import."""
 

@@ -15,6 +15,7 @@ from schemas.watchlist import PACK_BYTES
 from streams.screening.claims import Answer, Claim
 from streams.screening.conditions import BadCondition, Conditions, Facts
 from streams.screening.law import Provision
+from streams.screening.legality import SENDABLE, reason
 from streams.screening.verdict import RuleFailed
 
 PACK_BYTES_LIMIT = PACK_BYTES
@@ -264,6 +265,14 @@ class RuleBook:
             )
         self._for_all = tuple(one for one in self.rules if "*" in one.rule.groups)
 
+    def mentions(self, fact: str) -> bool:
+        """Whether any condition may ask for this fact: one that costs time is worked out only then."""
+        return any(
+            fact in condition
+            for one in self.rules
+            for condition in (one.rule.when, *(exception.when for exception in one.rule.exceptions))
+        )
+
     @property
     def version(self) -> str:
         """Digest of all packs' content."""
@@ -283,7 +292,7 @@ class RuleBook:
             try:
                 if not compiled.holds(facts):
                     continue
-                outcome, because = self._outcome(compiled, weakest, facts)
+                outcome, because = self._outcome(compiled, claim, weakest, facts)
             except Exception as failed:
                 if compiled.pack.shadow:
                     continue  # a candidate that fails must not set a listing aside
@@ -293,7 +302,9 @@ class RuleBook:
         return rulings
 
     @staticmethod
-    def _outcome(compiled: CompiledRule, weakest: Answer, facts: Facts) -> tuple[Outcome, tuple[str, ...]]:
+    def _outcome(
+        compiled: CompiledRule, claim: Claim, weakest: Answer, facts: Facts
+    ) -> tuple[Outcome, tuple[str, ...]]:
         rule = compiled.rule
         because: list[str] = []
         outcome: Outcome = rule.outcome
@@ -305,7 +316,22 @@ class RuleBook:
             if softening.holds(facts) and ORDER[softening.outcome] < ORDER[outcome]:
                 outcome = softening.outcome
                 because.append(softening.because)
+        if outcome == "notify":
+            because += _not_sendable(facts)
+            # Another claim of the same specimen, in exact words, is ruled by itself and not softened.
+            because += [hint] if (hint := _hint(claim)) else []
+            outcome = "review" if because else outcome
         return outcome, tuple(because)
+
+
+def _not_sendable(facts: Facts) -> list[str]:
+    """Why no notice may leave on this claim, whatever the rule says. Unknown is not no."""
+    why = []
+    if facts["legality"] not in SENDABLE:
+        why.append(reason(facts["legality"]))
+    if facts["unchecked_taxon"]:
+        why.append("nobody has checked in which appendix this taxon is listed")
+    return why
 
 
 def _compiled(
@@ -316,6 +342,13 @@ def _compiled(
     except BadCondition as refused:
         where = f"{pack.place('rules', rule, *path)}: pack {pack.pack}, rule {pack.rules[rule].id}"
         raise BadPack(f"{where}: {refused}") from refused
+
+
+def _hint(claim: Claim) -> str:
+    """Why the way the name is written is not enough for a notice; empty when it is."""
+    if claim.misspelt:
+        return "the name is misspelt and had to be put right"
+    return "a picture stands for the name" if claim.pictured else ""
 
 
 def _softer(one: Outcome, other: Outcome) -> Outcome:

@@ -1,49 +1,60 @@
 """The screening itself: text to matches to claims to rules to a verdict, pure from end to end."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
-from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
+from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.message import digest
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
+from streams.screening import imported
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
+from streams.screening.expressions import Expressions, Place
+from streams.screening.gate import Anchors, Gate
+from streams.screening.identifiers.claims import claimed
+from streams.screening.identifiers.entries import IdentifierIndex, identifiers
+from streams.screening.identifiers.permits import Permit
+from streams.screening.images import ImageIndex
 from streams.screening.law import load_law
+from streams.screening.law_desk import LawDesk, permit_form, stated_permits
+from streams.screening.legality import Judge, Judgement, load_matrix
 from streams.screening.lexicon import (
     Animal,
-    Cue,
     Product,
-    Term,
+    SpecimenWord,
     context_terms,
+    emoji_terms,
     listed_terms,
     named_terms,
-    quote,
     watchlist_terms,
 )
 from streams.screening.matching import Found, Matcher, uncovered
+from streams.screening.misspelling import ordinary_words
 from streams.screening.offer import claims, watched
 from streams.screening.pack_tests import run_pack_tests
+from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_watchlist
 from streams.screening.surroundings import is_post, survey
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
 
-LOGIC_VERSION = "2"
+LOGIC_VERSION = "3"
 """Raised with every change of code that can change a verdict, because the version must say so."""
-
-MATCHES_LIMIT = 60
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
 _FIELDS = ("title", "description")
+_NONE: Mapping[str, bool] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +62,21 @@ class Vocabulary:
     """Everything that is looked for, apart from the watchlist; compiled once."""
 
     names: Matcher
+    anchors: Anchors
+    """Of the names."""
     context: Matcher
     undisguiser: Undisguiser
 
-    def read(self, fields: Mapping[str, Folded]) -> list[Found]:
+    def read(self, fields: Mapping[str, Folded], quiet: Mapping[str, bool] = _NONE) -> list[Found]:
         """Names and the words around them, in order; nothing when no field names anything.
+
+        ``quiet`` are the fields that hold no name for sure.
 
         The words around are looked for only then: most listings name nothing.
         """
-        named = {name: self.names.find(name, folded) for name, folded in fields.items()}
+        named = {
+            name: [] if quiet.get(name) else self.names.find(name, folded) for name, folded in fields.items()
+        }
         if not any(named.values()):
             return []
         found: list[Found] = []
@@ -77,17 +94,27 @@ class ListingScreener:
         rules: RuleBook,
         entries: Mapping[str, WatchlistEntry],
         taxa: Taxa,
+        law: LawDesk,
         base: str,
     ) -> None:
         self._vocabulary = vocabulary
         self._rules = rules
         self._taxa = taxa
+        self._law = law
+        self._asks_contacts = rules.mentions("contacts")
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
+        self._expressions = Expressions(texts)
+        own = Anchors(term.folded for term in watched_terms)
+        self._gate = Gate([vocabulary.anchors, own], vocabulary.undisguiser)
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
+        self._identifiers = IdentifierIndex(texts, law.countries)
+        self._images = ImageIndex(texts)
+        self._beside = bool(self._sellers or self._expressions or self._identifiers or self._images)
+        """True: entries that can match a listing whose text holds no name."""
         listed = digest(entries[key].to_bytes() for key in sorted(entries))
         self._version = f"r{LOGIC_VERSION}-{base[:20]}-{listed[:12]}"
 
@@ -102,9 +129,20 @@ class ListingScreener:
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.
         """
-        fields = self._fields(listing)
-        found = self._vocabulary.read(fields)
-        seen = self._watchlist(listing, fields) if self._watch or self._sellers else []
+        quiet = {
+            name: self._gate.passes(text)
+            for name, text in (("title", listing.title), ("description", listing.description))
+        }
+        if all(quiet.values()) and not self._beside:
+            return _NOTHING
+        raw = {"title": listing.title, "description": listing.description}
+        # Numbers, accounts and images need no normal form of the text.
+        only_those = all(quiet.values()) and not (self._sellers or self._expressions)
+        if only_those and not self._by_normal_form(raw, listing, ()):
+            return _NOTHING
+        fields = self._fields(listing, quiet)
+        found = self._vocabulary.read(fields, quiet)
+        seen = self._watchlist(listing, fields, quiet)
         if not found and not seen:
             return _NOTHING
         # When the description repeats the title, the heading is only that part of it.
@@ -119,58 +157,108 @@ class ListingScreener:
         )
         made = claims(around)
         text = " ".join(folded.text for folded in fields.values())
-        rulings = [
-            ruling
-            for claim in made
-            for ruling in self._rules.rule(claim, _facts(claim, listing, text, priced=around.priced))
-        ]
-        return _verdict(rulings, made, seen, fields, self._taxa)
+        rulings: list[Ruling] = []
+        judged: dict[int, Judgement] = {}
+        stated = claimed(text, listing.permit_statement or "") if made else frozenset()
+        originals = [folded.original for folded in fields.values()]
+        numbers = stated_permits(originals, listing) if made else ()
+        contacts = self._contacts(fields, listing) if made and self._asks_contacts else []
+        for claim in made:
+            judgement = judged[id(claim)] = self._law.judge(claim, listing, stated)
+            facts = _facts(claim, listing, text, judgement, priced=around.priced)
+            facts["permit_form"] = permit_form(numbers)
+            facts["contacts"] = contacts
+            rulings += self._rules.rule(claim, facts)
+        return _verdict(rulings, made, seen, fields, self._taxa, judged, numbers)
 
-    def _fields(self, listing: Listing) -> dict[str, Folded]:
+    def _contacts(self, fields: Mapping[str, Folded], listing: Listing) -> list[str]:
+        """Services under which the text offers to be reached or paid: ``phone``, ``zalo``, ``upi`` …"""
+        regions = self._law.regions(listing)
+        found = (one for folded in fields.values() for one in identifiers(folded.original, regions))
+        return list(dict.fromkeys(one.service for one in found))
+
+    def _fields(self, listing: Listing, quiet: Mapping[str, bool]) -> dict[str, Folded]:
         """The texts to read; a description that repeats the title is read once."""
         title, description = listing.title, listing.description
         fields: dict[str, Folded] = {}
         if title and not description.startswith(title):
-            fields["title"] = self._meant(title)
+            fields["title"] = self._meant(title, quiet["title"])
         if description:
-            fields["description"] = self._meant(description)
+            fields["description"] = self._meant(description, quiet["description"])
         return fields
 
-    def _meant(self, text: str) -> Folded:
-        plain = Folded(text)
-        meant = self._vocabulary.undisguiser.read(text, plain.text)
-        return plain if meant is text or meant == text else Folded(text, meant)
+    def _meant(self, text: str, quiet: bool) -> Folded:
+        if quiet:
+            return Folded(text)
+        return Folded(text, self._vocabulary.undisguiser.edits(text))
 
-    def _watchlist(self, listing: Listing, fields: Mapping[str, Folded]) -> "list[_Seen]":
-        seen: list[_Seen] = []
+    def _watchlist(
+        self, listing: Listing, fields: Mapping[str, Folded], quiet: Mapping[str, bool]
+    ) -> list[Seen]:
+        seen: list[Seen] = []
         if self._watch is not None:
             for name, folded in fields.items():
-                for entry, term, one in watched(self._watch.find(name, folded)):
+                if quiet[name]:
+                    continue
+                found = self._watch.find(name, folded)
+                if folded.edits:
+                    # An entry may be the very spelling that was read as something else.
+                    known = {one.terms for one in found}
+                    plain = self._watch.find(name, Folded(folded.original))
+                    found += [one for one in plain if one.terms not in known]
+                for entry, term, one in watched(found):
                     if entry.entry.platform in (None, listing.platform):
-                        seen.append(_Seen(entry.entry, term, one))
+                        seen.append(Seen(entry.entry, term, one))
+        for place in self._places(listing):
+            seen.append(
+                Seen(place.entry, None, None, shown(place.entry, place.field, place.quote, place.start))
+            )
         if self._sellers and listing.seller is not None:
-            for shown in (listing.seller.handle, listing.seller.account_id):
-                entry_for_seller = self._sellers.get(shown.casefold()) if shown else None
+            for account in (listing.seller.handle, listing.seller.account_id):
+                entry_for_seller = self._sellers.get(account.casefold()) if account else None
                 if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
-                    seen.append(_Seen(entry_for_seller, None, None, shown or ""))
+                    match = shown(entry_for_seller, "seller", account or "")
+                    seen.append(Seen(entry_for_seller, None, None, match))
                     break
+        if self._identifiers or self._images:
+            texts = {name: folded.original for name, folded in fields.items()}
+            seen += self._by_normal_form(texts, listing, seen)
         return seen
 
+    def _by_normal_form(self, texts: Mapping[str, str], listing: Listing, seen: Sequence[Seen]) -> list[Seen]:
+        """What no spelling gives away: numbers and accounts in other writings, and images."""
+        known = {one.entry.entry_id for one in seen}
+        more: list[Seen] = []
+        if self._identifiers:
+            for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
+                if place.entry.entry_id not in known:
+                    match = shown(place.entry, place.field, place.quote, place.start)
+                    more.append(Seen(place.entry, None, None, match))
+        for image in self._images.find(listing) if self._images else ():
+            how = (
+                f"{image.distance} of 256 bits differ"
+                if image.entry.kind == "image_pdq"
+                else "the same bytes"
+            )
+            more.append(Seen(image.entry, None, None, shown(image.entry, "image", image.image.url), how))
+        return more
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A watchlist entry that the listing matches."""
-
-    entry: WatchlistEntry
-    term: Term | None
-    found: Found | None
-    shown: str = ""
+    def _places(self, listing: Listing) -> Iterator[Place]:
+        """Where the analysts' regular expressions are found."""
+        for place in (
+            *self._expressions.find("title", listing.title),
+            *self._expressions.find("description", listing.description),
+        ):
+            if place.entry.platform in (None, listing.platform):
+                yield place
 
 
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
 
 
-def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[str, object]:
+def _facts(
+    claim: Claim, listing: Listing, text: str, judgement: Judgement, *, priced: bool
+) -> dict[str, object]:
     return {
         "group": claim.group,
         "taxon": claim.taxon.name,
@@ -192,34 +280,21 @@ def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[s
         "priced": priced,
         "platform": listing.platform,
         "language": listing.language or "",
+        "legality": judgement.verdict,
+        "legality_basis": list(judgement.basis),
+        "unchecked_taxon": claim.taxon.needs_check and not claim.curated,
         "category": (listing.category or "").encode("utf-8", "replace").decode("utf-8"),
     }
-
-
-def _term_for(one: Found) -> Term:
-    """The term to show for a place: what names a taxon or product before what merely indicates."""
-    return next((term for term in one.terms if not isinstance(term.meaning, Cue)), one.terms[0])
-
-
-def _match(one: Found, fields: Mapping[str, Folded], term: Term | None = None) -> Match:
-    folded = fields[one.field]
-    start, end = folded.span(one.start, one.end)
-    return quote(
-        term or _term_for(one),
-        one.field,
-        start,
-        end,
-        folded.original[start:end],
-        disguised=one.disguised,
-    )
 
 
 def _verdict(
     rulings: Sequence[Ruling],
     made: Sequence[Claim],
-    seen: Sequence[_Seen],
+    seen: Sequence[Seen],
     fields: Mapping[str, Folded],
     taxa: Taxa,
+    judged: Mapping[int, Judgement],
+    numbers: Sequence[Permit],
 ) -> Verdict:
     effective = [one for one in rulings if not one.rule.pack.shadow]
     best = max(effective, key=_gravity, default=None)
@@ -231,21 +306,24 @@ def _verdict(
     if claim is not None:
         for one in (*claim.named_by, *(indication.found for indication in claim.indications)):
             if len(quotes) < MATCHES_LIMIT:
-                quotes.setdefault(id(one), _match(one, fields))
+                quotes.setdefault(id(one), match_of(one, fields))
         for ruling in effective:
             for one in ruling.claim.named_by:
                 if len(quotes) < MATCHES_LIMIT:
-                    quotes.setdefault(id(one), _match(one, fields))
+                    quotes.setdefault(id(one), match_of(one, fields))
     matches = list(quotes.values())
-    extra: list[str] = []
-    outcome, severity = _with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
+    extra = [
+        f"It states the number {one.number} of a permit or certificate: {one.why}." for one in numbers[:3]
+    ]
+    outcome, severity = with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
     active = [one for one in seen if one.entry.state == "active"]
     taxon, specimen = _subject(claim, active, taxa)
     score = claim.score if claim else 0.0
     if outcome in ("review", "notify"):
         listed = [one.entry.confidence for one in active if not one.entry.kind.startswith("not_")]
         score = max(score, *listed) if listed else score
-    explanation = explain(outcome, best, claim, quotes, extra) if claim or extra else _CLEAR
+    judgement = judged.get(id(claim)) if claim is not None else None
+    explanation = explain(outcome, best, claim, quotes, extra, judgement) if claim or extra else _CLEAR
     return Verdict(
         outcome=outcome,
         severity=severity,
@@ -255,6 +333,7 @@ def _verdict(
         matches=tuple(matches),
         rules=tuple(findings),
         explanation=explanation,
+        legality=judgement.findings if judgement is not None else (),
         entries=tuple(dict.fromkeys(one.entry.entry_id for one in seen)),
     )
 
@@ -263,69 +342,8 @@ def _gravity(ruling: Ruling) -> tuple[int, float, bool]:
     return (ORDER[ruling.outcome], ruling.claim.score, ruling.rule.rule.zero_tolerance)
 
 
-def _with_watchlist(
-    seen: Sequence[_Seen],
-    fields: Mapping[str, Folded],
-    matches: list[Match],
-    findings: list[RuleFinding],
-    extra: list[str],
-    so_far: tuple[Outcome, Severity],
-) -> tuple[Outcome, Severity]:
-    """Add what the watchlist says to the verdict so far.
-
-    Of shadow entries only a finding is told: neither evidence nor explanation may rest on them.
-    """
-    outcome, severity = so_far
-    findings.extend(_entry_finding(one.entry) for one in seen if not one.entry.kind.startswith("not_"))
-    active = [one for one in seen if one.entry.state == "active"]
-    negative = [one for one in active if one.entry.kind.startswith("not_")]
-    for one in active:
-        entry = one.entry
-        if one.term is not None and one.found is not None:
-            match = _match(one.found, fields, one.term)
-        else:
-            match = Match.model_construct(
-                field="seller",
-                start=0,
-                end=len(one.shown),
-                quote=one.shown[:2_000],
-                term=entry.value[:512],
-                kind="watchlist",
-                ref=f"watchlist:{entry.entry_id}"[:256],
-                disguised=False,
-            )
-        if len(matches) < 2 * MATCHES_LIMIT:
-            matches.append(match)
-        if entry.kind.startswith("not_"):
-            continue
-        extra.append(
-            f"The listing says “{match.quote}”, which is on the watchlist as {entry.entry_id} "
-            f"({entry.reason}; source: {entry.source})."
-        )
-        if not negative and ORDER[entry.outcome] > ORDER[outcome]:
-            outcome, severity = entry.outcome, "high" if severity == "normal" else severity
-    if negative and outcome == "notify":
-        outcome = "review"
-    for one in negative:
-        extra.append(f"On the negative list as {one.entry.entry_id}: {one.entry.reason}.")
-    return outcome, severity
-
-
-def _entry_finding(entry: WatchlistEntry) -> RuleFinding:
-    return RuleFinding.model_construct(
-        rule_id=f"watchlist.{entry.kind.replace('_', '-')}",
-        pack="watchlist",
-        title=entry.reason[:512],
-        outcome=entry.outcome,
-        severity="high",
-        zero_tolerance=False,
-        legal_basis=(),
-        shadow=entry.state != "active",
-    )
-
-
 def _subject(
-    claim: Claim | None, seen: Sequence[_Seen], taxa: Taxa
+    claim: Claim | None, seen: Sequence[Seen], taxa: Taxa
 ) -> tuple[TaxonRef | None, Specimen | None]:
     if claim is not None:
         product = claim.product[:128]
@@ -339,29 +357,29 @@ def _subject(
     return None, None
 
 
+_NO_PLATFORMS: Mapping[str, PlatformLaw] = {}
+
+
 class ScreeningRuleset:
     """Reference data and packs, loaded once; see :class:`streams.screening.verdict.Ruleset`."""
 
-    def __init__(self, packs: Iterable[Pack]) -> None:
+    def __init__(self, packs: Iterable[Pack], platforms: Mapping[str, PlatformLaw] = _NO_PLATFORMS) -> None:
         self.taxa = load_taxa()
         self._built_in = tuple(packs)
+        self._home = self
+        """The same packs over the built-in list of taxa."""
         self.rules = RuleBook(self._built_in, load_law())
-        named = [term for term in named_terms(self.taxa) if term is not None]
-        self.vocabulary = Vocabulary(
-            names=Matcher([*named, *listed_terms(self.taxa)]),
-            context=Matcher(context_terms()),
-            undisguiser=Undisguiser(
-                term.folded for term in named if isinstance(term.meaning, Product | Animal)
-            ),
-        )
-        self._reference = _reference_digest()
+        self.vocabulary = _vocabulary(self.taxa)
+        self._law = LawDesk(Judge(load_matrix(self.rules.law)), Places(), platforms)
+        told = [f"{name} {law.jurisdiction} {law.policy_forbids}" for name, law in sorted(platforms.items())]
+        self._reference = digest([_reference_digest(), *told])
         self._proven: set[str] = set()
         """Digests of released texts whose examples came out right; they rest on the own rules alone."""
 
     def screener(self, entries: Mapping[str, WatchlistEntry]) -> ListingScreener:
         """An immutable screener for these entries, by entry id."""
         base = digest([self._reference, self.rules.version])
-        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, base)
+        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._law, base)
 
     def with_packs(self, releases: Mapping[str, RulePackRelease]) -> Self:
         """See :class:`streams.screening.verdict.Ruleset`; takes some hundredths of a second.
@@ -376,12 +394,77 @@ class ScreeningRuleset:
             one for one in releases.values() if one.state != "retired" and one.sha256 not in self._proven
         ]
         labels = {f"{one.pack}@{one.version}" for one in fresh}
-        _, failures = run_pack_tests(candidate, labels)
+        # Always over the built-in list: whether a pack is taken must not depend on which list came first.
+        proof = copy.copy(self._home)
+        proof.rules = candidate.rules
+        _, failures = run_pack_tests(proof, labels)
         if failures:
             more = f" (and {len(failures) - 1} more examples)" if len(failures) > 1 else ""
             raise BadPack(failures[0] + more)
         self._proven.update(one.sha256 for one in fresh)
         return candidate
+
+    def with_reference(self, release: ReferenceRelease | None) -> Self:
+        """See :class:`streams.screening.verdict.Ruleset`; takes a second or two.
+
+        Raises:
+            BadReference: the release is refused.
+        """
+        fresh = copy.copy(self)
+        home = self._home
+        if release is None or release.state == "retired":
+            fresh.taxa, fresh.vocabulary, fresh._reference = home.taxa, home.vocabulary, home._reference
+            return fresh
+        fresh.taxa = imported.lay_over(
+            home.taxa,
+            imported.unpack(release),
+            source=release.source,
+            licence=release.licence,
+            as_of=release.as_of,
+            complete=release.complete,
+        )
+        fresh.vocabulary = _vocabulary(fresh.taxa)
+        # What stands in verdicts: not who released it, nor when.
+        fresh._reference = digest(
+            [
+                home._reference,
+                release.sha256,
+                release.version,
+                release.source,
+                release.as_of.isoformat(),
+                str(release.complete),
+            ]
+        )
+        return fresh
+
+
+def _vocabulary(taxa: Taxa) -> Vocabulary:
+    named = list(named_terms(taxa))
+    names = Matcher([*named, *emoji_terms(named), *listed_terms(taxa)])
+    return Vocabulary(
+        names=names,
+        anchors=Anchors(names.spellings()),
+        context=Matcher(context_terms()),
+        undisguiser=Undisguiser(**undisguiser_terms(taxa)),
+    )
+
+
+def undisguiser_terms(taxa: Taxa) -> dict[str, Any]:
+    """What an :class:`Undisguiser` is made from."""
+    named = [term for term in named_terms(taxa) if term is not None]
+    context = [term for term in context_terms() if term is not None]
+    return {
+        "terms": [term.folded for term in named if isinstance(term.meaning, Product | Animal)],
+        "names": [term.folded for term in listed_terms(taxa) if term is not None and term.language == "la"],
+        "joins": {
+            word
+            for term in context
+            if isinstance(term.meaning, SpecimenWord)
+            for word in term.folded.split()
+            if len(word) > 2
+        },
+        "ordinary": ordinary_words(),
+    }
 
 
 def _reference_digest() -> str:
@@ -392,11 +475,14 @@ def _reference_digest() -> str:
     return digest(part for name, entry in named for part in (name, entry.read_bytes()))
 
 
-def build_ruleset(packs_folder: Path | None = None) -> ScreeningRuleset:
+def build_ruleset(
+    packs_folder: Path | None = None, platforms: Mapping[str, PlatformLaw] = _NO_PLATFORMS
+) -> ScreeningRuleset:
     """Load reference data and packs: the packaged ones, or those of a folder. Takes about a second.
 
     Raises:
         BadPack: a pack is broken; the message says where.
         OSError: the folder cannot be read.
     """
-    return ScreeningRuleset(packaged_packs() if packs_folder is None else packs_from(packs_folder))
+    packs = packaged_packs() if packs_folder is None else packs_from(packs_folder)
+    return ScreeningRuleset(packs, platforms)

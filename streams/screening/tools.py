@@ -17,7 +17,7 @@ from streams.screening import release_commands
 if TYPE_CHECKING:
     from schemas.listing import Listing
     from streams.screening.screener import ScreeningRuleset
-    from streams.screening.verdict import Verdict
+    from streams.screening.verdict import Screener, Verdict
 
 PROGRESS_EVERY_SECONDS = 2.0
 
@@ -49,13 +49,18 @@ def _opened(name: str) -> Iterator[TextIO]:
 
 
 def _ruleset(packs: Path | None) -> "ScreeningRuleset":
+    from streams.reference.archive import Archive
+    from streams.screening.imported import BadReference
     from streams.screening.rules import BadPack
     from streams.screening.screener import build_ruleset
+    from streams.settings import Settings
 
     if packs is not None and not any(packs.glob("*.yaml")):
         raise OperatorError(f"{packs} holds no *.yaml file: give a folder with rule packs.")
     try:
-        return build_ruleset(packs)
+        return build_ruleset(packs).with_reference(Archive(Settings().data_dir).current())
+    except BadReference as bad:
+        raise OperatorError(f"The imported list of taxa cannot be used ({bad}): import it again.") from bad
     except BadPack as bad:
         raise OperatorError(f"A rule pack is refused: {bad}") from bad
     except OSError as failed:
@@ -292,21 +297,36 @@ def list_rules(
             typer.echo(f"{rule.id:34} {rule.outcome:8} {rule.severity:9} {name:20} {rule.title}")
 
 
-def explain_listings(file: FileArgument, packs: PacksOption = None) -> None:
+def explain_listings(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="JSON lines, as for `takin screen`; `-` reads standard input."),
+    ] = "-",
+    text: Annotated[str, typer.Option("--text", help="Explain this text instead of a file.")] = "",
+    packs: PacksOption = None,
+) -> None:
     """Say in sentences what the rules make of each listing and why.
 
-    Example:  echo '{"id":"1","title":"Carved elephant ivory, 52 g"}' | takin rules explain -
+    Example:  takin rules explain --text "Carved elephant ivory, 52 g, for sale"
     """
     screener = _ruleset(packs).screener({})
+    if text:
+        _explained(listing_from({"id": "text", "title": text[:4_000]}), screener)
+        return
     with _opened(file) as lines:
         reader = _Reader(lines)
         for _, listing in reader.rows():
-            verdict = screener.screen(listing, listing.observed_at)
-            printable = verdict.explanation.encode("utf-8", "backslashreplace").decode("utf-8")
-            typer.echo(f"{listing.listing_id}: {verdict.outcome}, {verdict.severity}. {printable}")
-            for finding in verdict.rules:
-                typer.echo(f"    {finding.rule_id} ({finding.pack}): {finding.outcome}")
+            _explained(listing, screener)
     typer.echo(reader.summary(), err=True)
+
+
+def _explained(listing: "Listing", screener: "Screener") -> None:
+    verdict = screener.screen(listing, listing.observed_at)
+    printable = verdict.explanation.encode("utf-8", "backslashreplace").decode("utf-8")
+    typer.echo(f"{listing.listing_id}: {verdict.outcome}, {verdict.severity}. {printable}")
+    for finding in verdict.rules:
+        typer.echo(f"    {finding.rule_id} ({finding.pack}): {finding.outcome}")
+    typer.echo(f"    rule set {screener.version}")
 
 
 def register(app: typer.Typer) -> None:

@@ -215,6 +215,13 @@ def key_of(casebook: sa.Engine, listing_id: str) -> str:
         return str(found.scalar_one())
 
 
+DEADLINES = [
+    ("acknowledge", "met"),
+    ("decide", "met"),
+    ("escalation.reminder", "cancelled"),
+    ("remove", "pending"),
+]
+"""Once the platform has decided: the reminder falls away; that it is gone, nobody has seen yet."""
 ONCE = {"notice_sent": 1, "acknowledged": 1, "removal_claimed": 1}
 
 
@@ -253,10 +260,10 @@ def broken_promises(engine: sa.Engine, listing_id: str, key: str) -> list[str]:
         if [row[0] for row in responses] != ["decision", "receipt"]:
             wrong.append(f"answers {responses}")
         deadlines = rows(
-            "SELECT d.kind FROM deadline d JOIN notice n ON n.notice_id = d.notice_id"
+            "SELECT d.kind, d.state FROM deadline d JOIN notice n ON n.notice_id = d.notice_id"
             " WHERE n.idempotency_key = :key ORDER BY d.kind"
         )
-        if [row[0] for row in deadlines] != ["acknowledge", "decide", "remove"]:
+        if [tuple(row) for row in deadlines] != DEADLINES:
             wrong.append(f"deadlines {deadlines}")
         return wrong
 

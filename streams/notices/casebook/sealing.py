@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from schemas.checkpoint import AuditCheckpoint
+from streams.notices.casebook import desk_tables
 from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import tables as t
 from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
@@ -160,6 +161,13 @@ DEADLINE = Kind(
 DEADLINE_STATE = Kind(
     "deadline_state", t.deadline, ("deadline_id",), ("state", "met_at", "fired_at", "rescinded_at")
 )
+ACCESS = Kind(
+    "access",
+    desk_tables.access,
+    ("access_id",),
+    ("at", "account_id", "login", "role", "platform", "act", "subject"),
+)
+"""Who was shown what: nobody takes a line out of it unseen."""
 ERRAND = Kind("errand", t.outbox, ("idempotency_key",), ("purpose", "recipient"), once="purpose")
 """What an entry of the outbox is for, where it is not the notice by its platform's own channel."""
 HOLD = Kind("hold", g.hold, ("hold_id",), ("case_id", "reason", "asked_by", "asked_at", "expires_at"))
@@ -200,6 +208,7 @@ KINDS: tuple[Kind, ...] = (
     EVIDENCE,
     DEADLINE,
     DEADLINE_STATE,
+    ACCESS,
     ERRAND,
     HOLD,
     HOLD_CONFIRMED,

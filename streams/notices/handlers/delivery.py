@@ -7,11 +7,14 @@ from random import Random
 
 from schemas.response import PlatformResponse
 from streams.notices import timing
-from streams.notices.casebook import cases, events, looks, outbox
+from streams.notices.casebook import cases, channels, events, looks, outbox
 from streams.notices.casebook.database import Transaction
+from streams.notices.guards.breaker import after, is_alive
+from streams.notices.guards.gates import channel_of, open_gate, taken
 from streams.notices.handlers.answers import apply_responses
 from streams.notices.handlers.deadlines import cancel, start_deadlines
 from streams.notices.handlers.desk import Desk
+from streams.notices.handlers.fallback import go_other_way, is_closed_way
 from streams.notices.handlers.following import FOLLOWING, follow_up_not_sent, follow_up_sent
 from streams.notices.item import Happening
 
@@ -25,12 +28,22 @@ def start_attempts(
     worker: str,
     desk: Desk,
 ) -> tuple[outbox.Leased, ...]:
-    """Lease what is due and start the clock for the acknowledgement at the first try.
+    """Lease what is due and may be sent now, and start the clock for the acknowledgement at the first try.
 
     The receipt of an API is part of the delivery itself, so the time to acknowledge runs from the
     first try: a desk that is down does not answer either.
     """
-    leased = outbox.lease(tx, slots=slots, now=now, hold_for=hold_for, worker=worker)
+    gate = open_gate(tx, desk.platforms, slots, now=now)
+    leased = outbox.lease(
+        tx,
+        slots=gate.own,
+        other=gate.other,
+        fresh=gate.fresh,
+        now=now,
+        hold_for=hold_for,
+        worker=worker,
+    )
+    taken(tx, desk.platforms, gate, leased, now=now)
     first = [one.notice_id for one in leased if one.attempt == 1 and one.purpose is None]
     if first:
         _hold_cases_of(tx, first)
@@ -38,7 +51,7 @@ def start_attempts(
             timing.Begun(item, desk.platforms[item.platform], (("acknowledge", now),))
             for item in cases.items_of_notices(tx, first).values()
         ]
-        start_deadlines(tx, begun, now=now, actor=desk.actor)
+        start_deadlines(tx, begun, desk, now=now)
     return leased
 
 
@@ -124,6 +137,7 @@ def delivered(
     if leased.purpose in FOLLOWING:
         if not outbox.settle(tx, leased, result, now=now, state="delivered", next_at=None):
             return False
+        _note_channels(tx, [(leased, result)], desk, now=now)
         follow_up_sent(tx, leased, result, accepted.reference, desk, now=now)
         return True
     return bool(_delivered(tx, [Ended(leased, result, accepted)], desk, now=now))
@@ -137,6 +151,7 @@ def _delivered(tx: Transaction, taken: Sequence[Ended], desk: Desk, *, now: date
     held = {one.leased.notice_id: one for one in taken if one.leased.idempotency_key in mine}
     if not held:
         return mine
+    _note_channels(tx, [(one.leased, one.result) for one in held.values()], desk, now=now)
     _hold_cases_of(tx, held)
     items = cases.items_of_notices(tx, held).values()
     sent: dict[str, datetime] = {}
@@ -176,7 +191,7 @@ def _delivered(tx: Transaction, taken: Sequence[Ended], desk: Desk, *, now: date
         )
         for item in items
     ]
-    start_deadlines(tx, begun, now=now, actor=desk.actor)
+    start_deadlines(tx, begun, desk, now=now)
     receipts = [one.accepted.response for one in held.values() if one.accepted and one.accepted.response]
     apply_responses(tx, receipts, now=now)
     return mine
@@ -193,6 +208,26 @@ def _sent(one: Ended, now: datetime) -> Happening:
     return Happening("notice_sent", now, facts)
 
 
+def _note_channels(
+    tx: Transaction,
+    tries: Sequence[tuple[outbox.Leased, outbox.AttemptResult]],
+    desk: Desk,
+    *,
+    now: datetime,
+) -> None:
+    """Open or close the breakers of their channels by what became of several tries."""
+    by_channel: dict[tuple[str, str], list[outbox.AttemptResult]] = {}
+    for leased, result in tries:
+        by_channel.setdefault((leased.platform, channel_of(leased.purpose)), []).append(result)
+    for (platform, channel), results in sorted(by_channel.items()):
+        before = found = channels.breaker(tx, platform, channel)
+        for result in results:
+            alive = is_alive(result.result, result.reason)
+            found = after(found, alive=alive, now=now, policy=desk.platforms[platform].breaker)
+        if found != before:
+            channels.save(tx, platform, channel, found)
+
+
 def not_delivered(
     tx: Transaction,
     leased: outbox.Leased,
@@ -202,7 +237,9 @@ def not_delivered(
     now: datetime,
     chance: Random,
 ) -> str:
-    """The try failed. Returns ``queued`` (again later), ``dead`` or ``late`` (lease lost)."""
+    """The try failed. Returns ``queued`` (again later), ``dead``, ``fallback`` (goes the platform's other
+    way now) or ``late`` (lease lost).
+    """
     policy = desk.platforms[leased.platform]
     next_at = None
     if result.result == "retry":
@@ -211,9 +248,14 @@ def not_delivered(
     state = "dead" if next_at is None else "queued"
     if not outbox.settle(tx, leased, result, now=now, state=state, next_at=next_at):
         return "late"
+    _note_channels(tx, [(leased, result)], desk, now=now)
     if leased.purpose in FOLLOWING:
         follow_up_not_sent(tx, leased, result, desk, now=now, next_at=next_at)
         return state
+    if state == "dead" and leased.purpose is None and is_closed_way(result):
+        why = result.reason or result.result
+        if go_other_way(tx, leased.notice_id, leased.platform, desk, why=why, now=now):
+            state = "fallback"
     if state == "dead":
         cases.save_notice(tx, leased.notice_id, delivery="failed_permanent")
     facts = {
