@@ -154,7 +154,8 @@ async def test_each_key_has_one_effect(way: str) -> None:
     box = Mailbox()
     box.data = [way, way]
     async with mail_server(box) as port:
-        platform = made(port)
+        changes = {"timeouts": {"connect_s": 10, "read_s": 0.5, "total_s": 20}} if way == "late" else {}
+        platform = made(port, **changes)
         for attempt in (1, 2):
             with pytest.raises(PlatformUnavailable):
                 await platform.submit(delivery(platform, attempt=attempt))
