@@ -19,6 +19,22 @@ const say = (value) => process.stdout.write(JSON.stringify(value) + '\n')
 const network = await TestNetwork.create({ dbPostgresSchema: 'takin', pds: pdsOptions })
 let pds = network.pds
 
+// Takedowns of posts and labels travel as labels. What carries them from Ozone to an app view in the real network is
+// not part of these packages: here it is this loop, from Ozone's public API into the app view's own table.
+const carryLabels = async () => {
+  const answer = await fetch(`${network.ozone.url}/xrpc/com.atproto.label.queryLabels?uriPatterns=*&limit=250`)
+  const { labels } = await answer.json()
+  for (const label of labels) {
+    const row = { src: label.src, uri: label.uri, cid: label.cid ?? '', val: label.val, cts: label.cts }
+    await network.bsky.db.db
+      .insertInto('label')
+      .values({ ...row, neg: label.neg ?? false, exp: label.exp ?? null })
+      .onConflict((conflict) => conflict.columns(['src', 'uri', 'cid', 'val']).doUpdateSet({ neg: label.neg ?? false }))
+      .execute()
+  }
+}
+setInterval(() => carryLabels().catch((error) => process.stderr.write(`labels: ${error}\n`)), 200)
+
 const commands = {
   // Make an account a member of the moderation team.
   async moderator({ did, role }) {
@@ -28,6 +44,7 @@ const commands = {
   // Wait until every server has seen what the others have said.
   async settle() {
     await network.ozone.processAll()
+    await carryLabels()
     await network.bsky.sub.processAll()
     await network.processFullSubscription(20_000)
   },

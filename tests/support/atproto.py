@@ -1,6 +1,6 @@
 """A real AT Protocol network for tests: personal data server, app view and Ozone, with Redis and PostgreSQL.
 
-``deploy/atproto/install.sh`` fetches the servers. ``atproto`` is the network, one per test session; everything
+``deploy/atproto/install.sh`` fetches the servers. ``atproto`` is the network, one per test session. All of it
 listens on free loopback ports and lies in a temporary folder, and ends with the tests.
 """
 
@@ -48,7 +48,9 @@ class Account:
     def write(self, text: str, **more: Any) -> dict[str, Any]:
         """Write a post; returns address and CID."""
         record = {"$type": POSTS, "text": text, "createdAt": datetime.now(UTC).isoformat(), **more}
-        return self.call("com.atproto.repo.createRecord", {"repo": self.did, "collection": POSTS, "record": record})
+        return self.call(
+            "com.atproto.repo.createRecord", {"repo": self.did, "collection": POSTS, "record": record}
+        )
 
     def write_many(self, texts: list[str]) -> list[str]:
         """Write posts in one commit; returns their addresses."""
@@ -73,7 +75,8 @@ class Account:
         record = {"$type": POSTS, "text": text, "createdAt": datetime.now(UTC).isoformat()}
         key = uri.rpartition("/")[2]
         self.call(
-            "com.atproto.repo.putRecord", {"repo": self.did, "collection": POSTS, "rkey": key, "record": record}
+            "com.atproto.repo.putRecord",
+            {"repo": self.did, "collection": POSTS, "rkey": key, "record": record},
         )
 
     def delete(self, uri: str) -> None:
@@ -116,11 +119,17 @@ class AtprotoNetwork:
     plc: str
     moderation_did: str
     process: "subprocess.Popen[str]"
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30, trust_env=False))
+    http: httpx.Client = field(
+        # No connection is kept: the servers hang up on those after some seconds.
+        default_factory=lambda: httpx.Client(
+            timeout=30, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+    )
 
     def tell(self, do: str, **more: Any) -> Any:
         """A command of ``network.mjs``."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"do": do, **more}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
@@ -157,7 +166,9 @@ class AtprotoNetwork:
         """How calls to Ozone are addressed."""
         return f"{self.moderation_did}#atproto_labeler"
 
-    def act(self, moderator: Account, event: str, uri: str, cid: str | None = None, **more: Any) -> dict[str, Any]:
+    def act(
+        self, moderator: Account, event: str, uri: str, cid: str | None = None, **more: Any
+    ) -> dict[str, Any]:
         """A moderator's act on a post, or on an account where ``uri`` is a DID, through Ozone's own API."""
         subject = (
             {"$type": "com.atproto.repo.strongRef", "uri": uri, "cid": cid}
@@ -175,7 +186,11 @@ class AtprotoNetwork:
 
     def reports(self, moderator: Account, uri: str) -> list[dict[str, Any]]:
         """The reports on a post, as the moderators see them."""
-        query = {"types": "tools.ozone.moderation.defs#modEventReport", "subject": uri, "sortDirection": "asc"}
+        query = {
+            "types": "tools.ozone.moderation.defs#modEventReport",
+            "subject": uri,
+            "sortDirection": "asc",
+        }
         return list(moderator.ask("tools.ozone.moderation.queryEvents", query, proxy=self.desk)["events"])
 
     def records(self, did: str) -> set[str]:
@@ -183,7 +198,12 @@ class AtprotoNetwork:
         found: set[str] = set()
         cursor: str | None = None
         while True:
-            query = {"repo": did, "collection": POSTS, "limit": "100", **({"cursor": cursor} if cursor else {})}
+            query = {
+                "repo": did,
+                "collection": POSTS,
+                "limit": "100",
+                **({"cursor": cursor} if cursor else {}),
+            }
             page = self.http.get(f"{self.pds}/xrpc/com.atproto.repo.listRecords", params=query).json()
             found |= {str(one["uri"]) for one in page["records"]}
             cursor = page.get("cursor")
@@ -197,7 +217,11 @@ class AtprotoNetwork:
 
     def platform(self, name: str, **options: Any) -> dict[str, Any]:
         """An entry of the platforms file for this network."""
-        top = {key: options.pop(key) for key in ("rate_per_s", "probe", "delivery", "sla", "api_key") if key in options}
+        top = {
+            key: options.pop(key)
+            for key in ("rate_per_s", "probe", "delivery", "sla", "api_key")
+            if key in options
+        }
         return {
             "name": name,
             "kind": "atproto",
@@ -228,7 +252,17 @@ class Servers:
             raise RuntimeError("the AT Protocol network is not installed: run deploy/atproto/install.sh")
         redis = free_port()
         self._spawn(
-            *("redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)),
+            *(
+                "redis-server",
+                "--port",
+                str(redis),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                str(self.folder),
+            ),
             stdout=subprocess.DEVNULL,
         )
         with (self.folder / "network.log").open("wb") as log:
@@ -250,7 +284,9 @@ class Servers:
         assert network.stdout is not None
         said = network.stdout.readline()
         if not said:
-            raise RuntimeError(f"the network did not start: {(self.folder / 'network.log').read_text()[-2_000:]}")
+            raise RuntimeError(
+                f"the network did not start: {(self.folder / 'network.log').read_text()[-2_000:]}"
+            )
         return AtprotoNetwork(**json.loads(said), process=network)
 
     def _spawn(self, *command: str, **how: Any) -> "subprocess.Popen[Any]":
@@ -273,6 +309,7 @@ class Servers:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+        print("RC", [p.returncode for p in self._processes]); shutil.copy(self.folder/"network.log","/tmp/at/network.log")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
