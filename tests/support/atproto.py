@@ -309,7 +309,7 @@ class Servers:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        print("RC", [p.returncode for p in self._processes]); shutil.copy(self.folder/"network.log","/tmp/at/network.log")
+        shutil.copy(self.folder / "network.log", "/tmp/at/network.log")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -327,6 +327,18 @@ def atproto(postgres: PostgresServer) -> Iterator[AtprotoNetwork]:
     finally:
         network.http.close()
         servers.stop()
+
+
+def sender_file(folder: Path) -> Path:
+    """Who sends the notices."""
+    path = folder / "sender.yaml"
+    reporter = {
+        "organisation": "Example Wildlife Monitor",
+        "email": "desk@monitor.example",
+        "domain": "monitor.example",
+    }
+    path.write_text(json.dumps({"reporter": reporter, "signed_by": "Example Wildlife Monitor"}))
+    return path
 
 
 def eventually(see: Any, *, within_s: float = 20.0) -> Any:
