@@ -31,6 +31,12 @@ $(RUNTIME): requirements/local.lock requirements/bootstrap.lock pyproject.toml
 demo: $(RUNTIME) ## Play a set of listings through the whole path; ARGS="--once" ends by itself
 	@$(VENV)/bin/takin demo $(ARGS)
 
+.PHONY: demo-atproto
+demo-atproto: $(TOOLS) ## Watch reports go from a real AT Protocol network into its moderation desk, and what becomes of them
+	@deploy/ci/postgresql.sh
+	@deploy/atproto/install.sh
+	@$(VENV)/bin/python -m tests.atproto.demo
+
 .PHONY: test
 test: $(TOOLS) ## Everything that must hold: lint, types, all tests, once against the wheel
 	@deploy/ci/test.sh
