@@ -43,7 +43,7 @@ test: $(TOOLS) ## Everything that must hold: lint, types, all tests, once agains
 
 .PHONY: unit
 unit: $(TOOLS) ## The quick tests: no broker, no database server; ARGS go to pytest
-	@$(VENV)/bin/python -m pytest -q -m "not slow and not kafka and not postgres and not browser" $(or $(ARGS),tests/unit tests/contracts tests/golden tests/test_architecture.py)
+	@$(VENV)/bin/python -m pytest -q -m "not slow and not kafka and not postgres and not browser and not atproto" $(or $(ARGS),tests/unit tests/contracts tests/golden tests/test_architecture.py)
 
 .PHONY: bench
 bench: $(TOOLS) ## Measure the screening beside its limit; ARGS="--quick --listings 1000" for less

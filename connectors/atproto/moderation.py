@@ -33,7 +33,8 @@ TAKEDOWN, REVERSED, ACKNOWLEDGED, LABEL, REPORT = (
 
 MEANING: Mapping[tuple[str, bool], Meaning] = {
     (TAKEDOWN, False): ("decision", "actioned_removed", ("visibility_removed",)),
-    (TAKEDOWN, True): ("decision", "account_action_only", ("account",)),
+    # An account that is taken down shows none of its posts.
+    (TAKEDOWN, True): ("decision", "actioned_removed", ("visibility_removed", "account")),
     (REVERSED, False): ("reinstated", None, ()),
     (REVERSED, True): ("reinstated", None, ()),
     (ACKNOWLEDGED, False): ("decision", "refused_lawful", ()),

@@ -18,6 +18,7 @@ LONGEST = 2_000
 """Characters of the text."""
 LEAST_REASONS = 300
 _CUT = "… (cut here: the whole text is at the address below)"
+_CUT_UNSEEN = "… (cut here: ask at the address above for the whole text)"
 
 
 def report_of(notice: Notice, reason_type: str) -> RenderedNotice:
@@ -66,9 +67,6 @@ def report_text(notice: Notice) -> str:
         raise PlatformRefused("invalid", "beside the names and addresses there is no room for the reasons")
     reasons = plain_text(notice.reasons)
     if len(reasons) > room:
-        if not notice.reply_page:
-            raise PlatformRefused(
-                "invalid", f"the reasons have {len(reasons)} characters and there is room for {room}"
-            )
-        reasons = reasons[: room - len(_CUT)] + _CUT
+        cut = _CUT if notice.reply_page else _CUT_UNSEEN
+        reasons = reasons[: room - len(cut)] + cut
     return "\n\n".join([head, reasons, *tail])

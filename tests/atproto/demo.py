@@ -1,6 +1,6 @@
 """A network of the AT Protocol to watch: ``make demo-atproto``.
 
- Starts a real data server, app view and Ozone on this machine, and all of Takin. Posts are written; offers
+Starts a real data server, app view and Ozone on this machine, and all of Takin. Posts are written; offers
 among them are found in the firehose, reported to Ozone, and moderators do with them what moderators do. It
 ends by itself with the table of how long it took.
 """
@@ -56,7 +56,8 @@ class Play:
         posts = [seller.write(text) for _, text in OFFERS]
         by_other = other.write("Genuine elephant ivory bangle, 90 g, antique, for sale. DM me")
         say(
-            f"{seller.handle} and {other.handle} write {len(INNOCENT) + len(posts) + 1} posts, 5 of them offers"
+            f"{seller.handle} and {other.handle} write "
+            f"{len(INNOCENT) + len(posts) + 1} posts, 5 of them offers"
         )
         self._network.settle()
         await self._until("every offer is reported", lambda: self._count("acknowledged_at") == 5)
@@ -64,9 +65,7 @@ class Play:
         say(f"\nwhat Ozone's moderators read:\n\n{report['event']['comment']}\n")
 
         removed, kept, back, deleted = posts
-        say(
-            "the moderators take two posts down, keep one, and suspend the other account; an author deletes a post"
-        )
+        say("moderators take two posts down, keep one, suspend an account; an author deletes a post")
         self._network.act(moderator, "modEventTakedown", removed["uri"], removed["cid"])
         self._network.act(moderator, "modEventAcknowledge", kept["uri"], kept["cid"])
         self._network.act(moderator, "modEventTakedown", back["uri"], back["cid"])

@@ -135,7 +135,7 @@ async def test_a_post_s_way_and_what_moderators_do_about_it(atproto: AtprotoNetw
         item = await watching.until(
             by_suspended["uri"], lambda one: one.removal_verified_at and one.decided_at
         )
-        assert item.outcome == "account_action_only"
+        assert item.outcome == "actioned_removed"
         item = await watching.until(deleted["uri"], lambda one: one.removal_verified_at)
         assert (item.decided_at, item.outcome) == (None, None)
 

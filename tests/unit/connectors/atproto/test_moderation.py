@@ -56,7 +56,7 @@ BACK = ("modEventReverseTakedown", False)
             [TAKEN, BACK, CLOSED],
             [("decision", "actioned_removed"), ("reinstated", None), ("decision", "refused_lawful")],
         ),
-        ([("modEventTakedown", True)], [("decision", "account_action_only")]),
+        ([("modEventTakedown", True)], [("decision", "actioned_removed")]),
         ([("modEventEscalate", False)], [("status", None)]),
         ([("modEventLabel", False, ("spam",)), CLOSED], [("decision", "actioned_partial")]),
         ([("modEventLabel", False, ())], []),

@@ -63,15 +63,23 @@ def test_reasons_that_do_not_fit_are_cut_and_all_else_stays() -> None:
     assert of.good_faith.text in text
 
 
+def test_without_a_page_the_rest_is_to_be_asked_for_by_mail() -> None:
+    of = notice(reply_page=None, reasons="x" * 3_000)
+    text = body(of)["reason"]
+
+    assert len(text) <= LONGEST
+    assert "ask at the address above" in text
+    assert of.reporter.email in text
+
+
 @pytest.mark.parametrize(
     ("of", "why"),
     [
-        (notice(reply_page=None, reasons="x" * 3_000), "there is room for"),
         (notice({"listing_id": "8841502"}), "not the address of a post"),
         (notice({"revision": None}), r"which state \(CID\)"),
         (notice().model_copy(update={"items": notice().items * 2}), "about one post"),
     ],
-    ids=["nowhere to read the rest", "no post", "no CID", "several"],
+    ids=["no post", "no CID", "several"],
 )
 def test_what_a_report_has_no_room_for_is_refused(of: Notice, why: str) -> None:
     with pytest.raises(PlatformRefused, match=why) as refused:
