@@ -10,11 +10,13 @@ to ``moderation_did``. Probe: the app view, not the page. Answers: Ozone calls n
 ``team_member: true`` it is polled; else what our looks see is all there is, and the link in the report by
 which a moderator can answer on our desk.
 
-Terms for automated access: the firehose and the public views are offered to anyone; whoever runs a bot
-account is asked to mark it as one, and reports are for what the reporter believes breaks the rules or the
-law. Limits (per server; Bluesky's as published in 2025, not checked against the live service): 3,000
-requests in five minutes an address, 30 logins in five minutes and 300 a day an account; 2,000 graphemes of
-reasons. 429 is honoured.
+Terms for automated access: the firehose and the public views need neither key nor contract; each server
+sets limits of its own and tells them in headers. Bluesky's, by
+docs.bsky.app/docs/advanced-guides/rate-limits (read in November 2026, not measured): 3,000 requests in five
+minutes an address, 30 logins in five minutes and 300 a day an account. So a login is kept and renewed; 429,
+``retry-after`` and ``ratelimit-reset`` are obeyed. A report's text has at most 2,000 graphemes. Whether an
+operator's own terms (of the server that holds the account) allow reports by a program is for the operator
+to ask: it was not checked.
 
 What it cannot do: several posts in one report; follow-ups (reminders, withdrawals); signed answers. A
 reporter who is not on the team cannot look whether a report arrived, so a try that is repeated after a lost

@@ -37,7 +37,7 @@ PAGE = 500
 LINGER_S = 0.2
 """A post waits for others at most so long."""
 BEAT_S = 5.0
-"""A stream without posts still moves the cursor and shows that it lives this often."""
+"""A stream without posts still gives an empty page this often: it lives, and its cursor moves."""
 QUIET_S = 3.0
 """Silence after which a run that ends by itself has read all."""
 LONGEST_FRAME = 6 * 1024 * 1024
@@ -165,7 +165,7 @@ class FirehoseSource:
         origin = f"{self._server}{METHOD}#{place.seq if place else 'start'}"
         return Page((), (self._letter(reason, why, b"", origin),), str(place) if place else None)
 
-    async def _stream(self, place: Place | None, *, follow: bool) -> AsyncIterator[tuple[Page, Place]]:
+    async def _stream(self, place: Place | None, *, follow: bool) -> AsyncIterator[tuple[Page, Place | None]]:
         query = "?" + urlencode({"cursor": place.seq}) if place is not None else ""
         began = self._now()
         async with open_messages(
@@ -179,29 +179,25 @@ class FirehoseSource:
             batch, heard_at, caught_up = _Batch(), time.monotonic(), False
             ended: PlatformUnavailable | MessageTooBig | None = None
             while ended is None and not (caught_up and not follow):
-                wait_s = batch.wait_s() if place is not None else QUIET_S
+                data = None
                 try:
-                    data = await messages.next(wait_s if follow else min(wait_s, QUIET_S))
+                    data = await messages.next(batch.wait_s() if follow else min(batch.wait_s(), QUIET_S))
                 except (PlatformUnavailable, MessageTooBig) as error:
-                    data, ended = None, error  # what was read before counts all the same
+                    ended = error  # what was read before counts all the same
                 if data is not None:
                     heard_at = time.monotonic()
                     event = self._take(data, batch)
                     if event is not None:
                         if place is None:
                             # Before the first page: a kill from here on repeats, and skips nothing.
-                            yield (
-                                Page((), (), str(Place(self._server, event.seq - 1))),
-                                Place(self._server, event.seq - 1),
-                            )
+                            before = Place(self._server, event.seq - 1)
+                            yield Page((), (), str(before)), before
                         place = Place(self._server, event.seq)
                         said = moment(event.time)
                         caught_up = said is not None and said >= began
                 elif time.monotonic() - heard_at >= QUIET_S:
                     caught_up = True
-                if place is not None and (
-                    batch.full or batch.wait_s() == 0 or ended or (caught_up and not follow)
-                ):
+                if batch.full or batch.wait_s() == 0 or ended or (caught_up and not follow):
                     yield await self._page(batch, place), place
                     batch = _Batch()
             if ended is not None:
@@ -239,7 +235,7 @@ class FirehoseSource:
                 self._letter("undecodable", why, str(self._now()).encode(), self._server + METHOD)
             )
 
-    async def _page(self, batch: _Batch, place: Place) -> Page:
+    async def _page(self, batch: _Batch, place: Place | None) -> Page:
         names = await self._handles.of(
             [event.did for event, operation in batch.posts if operation.record is not None]
         )
@@ -247,7 +243,7 @@ class FirehoseSource:
         return Page(
             tuple(one for one in made if isinstance(one, Listing)),
             (*batch.letters, *(one for one in made if isinstance(one, DeadLetter))),
-            str(place),
+            str(place) if place is not None else None,
         )
 
     def _made(self, event: Event, operation: Operation, names: dict[str, str]) -> Listing | DeadLetter:

