@@ -170,7 +170,7 @@ async def test_it_reads_two_thousand_posts_a_second(
     write_posts(author, 10_000)
     data, summary = tmp_path / "data", tmp_path / "summary.json"
     process = await connect(
-        *("--summary", str(summary)),
+        *("--limit", "10000", "--summary", str(summary)),  # so that it ends without waiting for more
         bootstrap=own_broker.bootstrap,
         data=data,
         platforms=platforms_file(tmp_path, atproto),
@@ -179,7 +179,7 @@ async def test_it_reads_two_thousand_posts_a_second(
     told = json.loads(summary.read_text())
     print(told)
 
-    assert told["published"] >= 10_000
+    assert told["published"] == 10_000
     assert told["published"] / told["seconds"] >= 2_000
 
 
