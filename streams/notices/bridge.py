@@ -28,8 +28,9 @@ from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
 from streams.notices.requirements import Demands, host_of
 from streams.notices.warc import Capture
 from streams.notices.wording import CannotWrite
-from streams.sla.calendar import Unit
+from streams.sla.calendar import UTC_ZONE, Calendar, Unit, check_region
 from streams.sla.regimes import built_in, calendar_of
+from streams.sla.zones import zone_of_country
 
 PARSER = "submit-reply/1"
 XARF_KINDS = frozenset({"xarf", "email"})
@@ -262,6 +263,21 @@ def policy_of(config: PlatformConfig, *, today: date | None = None) -> PlatformP
         concurrency=config.concurrency,
         attempt_timeout=timedelta(seconds=config.timeouts.total_s),
     )
+
+
+def working_days(config: PlatformConfig) -> Calendar:
+    """The platform's working days: as its promise counts them, or else those of its country.
+
+    Where its country has several zones, or no known holidays, UTC and weekends alone stand in.
+    """
+    _, terms = _promise(config, datetime.now(UTC).date())
+    if terms.unit != "hours" or config.country is None:
+        return terms.calendar
+    try:
+        check_region(config.country)
+    except OperatorError:
+        return Calendar()
+    return Calendar(zone_of_country(config.country) or UTC_ZONE, config.country)
 
 
 def _demands(config: PlatformConfig) -> Demands:

@@ -154,6 +154,12 @@ DEADLINE = Kind(
 DEADLINE_STATE = Kind(
     "deadline_state", t.deadline, ("deadline_id",), ("state", "met_at", "fired_at", "rescinded_at")
 )
+FROZEN_REPORT = Kind(
+    "frozen_report",
+    t.frozen_report,
+    ("report", "period"),
+    ("frozen_at", "frozen_by", "checksum", "document", "items", "audit_position", "audit_hash"),
+)
 
 KINDS: tuple[Kind, ...] = (
     EVENT,
@@ -171,6 +177,7 @@ KINDS: tuple[Kind, ...] = (
     EVIDENCE,
     DEADLINE,
     DEADLINE_STATE,
+    FROZEN_REPORT,
 )
 """Everything that must be sealed; :func:`things` reads exactly this."""
 

@@ -1,0 +1,126 @@
+"""A report as PDF (fpdf2), with Noto Sans, which the package ``fontpkg-noto-sans`` ships under the OFL.
+
+Noto Sans has the Latin (with Vietnamese), Greek and Cyrillic scripts. Other scripts need a font of the
+operator's own; a character that no font has is written as its code, ``[U+4E2D]``, never left out.
+The same document gives the same bytes, but for the release of fpdf2.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemas.errors import OperatorError
+from streams.local.visible import visible
+from streams.reports.document import Document, Table
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+FAMILY = "takin"
+_SIZE = 8
+_LONGEST_CELL = 200
+
+
+def pdf(document: Document, *, font: Path | None = None) -> bytes:
+    """The file. ``font`` is looked at where Noto Sans lacks a character.
+
+    Raises:
+        OperatorError: the font cannot be read.
+    """
+    page, covered = _page(document, font)
+    page.add_page()
+    page.set_font(FAMILY, "", 14)
+    page.multi_cell(0, 8, _shown(document.title, covered), new_x="LMARGIN", new_y="NEXT")
+    page.set_font(FAMILY, "", _SIZE)
+    for line in _facts(document):
+        page.multi_cell(0, 5, _shown(line, covered), new_x="LMARGIN", new_y="NEXT")
+    for heading, text in document.texts:
+        _heading(page, heading, covered)
+        page.multi_cell(0, 5, _shown(text, covered), new_x="LMARGIN", new_y="NEXT")
+    for table in document.tables:
+        if table.rows:
+            _table(page, table, covered)
+    _heading(page, "Definitions", covered)
+    for name, meaning in document.definitions.items():
+        page.multi_cell(0, 4, _shown(f"{name}: {meaning}", covered), new_x="LMARGIN", new_y="NEXT")
+    return bytes(page.output())
+
+
+def _facts(document: Document) -> Sequence[str]:
+    name = document.period.get("name")
+    since = document.period.get("since") or "the beginning"
+    until = document.period.get("until") or document.as_of.isoformat()
+    return (
+        f"Notices written from {since} until before {until}{f' ({name})' if name else ''}",
+        f"Figures as of {document.as_of.isoformat()}",
+        f"SHA-256 of the figures (canonical JSON): {document.checksum}",
+    )
+
+
+def _page(document: Document, font: Path | None) -> tuple["FPDF", frozenset[int]]:
+    from fpdf import FPDF
+    from fpdf.errors import FPDFException
+
+    page = FPDF(orientation="landscape", format="A4")
+    page.set_creation_date(document.as_of)
+    page.set_title(document.title)
+    page.set_producer("Takin")
+    page.set_auto_page_break(True, margin=12)
+    noto = _noto()
+    page.add_font(FAMILY, "", noto)
+    covered = _covered(page, FAMILY)
+    if font is not None:
+        try:
+            page.add_font("more", "", font)
+            covered |= _covered(page, "more")
+        except (OSError, FPDFException, ValueError, KeyError) as error:
+            raise OperatorError(
+                f"The font {font} cannot be read: give a TrueType or OpenType file."
+            ) from error
+        except Exception as error:  # fontTools has an exception of its own for every table
+            raise OperatorError(f"The font {font} is none: give a TrueType or OpenType file.") from error
+        page.set_fallback_fonts(["more"], exact_match=False)
+    return page, covered
+
+
+@lru_cache(maxsize=1)
+def _noto() -> Path:
+    import fontpkg_noto_sans
+
+    files = sorted((Path(fontpkg_noto_sans.__file__).parent / "files").glob("NotoSans[[]*.ttf"))
+    assert files, "the package ships the font"
+    return files[0]
+
+
+def _covered(page: "FPDF", family: str) -> frozenset[int]:
+    cmap: Mapping[int, object] = getattr(page.fonts[family], "cmap", {})
+    return frozenset(cmap)
+
+
+def _shown(text: str, covered: frozenset[int]) -> str:
+    return "".join(
+        character if character == "\n" or ord(character) in covered else f"[U+{ord(character):04X}]"
+        for character in visible(text, keep_lines=True)
+    )
+
+
+def _heading(page: "FPDF", text: str, covered: frozenset[int]) -> None:
+    page.ln(3)
+    page.set_font(FAMILY, "", 10)
+    page.multi_cell(0, 6, _shown(text, covered), new_x="LMARGIN", new_y="NEXT")
+    page.set_font(FAMILY, "", _SIZE)
+
+
+def _table(page: "FPDF", table: Table, covered: frozenset[int]) -> None:
+    from fpdf.fonts import FontFace
+
+    _heading(page, table.title or " ", covered)
+    align = ["LEFT", *["RIGHT"] * (len(table.heading) - 1)]
+    with page.table(text_align=align, line_height=4.5, headings_style=FontFace(fill_color=230)) as drawn:
+        for row in (table.heading, *table.rows):
+            cells = drawn.row()
+            for cell in row:
+                cells.cell(_shown(cell[:_LONGEST_CELL], covered))
+    if table.note:
+        page.multi_cell(0, 5, _shown(table.note, covered), new_x="LMARGIN", new_y="NEXT")
