@@ -60,7 +60,6 @@ def _facts(document: Document) -> Sequence[str]:
 
 def _page(document: Document, font: Path | None) -> tuple["FPDF", frozenset[int]]:
     from fpdf import FPDF
-    from fpdf.errors import FPDFException
 
     page = FPDF(orientation="landscape", format="A4")
     page.set_creation_date(document.as_of)
@@ -71,17 +70,24 @@ def _page(document: Document, font: Path | None) -> tuple["FPDF", frozenset[int]
     page.add_font(FAMILY, "", noto)
     covered = _covered(page, FAMILY)
     if font is not None:
-        try:
-            page.add_font("more", "", font)
-            covered |= _covered(page, "more")
-        except (OSError, FPDFException, ValueError, KeyError) as error:
-            raise OperatorError(
-                f"The font {font} cannot be read: give a TrueType or OpenType file."
-            ) from error
-        except Exception as error:  # fontTools has an exception of its own for every table
-            raise OperatorError(f"The font {font} is none: give a TrueType or OpenType file.") from error
+        _check(font)
+        page.add_font("more", "", font)
+        covered |= _covered(page, "more")
         page.set_fallback_fonts(["more"], exact_match=False)
     return page, covered
+
+
+def _check(font: Path) -> None:
+    """Refuse what cannot be a font; what is behind its first bytes is the operator's own file."""
+    try:
+        with font.open("rb") as file:
+            kind = file.read(4)
+    except OSError as error:
+        raise OperatorError(
+            f"The font {font} cannot be read ({error.strerror}): give a TrueType or OpenType file."
+        ) from error
+    if kind not in (b"\x00\x01\x00\x00", b"OTTO", b"true"):
+        raise OperatorError(f"The font {font} is none: give a TrueType or OpenType file (not a collection).")
 
 
 @lru_cache(maxsize=1)
@@ -117,10 +123,13 @@ def _table(page: "FPDF", table: Table, covered: frozenset[int]) -> None:
 
     _heading(page, table.title or " ", covered)
     align = ["LEFT", *["RIGHT"] * (len(table.heading) - 1)]
-    with page.table(text_align=align, line_height=4.5, headings_style=FontFace(fill_color=230)) as drawn:
-        for row in (table.heading, *table.rows):
+    rows = [[_shown(cell[:_LONGEST_CELL], covered) for cell in row] for row in (table.heading, *table.rows)]
+    widths = tuple(max(6, min(30, max(map(len, column)))) for column in zip(*rows, strict=True))
+    look = FontFace(fill_color=230)
+    with page.table(text_align=align, line_height=4.5, headings_style=look, col_widths=widths) as drawn:
+        for row in rows:
             cells = drawn.row()
             for cell in row:
-                cells.cell(_shown(cell[:_LONGEST_CELL], covered))
+                cells.cell(cell)
     if table.note:
         page.multi_cell(0, 5, _shown(table.note, covered), new_x="LMARGIN", new_y="NEXT")
