@@ -166,7 +166,7 @@ class MailOptions(_Config):
     languages: tuple[LanguageTag, ...] = Field(default=(), max_length=5)
     """Of the human text, one after the other; empty: the platform's language and English."""
     templates: Path | None = None
-    """Folder with the operator's own ``notice.LANGUAGE.txt.j2``, looked at first."""
+    """The older name of the platform's ``templates``."""
 
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -202,6 +202,9 @@ class PlatformConfig(_Config):
     """Says who we are to an API that gives out keys, or to our mail server: ``env:NAME`` or ``file:PATH``."""
     coop: CoopOptions | None = None
     mail: MailOptions | None = None
+    templates: Path | None = None
+    """Folder with the operator's own ``notice.LANGUAGE.txt.j2`` and ``reasons.LANGUAGE.txt.j2`` for this
+    platform, looked at first; tried once at the start."""
     folder: Path | None = None
     """Where ``kind: csv`` puts its batches and ``kind: desk`` its notices."""
     rate_per_s: float = Field(default=5.0, gt=0, le=10_000, allow_inf_nan=False)
@@ -267,6 +270,11 @@ class PlatformConfig(_Config):
                 "a secret may stand in this file only for kind: sandbox with dev_only: true; "
                 "use env:NAME or file:PATH"
             )
+
+    @property
+    def own_templates(self) -> Path | None:
+        """The operator's own texts for this platform."""
+        return self.templates or (self.mail.templates if self.mail else None)
 
     @property
     def base(self) -> str:

@@ -35,6 +35,7 @@ from connectors.channels.coop import CoopChannel
 from connectors.channels.csv_batch import CsvBatchChannel
 from connectors.channels.desk_inbox import DeskInboxChannel
 from connectors.channels.email import EmailChannel
+from connectors.channels.letter import check_templates
 from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
 from connectors.platform_config import PlatformConfig
@@ -197,8 +198,10 @@ def build(
     ``default_secret`` signs our notices where the platform has no secret of its own.
 
     Raises:
-        OperatorError: a secret is missing.
+        OperatorError: a secret is missing, or a template of the operator's own is faulty.
     """
+    if config.own_templates is not None:
+        check_templates(config.own_templates)
     if config.kind in CHANNEL_KINDS:
         keys = resolve_secrets(config, "api_key", environment)
         theirs = resolve_secrets(config, "webhook_secret", environment)

@@ -44,6 +44,7 @@ class EmailChannel:
         self._name = config.name
         self._options = config.mail
         self._languages = config.mail.languages or (config.language, "en")
+        self._templates = config.own_templates
         self._password = keys[0] if keys else None
         self._timeouts = config.timeouts
         self._ca_file = str(config.ca_file) if config.ca_file else None
@@ -57,7 +58,7 @@ class EmailChannel:
 
     def render(self, notice: Notice) -> RenderedNotice:
         """The whole message."""
-        return RenderedNotice(mail(notice, self._options, self._languages), "message/rfc822")
+        return RenderedNotice(mail(notice, self._options, self._languages, self._templates), "message/rfc822")
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Give the message to the mail server once."""

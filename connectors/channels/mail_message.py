@@ -13,6 +13,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage, Message
 from email.mime.multipart import MIMEMultipart
 from email.utils import format_datetime
+from pathlib import Path
 
 from connectors.channels.letter import letter
 from connectors.channels.plain import plain_line
@@ -45,7 +46,9 @@ def keys_in(text: str, sender: str) -> tuple[str, ...]:
     )
 
 
-def mail(notice: Notice, options: MailOptions, languages: Sequence[str]) -> bytes:
+def mail(
+    notice: Notice, options: MailOptions, languages: Sequence[str], templates: Path | None = None
+) -> bytes:
     """The whole message with CRLF line ends.
 
     Raises:
@@ -65,7 +68,7 @@ def mail(notice: Notice, options: MailOptions, languages: Sequence[str]) -> byte
     whole[KEY_HEADER] = key
     whole["Auto-Submitted"] = "auto-generated"
     text = EmailMessage(policy=policy.SMTP)
-    text.set_content(letter(notice, languages, options.templates), cte="quoted-printable")
+    text.set_content(letter(notice, languages, templates), cte="quoted-printable")
     del text["MIME-Version"]
     whole.attach(text)
     whole.attach(_feedback(notice))

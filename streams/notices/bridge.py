@@ -1,10 +1,11 @@
 """The notice service's outside, made of the connectors' platforms."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from connectors.answers import receipt_response
+from connectors.channels.letter import reasons_in
 from connectors.errors import (
     ConnectorError,
     ForgedAnswer,
@@ -150,6 +151,21 @@ class Bridge:
         """Close connections."""
         for platform in self._platforms.values():
             await platform.aclose()
+
+
+def translator(platforms: Iterable[PlatformConfig]) -> Callable[[Notice], Notice]:
+    """Adds the reasons in each platform's own language, by its own templates where it has some."""
+    known = {config.name: config for config in platforms}
+
+    def translate(notice: Notice) -> Notice:
+        config = known[notice.addressee.platform]
+        try:
+            found = reasons_in(notice, (config.language,), config.own_templates)
+        except PlatformRefused as error:
+            raise CannotWrite(error.detail) from error
+        return notice.model_copy(update={"reasons_in": found})
+
+    return translate
 
 
 def _capture(seen: Observation) -> Capture | None:

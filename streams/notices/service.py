@@ -24,7 +24,7 @@ from schemas.envelope import cloud_event_headers
 from schemas.notice import LegalBasis
 from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS
 from streams.notices.answers import Answers, Poller
-from streams.notices.bridge import Bridge, policy_of
+from streams.notices.bridge import Bridge, policy_of, translator
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.checkpoints import CheckpointLog, load_key
@@ -109,6 +109,7 @@ class NoticeService:
             sender=self.sender,
             law=self.law,
             render=bridge.render,
+            translate=translator(self.platforms),
         )
         changed = Bell()
         answers = Answers(casebook, bridge, metrics, changed=changed)

@@ -16,4 +16,6 @@ class Desk:
     law: Mapping[str, LegalBasis]
     render: Callable[[Notice], tuple[bytes, str]]
     """Body bytes and content type for the notice's platform; pure. Raises ``CannotWrite``."""
+    translate: Callable[[Notice], Notice] = lambda notice: notice
+    """The notice with its reasons in the platform's language too; pure. Raises ``CannotWrite``."""
     actor: str = "notices"
