@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal, Self
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from connectors.http import USER_AGENT, HttpLimits
+from connectors.http import RESPONSE_CAP, USER_AGENT, HttpLimits
 from schemas.message import LanguageTag, PlatformName
 
+ANSWER_PER_ITEM = 2_048
+"""Bytes of an answer that are read for each further item of a notice."""
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
 
 
@@ -291,6 +293,8 @@ class PlatformConfig(_Config):
             pool_s=self.timeouts.pool_s,
             total_s=self.timeouts.total_s,
             connections=self.concurrency,
+            # The status of a notice tells of each of its items.
+            response_cap=RESPONSE_CAP + ANSWER_PER_ITEM * (self.max_items - 1),
         )
 
     @property
