@@ -35,7 +35,7 @@ from connectors.channels.coop import CoopChannel
 from connectors.channels.csv_batch import CsvBatchChannel
 from connectors.channels.desk_inbox import DeskInboxChannel
 from connectors.channels.email import EmailChannel
-from connectors.channels.letter import check_templates
+from connectors.channels.template_check import check_templates
 from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
 from connectors.platform_config import PlatformConfig

@@ -4,36 +4,20 @@ Templates are Jinja2 in its immutable sandbox: they see the notice as plain valu
 nothing of ours. Every expression passes :func:`connectors.channels.plain.plain_text`, so that hostile
 listing text neither reorders nor hides anything, whatever a template's author forgets. An operator's
 folder may hold texts of its own, ``notice.LANGUAGE.txt.j2`` and ``reasons.LANGUAGE.txt.j2``, which come
-before those of Takin; they are tried once at the start (:func:`check_templates`).
+before those of Takin; they are tried once at the start (:mod:`connectors.channels.template_check`).
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from importlib.resources import files
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import (
-    BaseLoader,
-    ChoiceLoader,
-    FileSystemLoader,
-    PackageLoader,
-    StrictUndefined,
-    TemplateError,
-    TemplateNotFound,
-    TemplateSyntaxError,
-    meta,
-)
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from connectors.channels.plain import plain_line, plain_text
+from connectors.channels.template import environment_of, fill, rendered
 from connectors.channels.words import LANGUAGES, words
 from connectors.errors import PlatformRefused
-from schemas.errors import OperatorError
+from schemas.follow_up import FollowUp
 from schemas.notice import LegalBasis, Notice, Reasons
 
-__all__ = ["LANGUAGES", "check_templates", "letter", "reasons_in"]
+__all__ = ["LANGUAGES", "follow_up_letter", "letter", "reasons_in"]
 
 LONGEST = 200_000
 """Characters of a letter about one listing."""
@@ -41,48 +25,6 @@ LONGEST_MORE = 4_000
 """Characters that each further listing may add."""
 LONGEST_REASONS = 20_000
 _RULE = "\n\n" + "-" * 72 + "\n\n"
-_PLACE = re.compile(r"\{([a-z0-9_]+)\}")
-_OWN = re.compile(r"(notice|reasons)\.([a-z]{2,8})\.txt\.j2")
-KNOWN_NAMES = frozenset({"notice", "w", "language", "reasons", "law", "shown", "named"})
-"""What a template may name."""
-
-
-@lru_cache(maxsize=32)
-def _environment(folder: Path | None) -> ImmutableSandboxedEnvironment:
-    loaders: list[BaseLoader] = [PackageLoader("connectors.channels", "templates")]
-    if folder is not None:
-        loaders.insert(0, FileSystemLoader(folder))
-    environment = ImmutableSandboxedEnvironment(
-        loader=ChoiceLoader(loaders),
-        undefined=StrictUndefined,
-        autoescape=False,
-        finalize=_harmless,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-    )
-    environment.filters["line"] = plain_line
-    environment.filters["fill"] = fill
-    environment.globals["named"] = named
-    return environment
-
-
-def _harmless(value: Any) -> Any:
-    return plain_text(value) if isinstance(value, str) else value
-
-
-def fill(sentence: str, **values: Any) -> str:
-    """The sentence with its ``{places}`` filled, each value on one line and harmless.
-
-    Raises:
-        KeyError: a place has no value.
-    """
-    return _PLACE.sub(lambda place: plain_line(str(values[place[1]]), 4_096), sentence)
-
-
-def named(names: Mapping[str, str], wanted: Iterable[str]) -> str:
-    """Several things by their names in a language, one after the other."""
-    return ", ".join(names[one] for one in wanted)
 
 
 def letter(notice: Notice, languages: Sequence[str], folder: Path | None = None) -> str:
@@ -91,15 +33,29 @@ def letter(notice: Notice, languages: Sequence[str], folder: Path | None = None)
     Raises:
         PlatformRefused: ``invalid``: an operator's template is faulty, or its text has no end.
     """
-    texts = [
-        text
-        for language in dict.fromkeys(map(_first_subtag, languages))
-        if (text := _letter(notice, language, folder)) is not None
-    ]
-    if not texts:
-        texts = [_letter(notice, "en", folder) or ""]
-    whole = _RULE.join(texts) + "\n"
-    if len(whole) > LONGEST + LONGEST_MORE * (len(notice.items) - 1):
+    longest = LONGEST + LONGEST_MORE * (len(notice.items) - 1)
+    return _in_each(languages, lambda language: _letter(notice, language, folder), longest)
+
+
+def follow_up_letter(follow_up: FollowUp, languages: Sequence[str], folder: Path | None = None) -> str:
+    """The same for what follows a notice.
+
+    Raises:
+        PlatformRefused: ``invalid``
+    """
+    values = {"follow_up": follow_up.model_dump(mode="json")}
+
+    def written(language: str) -> str | None:
+        return rendered(environment_of(folder), (f"follow_up.{language}.txt.j2",), values)
+
+    return _in_each(languages, written, LONGEST)
+
+
+def _in_each(languages: Sequence[str], written: Callable[[str], str | None], longest: int) -> str:
+    wanted = dict.fromkeys(map(first_subtag, languages))
+    texts = [text for language in wanted if (text := written(language)) is not None]
+    whole = _RULE.join(texts or [written("en") or ""]) + "\n"
+    if len(whole) > longest:
         raise PlatformRefused("invalid", "the letter is longer than any that is read")
     return whole
 
@@ -110,23 +66,23 @@ def reasons_in(notice: Notice, languages: Sequence[str], folder: Path | None = N
     Raises:
         PlatformRefused: ``invalid``: an operator's template is faulty.
     """
-    own = _first_subtag(notice.language)
+    own = first_subtag(notice.language)
     return tuple(
         Reasons(language=language, text=text)
-        for language in dict.fromkeys(map(_first_subtag, languages))
+        for language in dict.fromkeys(map(first_subtag, languages))
         if language != own and (text := _reasons(notice, language, folder)) is not None
     )
 
 
-def _first_subtag(language: str) -> str:
+def first_subtag(language: str) -> str:
     return language.partition("-")[0].lower()
 
 
 def _letter(notice: Notice, language: str, folder: Path | None) -> str | None:
-    if _first_subtag(notice.language) == language:
+    if first_subtag(notice.language) == language:
         why: str | None = notice.reasons
     else:
-        written = (one.text for one in notice.reasons_in if _first_subtag(one.language) == language)
+        written = (one.text for one in notice.reasons_in if first_subtag(one.language) == language)
         why = next(written, None) or _reasons(notice, language, folder)
     return _written("notice", "letter.txt.j2", notice, language, folder, reasons=why or notice.reasons)
 
@@ -145,9 +101,7 @@ def _written(
     kind: str, ours: str, notice: Notice, language: str, folder: Path | None, **more: Any
 ) -> str | None:
     """The operator's text in that language, or ours; ``None`` where there is neither."""
-    environment = _environment(folder)
     found = words(language)
-    own = f"{kind}.{language}.txt.j2"
     values = {
         "notice": notice.model_dump(mode="json"),
         "w": found if found is not None else words("en"),
@@ -157,14 +111,8 @@ def _written(
         "shown": len(notice.items),
         **more,
     }
-    for name in (own, *((ours,) if found is not None else ())):
-        try:
-            return environment.get_template(name).render(values).strip()
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            if isinstance(error, TemplateNotFound) and error.name == own:
-                continue  # no text of the operator's own; one that a template includes must be there
-            raise PlatformRefused("invalid", f"the template {name}: {plain_line(str(error), 300)}") from error
-    return None
+    names = (f"{kind}.{language}.txt.j2", *((ours,) if found is not None else ()))
+    return rendered(environment_of(folder), names, values)
 
 
 def _law(notice: Notice, w: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -185,83 +133,3 @@ def _provision(basis: LegalBasis, w: Mapping[str, Any]) -> str:
     clause = f", {fill(w['clause'], clause=basis.policy_clause)}" if basis.policy_clause else ""
     text = f": {basis.text}" if basis.text else ""
     return f"{basis.law}{article}{clause}{text}"
-
-
-def check_templates(folder: Path) -> tuple[str, ...]:
-    """Try an operator's texts before the first notice needs them; returns their names.
-
-    Raises:
-        OperatorError: one has a fault of syntax, names something that is not there, cannot write a sample
-            notice, or has a name under which nobody would look for it.
-    """
-    if not folder.is_dir():
-        raise OperatorError(
-            f"The folder of templates {folder} is not there: make it, or take it out of the file."
-        )
-    names = sorted(file.name for file in folder.glob("*.j2"))
-    for name in names:
-        found = _OWN.fullmatch(name)
-        if found is None:
-            raise OperatorError(
-                f"The template {folder / name} would never be used: call it notice.LANGUAGE.txt.j2 or "
-                "reasons.LANGUAGE.txt.j2, for example notice.fr.txt.j2."
-            )
-        _check(folder, name, found[2])
-    return tuple(names)
-
-
-def _check(folder: Path, name: str, language: str) -> None:
-    environment = _environment(folder)
-    try:
-        source = (folder / name).read_text(encoding="utf-8")
-        unknown = meta.find_undeclared_variables(environment.parse(source)) - KNOWN_NAMES
-        environment.from_string(source)
-    except TemplateSyntaxError as error:
-        raise OperatorError(f"The template {folder / name}, line {error.lineno}: {error.message}.") from error
-    except (OSError, UnicodeDecodeError, TemplateError) as error:
-        raise OperatorError(
-            f"The template {folder / name} cannot be read: {plain_line(str(error), 300)}."
-        ) from error
-    if unknown:
-        raise OperatorError(
-            f"The template {folder / name} names {', '.join(sorted(unknown))}, which it is not given: "
-            f"it has {', '.join(sorted(KNOWN_NAMES))}."
-        )
-    for notice in samples():
-        try:
-            written = letter(notice, [language], folder)
-            reasons_in(notice.model_copy(update={"language": "x-none"}), [language], folder)
-        except PlatformRefused as error:
-            raise OperatorError(
-                f"The templates in {folder} cannot write a sample notice: {error.detail}."
-            ) from error
-        if name.startswith("notice") and notice.human_reference not in written:
-            raise OperatorError(
-                f"The template {folder / name} leaves out notice.human_reference: nobody could answer to it."
-            )
-
-
-def samples() -> tuple[Notice, ...]:
-    """A notice with everything that may be there, and one with nothing that may be absent."""
-    full = Notice.from_bytes((files("schemas") / "examples" / "notice.json").read_bytes())
-    bare = full.model_copy(
-        update={
-            "items": tuple(
-                item.model_copy(
-                    update={
-                        "title": "",
-                        "seller_handle": None,
-                        "taxon": None,
-                        "specimen": None,
-                        "quotes": (),
-                        "territory_requested": (),
-                    }
-                )
-                for item in full.items
-            ),
-            "evidence": (),
-            "redress": None,
-            "reasons_in": (),
-        }
-    )
-    return full, bare

@@ -66,7 +66,7 @@ def meet(tx: Transaction, item: Item, *, now: datetime) -> list[Happening]:
     """Settle the deadlines that the item's state now answers; the verdict is by time of receipt."""
     happened: list[Happening] = []
     for deadline in deadlines.of_item(tx, item.notice_id, item.case_id):
-        if deadline.state in ("met", "cancelled"):
+        if deadline.kind not in timing.DUTIES or deadline.state in ("met", "cancelled"):
             continue
         if deadline.kind == "remove":
             happened.extend(_meet_removal(tx, deadline, item, now=now))
@@ -80,13 +80,13 @@ def meet(tx: Transaction, item: Item, *, now: datetime) -> list[Happening]:
 
 
 def cancel(
-    tx: Transaction, item: Item, kinds: tuple[str, ...], why: str, *, now: datetime
+    tx: Transaction, item: Item, kinds: tuple[str, ...] | None, why: str, *, now: datetime
 ) -> list[Happening]:
-    """End the deadlines of these kinds that still run; the caller holds the case."""
+    """End what still runs of these kinds (``None``: everything); the caller holds the case."""
     return [
         Happening("deadline_cancelled", now, {"kind": deadline.kind, "why": why})
         for deadline in deadlines.of_item(tx, item.notice_id, item.case_id)
-        if deadline.kind in kinds
+        if (kinds is None or deadline.kind in kinds)
         and deadline.state in ("pending", "watching", "paused")
         and deadlines.move(tx, deadline, "cancelled")
     ]

@@ -11,6 +11,7 @@ from streams.notices.casebook.database import Transaction
 from streams.notices.handlers.answers import apply_response
 from streams.notices.handlers.deadlines import cancel, start_deadlines
 from streams.notices.handlers.desk import Desk
+from streams.notices.handlers.following import FOLLOWING, follow_up_not_sent, follow_up_sent
 from streams.notices.item import Happening
 
 
@@ -29,7 +30,12 @@ def start_attempts(
     first try: a desk that is down does not answer either.
     """
     leased = outbox.lease(tx, slots=slots, now=now, hold_for=hold_for, worker=worker)
-    first = [item for one in leased if one.attempt == 1 for item in cases.items_of_notice(tx, one.notice_id)]
+    first = [
+        item
+        for one in leased
+        if one.attempt == 1 and one.purpose is None
+        for item in cases.items_of_notice(tx, one.notice_id)
+    ]
     for item in sorted(first, key=lambda item: item.case_id):
         start_deadlines(tx, item, desk, now=now, started=[("acknowledge", now)])
     return leased
@@ -75,6 +81,9 @@ def delivered(
     """
     if not outbox.settle(tx, leased, result, now=now, state="delivered", next_at=None):
         return False
+    if leased.purpose in FOLLOWING:
+        follow_up_sent(tx, leased, result, accepted.reference, desk, now=now)
+        return True
     policy = desk.platforms[leased.platform]
     first = cases.notice_by_id(tx, leased.notice_id).first_attempt_at or leased.started_at
     sent_at = received_by(accepted.received_at, first_attempt_at=first, accepted_at=now)
@@ -128,6 +137,9 @@ def not_delivered(
     state = "dead" if next_at is None else "queued"
     if not outbox.settle(tx, leased, result, now=now, state=state, next_at=next_at):
         return "late"
+    if leased.purpose in FOLLOWING:
+        follow_up_not_sent(tx, leased, result, desk, now=now, next_at=next_at)
+        return state
     if state == "dead":
         cases.save_notice(tx, leased.notice_id, delivery="failed_permanent")
     facts = {

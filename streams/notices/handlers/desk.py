@@ -3,8 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from schemas.follow_up import FollowUp
 from schemas.notice import LegalBasis, Notice
 from streams.notices.policy import PlatformPolicy, SenderPolicy
+
+
+def carried_by_nobody(follow_up: FollowUp, recipient: str | None) -> tuple[bytes, str] | None:  # noqa: ARG001
+    """No channel takes a follow-up: a person has to see to it."""
+    return None
+
+
+def no_other_way(notice: Notice) -> tuple[bytes, str] | None:  # noqa: ARG001
+    """The platform has one channel only."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +30,8 @@ class Desk:
     translate: Callable[[Notice], Notice] = lambda notice: notice
     """The notice with its reasons in the platform's language too; pure. Raises ``CannotWrite``."""
     actor: str = "notices"
+    follow_up: Callable[[FollowUp, str | None], tuple[bytes, str] | None] = carried_by_nobody
+    """Body bytes and content type of a follow-up, to the platform's desk or to an address; pure.
+    ``None``: no channel of the platform carries it."""
+    fallback: Callable[[Notice], tuple[bytes, str] | None] = no_other_way
+    """The notice as the platform's other channel takes it; pure. ``None``: it has none."""

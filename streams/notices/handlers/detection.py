@@ -23,6 +23,8 @@ class Taken:
     result: str
     """``repeated``, ``joined``, ``review``, ``noticed``, ``set_aside``."""
     notice_id: str | None = None
+    why: str | None = None
+    """Why no notice was written, where a person has to look."""
 
 
 def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: datetime) -> Taken:
@@ -64,9 +66,11 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
     if case.status == "dismissed" or (item is not None and not again):
         return Taken(case.case_id, "joined")
     number = case.round + 1 if again else case.round
-    if detection.outcome == "notify":
+    withdrawn = item is not None and item.withdrawn
+    if detection.outcome == "notify" and not withdrawn:
         return write(tx, case, detection, desk, now=now, number=number, previous=item)
-    return _to_review(tx, case, desk, now=now, why="a rule asks for a person", number=number)
+    why = "its last notice was withdrawn by us" if withdrawn else "a rule asks for a person"
+    return _to_review(tx, case, desk, now=now, why=why, number=number)
 
 
 def _seen_after(detection: Detection, item: Item) -> bool:
@@ -95,7 +99,7 @@ def _to_review(
             now=now,
             actor=desk.actor,
         )
-    return Taken(case.case_id, "review")
+    return Taken(case.case_id, "review", why=why)
 
 
 def _reasons(unmet: tuple[Unmet, ...]) -> dict[str, list[str]]:
@@ -111,8 +115,13 @@ def write(
     now: datetime,
     number: int,
     previous: Item | None,
+    reviewer: str | None = None,
+    revision: int = 1,
 ) -> Taken:
-    """Write a round's notice and queue it, or send the case to review. The caller holds the case."""
+    """Write a round's notice and queue it, or send the case to review. The caller holds the case.
+
+    ``reviewer``: the person who approved it; absent where a zero-tolerance rule decided.
+    """
     platform = desk.platforms.get(case.platform)
     if platform is None:
         return _to_review(tx, case, desk, now=now, why="no way to reach this platform", number=number)
@@ -122,12 +131,13 @@ def write(
             notice_id=str(uuid_utils.uuid7()),
             case_id=case.case_id,
             round=number,
-            revision=1,
+            revision=revision,
             law=desk.law,
             platform=platform,
             sender=desk.sender,
             now=now,
             relisting_of=previous.notice_id if previous else None,
+            reviewer=reviewer,
         )
         notice = desk.translate(notice)
     except CannotWrite as error:
@@ -157,7 +167,9 @@ def write(
         case_id=case.case_id,
         happenings=[
             Happening(
-                "approved", now, {"by": "zero_tolerance_rule", "rules": list(notice.detection.rule_ids)}
+                "approved",
+                now,
+                {"by": reviewer or "zero_tolerance_rule", "rules": list(notice.detection.rule_ids)},
             ),
             Happening(
                 "notice_queued",
@@ -170,7 +182,7 @@ def write(
             ),
         ],
         now=now,
-        actor=desk.actor,
+        actor=f"person:{reviewer}" if reviewer else desk.actor,
         notice_id=notice.notice_id,
     )
     return Taken(case.case_id, "noticed", notice.notice_id)

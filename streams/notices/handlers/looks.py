@@ -64,7 +64,7 @@ def take_look(
     if planned is not None and upcoming:
         planned = min([planned, *upcoming])
     looks.plan(tx, due.notice_id, due.case_id, planned)
-    if after.content == "reappeared" and before.content in GONE:
+    if after.content == "reappeared" and before.content in GONE and not before.withdrawn:
         detection = cases.latest_detection(tx, due.case_id)
         seen = detection.model_copy(
             update={"listing": detection.listing.model_copy(update={"observed_at": look.at})}

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import pytest
 
-from connectors.channels.letter import LANGUAGES, check_templates, letter, reasons_in
+from connectors.channels.letter import LANGUAGES, letter, reasons_in
+from connectors.channels.template_check import check_templates
 from connectors.channels.words import words
 from connectors.registry import PlatformConfig, build
 from schemas.detection import Match, Specimen
