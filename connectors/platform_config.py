@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from connectors.http import RESPONSE_CAP, USER_AGENT, HttpLimits
 from schemas.message import LanguageTag, PlatformName
+from schemas.response import Measure, ResponseKind, ResponseOutcome
 
 ANSWER_PER_ITEM = 2_048
 """Bytes of an answer that are read for each further item of a notice."""
@@ -153,6 +154,31 @@ MailAddress = Annotated[
 ]
 
 
+class MailAnswer(_Config):
+    """One line that this platform's desk writes, and what it is for us."""
+
+    says: str = Field(min_length=2, max_length=500)
+    """A whole line of its mails, case and spaces aside."""
+    kind: ResponseKind
+    outcome: ResponseOutcome | None = None
+    measures: tuple[Measure, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.outcome is not None) != (self.kind in ("decision", "status", "need_info")):
+            raise ValueError("an outcome belongs to kind: decision, status or need_info, and only to these")
+        if self.outcome == "unknown":
+            raise ValueError("a line whose meaning is not known is left out of the table")
+        return self
+
+
+class MailAnswers(_Config):
+    """The platform's table of answers by mail. A change of a row is a new ``version``."""
+
+    version: str = Field(min_length=1, max_length=40)
+    rows: tuple[MailAnswer, ...] = Field(min_length=1, max_length=500)
+
+
 class MailOptions(_Config):
     """How mail reaches a platform. The password for ``username`` is the platform's ``api_key``."""
 
@@ -167,6 +193,10 @@ class MailOptions(_Config):
     username: str | None = Field(default=None, max_length=256)
     languages: tuple[LanguageTag, ...] = Field(default=(), max_length=5)
     """Of the human text, one after the other; empty: the platform's language and English."""
+    answers: MailAnswers | None = None
+    """What its desk's own lines mean; the words that our letter asks for are always read."""
+    answer_domains: tuple[str, ...] = Field(default=(), max_length=20)
+    """Domains from which its desk writes (and below); empty: any, the secret address being proof enough."""
     templates: Path | None = None
     """The older name of the platform's ``templates``."""
 
@@ -197,7 +227,8 @@ class PlatformConfig(_Config):
     dev_only: bool = False
     """A sandbox for development: secrets may stand in this file."""
     secret: SecretReferences = ()
-    """Signs our notices. Empty: the installation's own secret is used."""
+    """Signs our notices; with ``kind: email`` it makes the address to which answers come. Empty: the
+    installation's own secret is used."""
     webhook_secret: SecretReferences = ()
     """The platform signs its answers with it. Empty: no webhooks are accepted from it."""
     api_key: SecretReferences = ()

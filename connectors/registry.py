@@ -202,13 +202,18 @@ def build(
     """
     if config.own_templates is not None:
         check_templates(config.own_templates)
-    if config.kind in CHANNEL_KINDS:
-        keys = resolve_secrets(config, "api_key", environment)
-        theirs = resolve_secrets(config, "webhook_secret", environment)
-        return ChannelPlatform(config, CHANNEL_KINDS[config.kind](config, keys), theirs)
     ours = resolve_secrets(config, "secret", environment)
     if not ours and default_secret is not None:
         ours = (default_secret,)
+    if config.kind in CHANNEL_KINDS:
+        keys = resolve_secrets(config, "api_key", environment)
+        theirs = resolve_secrets(config, "webhook_secret", environment)
+        channel = (
+            EmailChannel(config, keys, ours)
+            if config.kind == "email"
+            else CHANNEL_KINDS[config.kind](config, keys)
+        )
+        return ChannelPlatform(config, channel, theirs)
     if not ours:
         raise OperatorError(
             f"{config.name}.secret: there is no secret to sign notices with; set it or TAKIN_WEBHOOK_SECRET."

@@ -30,6 +30,8 @@ def follow_up_mail(
     languages: Sequence[str],
     to: Sequence[str],
     templates: Path | None = None,
+    *,
+    reply_to: str | None = None,
 ) -> bytes:
     """The whole message with CRLF line ends.
 
@@ -40,7 +42,7 @@ def follow_up_mail(
     ours = plain_line(follow_up.sender.organisation, 100)
     message["From"] = str(Address(display_name=ours, addr_spec=options.sender))
     message["To"] = ", ".join(to)
-    message["Reply-To"] = options.sender
+    message["Reply-To"] = reply_to or options.sender
     test = "[TEST] " if "lifecycle:test" in follow_up.tags else ""
     message["Subject"] = plain_line(f"{test}{SUBJECTS[follow_up.kind]} {follow_up.human_reference}", 200)
     message["Date"] = format_datetime(follow_up.at)

@@ -34,6 +34,11 @@ def message_id(idempotency_key: str, sender: str) -> str:
     return f"<{idempotency_key}@{sender.rpartition('@')[2].lower()}>"
 
 
+def is_notice_key(key: str) -> bool:
+    """Whether it is the idempotency key of a notice."""
+    return _KEY.fullmatch(key) is not None
+
+
 def keys_in(text: str, sender: str) -> tuple[str, ...]:
     """Keys of our mails that the text names by their whole ``Message-ID``, in order."""
     domain = sender.rpartition("@")[2].lower()
@@ -47,9 +52,14 @@ def keys_in(text: str, sender: str) -> tuple[str, ...]:
 
 
 def mail(
-    notice: Notice, options: MailOptions, languages: Sequence[str], templates: Path | None = None
+    notice: Notice,
+    options: MailOptions,
+    languages: Sequence[str],
+    templates: Path | None = None,
+    *,
+    reply_to: str | None = None,
 ) -> bytes:
-    """The whole message with CRLF line ends.
+    """The whole message with CRLF line ends; ``reply_to`` is where answers come, if not to the sender.
 
     Raises:
         PlatformRefused: ``invalid``: no valid XARF report can be made of it, or a template is faulty.
@@ -61,7 +71,7 @@ def mail(
     # Header objects refuse line breaks by themselves; `plain_line` has taken everything else out.
     whole["From"] = str(Address(display_name=reporter, addr_spec=options.sender))
     whole["To"] = ", ".join(options.to)
-    whole["Reply-To"] = options.sender
+    whole["Reply-To"] = reply_to or options.sender
     whole["Subject"] = plain_line(_subject(notice), 200)
     whole["Date"] = format_datetime(notice.issued_at)
     whole["Message-ID"] = message_id(key, options.sender)

@@ -6,8 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
 from connectors.answers import receipt_response
+from connectors.channels.channelled import ChannelPlatform
 from connectors.channels.email import EmailChannel
 from connectors.channels.letter import reasons_in
+from connectors.channels.mail_reading import read_letter
+from connectors.channels.mail_reference import Tag as MailTag
+from connectors.channels.mail_reference import tags_in
 from connectors.errors import (
     ConnectorError,
     ForgedAnswer,
@@ -31,6 +35,7 @@ from streams.notices.handlers.following import FOLLOWING
 from streams.notices.item import Look
 from streams.notices.policy import DAY_S, LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
+from streams.notices.post import Tag
 from streams.notices.requirements import Demands, host_of
 from streams.notices.warc import Capture
 from streams.notices.wording import CannotWrite
@@ -175,6 +180,27 @@ class Bridge:
             return _answer(self._platforms[platform].authenticate(headers, body, now))
         except ForgedAnswer as error:
             raise Forged(error.reason, error.detail) from error
+
+    def mail_tags(self, raw: bytes) -> tuple[Tag, ...]:
+        """The notices' own addresses to which a mail was sent."""
+        try:
+            found = tags_in(read_letter(raw).recipients)
+        except UnreadableAnswer as error:
+            raise Unreadable(error.reason, error.detail) from error
+        return tuple(Tag(one.key_start, one.proof) for one in found)
+
+    def authenticate_mail(self, platform: str, key: str, tag: Tag, raw: bytes, now: datetime) -> Answer:
+        """The mail as an answer about the notice with this key."""
+        spoken_to = self._platforms[platform]
+        if not isinstance(spoken_to, ChannelPlatform):
+            raise Forged("wrong_platform", f"{platform} does not answer by mail")
+        theirs = MailTag(tag.key_start, tag.proof)
+        try:
+            return _answer(spoken_to.authenticate_mail(raw, key, theirs, now))
+        except ForgedAnswer as error:
+            raise Forged(error.reason, error.detail) from error
+        except UnreadableAnswer as error:
+            raise Unreadable(error.reason, error.detail) from error
 
     def read(self, received: Received) -> tuple[PlatformResponse, ...]:
         """What a stored answer says."""

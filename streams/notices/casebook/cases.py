@@ -394,6 +394,17 @@ def notice_by_key(tx: Transaction, key: str) -> NoticeRow | None:
     return NoticeRow(*tuple(row)) if row else None
 
 
+def keys_that_start(tx: Transaction, start: str) -> tuple[tuple[str, str], ...]:
+    """Idempotency key and platform of the notices whose key starts so; two at most, which are too many."""
+    # A range, which the index answers; what follows is a letter or a digit, all of them below "~".
+    rows = tx.execute(
+        sa.select(t.notice.c.idempotency_key, t.notice.c.platform)
+        .where(t.notice.c.idempotency_key.between(start, start + "~"))
+        .limit(2)
+    )
+    return tuple((key, platform) for key, platform in rows if key.startswith(start))
+
+
 def notice_by_id(tx: Transaction, notice_id: str) -> NoticeRow:
     """The notice with this id."""
     row = tx.execute(sa.select(*_NOTICE).where(t.notice.c.notice_id == notice_id)).one()
