@@ -5,8 +5,9 @@ A mail stays in the folder until it has been dealt with and is then moved: to :d
 in any mail program what was set aside and why. Nothing is ever deleted.
 """
 
+import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,23 @@ def load_mailbox(path: Path) -> MailboxConfig:
         ) from error
     except ValidationError as error:
         raise OperatorError(f"The mailbox file {path}: {first_problem(error)}.") from error
+
+
+def password_of(config: MailboxConfig, environment: Mapping[str, str] = os.environ) -> SecretStr:
+    """The password that the file points at.
+
+    Raises:
+        OperatorError: the variable or file is missing.
+    """
+    scheme, _, rest = config.password.partition(":")
+    if scheme == "env":
+        if not environment.get(rest):
+            raise OperatorError(f"The mailbox's password: the environment variable {rest} is not set.")
+        return SecretStr(environment[rest])
+    try:
+        return SecretStr(Path(rest).read_text(encoding="utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The mailbox's password: the file {rest} cannot be read.") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,13 @@ from connectors.channels.mail_message import is_notice_key, mail
 from connectors.channels.mail_reading import read_letter
 from connectors.channels.mail_reference import Tag, proves, reply_address
 from connectors.channels.plain import plain_line
-from connectors.errors import ForgedAnswer, PlatformGone, PlatformRefused, PlatformUnavailable
+from connectors.errors import (
+    ForgedAnswer,
+    PlatformGone,
+    PlatformRefused,
+    PlatformUnavailable,
+    UnreadableAnswer,
+)
 from connectors.http import tls_context
 from connectors.pace import Pace
 from connectors.platform import Delivery, RawAnswer, Receipt, RenderedNotice
@@ -157,6 +163,9 @@ class EmailChannel:
         letter = read_letter(answer.body)
         match letter.kind:
             case "bounce":
+                if len(self._options.to) > 1:
+                    # Another of its addresses may have it, and a notification is about one.
+                    raise UnreadableAnswer("unmapped", "one of several addresses failed: somebody must look")
                 return read_bounce(self._name, self._options.sender, answer, key=key)
             case "feedback":
                 return (read_feedback(self._name, key, letter, answer),)

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
+from pydantic import SecretStr
+
 from connectors.answers import receipt_response
 from connectors.channels.channelled import ChannelPlatform
 from connectors.channels.email import EmailChannel
@@ -35,7 +37,7 @@ from streams.notices.handlers.following import FOLLOWING
 from streams.notices.item import Look
 from streams.notices.policy import DAY_S, LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
-from streams.notices.post import Tag
+from streams.notices.post.postman import Tag
 from streams.notices.requirements import Demands, host_of
 from streams.notices.warc import Capture
 from streams.notices.wording import CannotWrite
@@ -44,14 +46,20 @@ from streams.sla.regimes import built_in, calendar_of
 from streams.sla.zones import zone_of_country
 
 
-def letters_of(configs: Sequence[PlatformConfig]) -> dict[str, EmailChannel]:
+def letters_of(
+    configs: Sequence[PlatformConfig], *, default_secret: SecretStr | None = None
+) -> dict[str, EmailChannel]:
     """By platform, the mail server by which letters to named persons leave, where there is one.
 
     Raises:
         OperatorError: its password is missing.
     """
     return {
-        config.name: EmailChannel(config, resolve_secrets(config, "api_key") if config.mail.username else ())
+        config.name: EmailChannel(
+            config,
+            resolve_secrets(config, "api_key") if config.mail.username else (),
+            resolve_secrets(config, "secret") or ((default_secret,) if default_secret else ()),
+        )
         for config in configs
         if config.mail is not None
     }

@@ -12,6 +12,7 @@ import typer
 from schemas.errors import OperatorError
 from streams.local.visible import visible
 from streams.notices.acts import commands as acts
+from streams.notices.post import commands as post
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     notices.command("inform")(inform)
     notices.command("validate")(validate)
     acts.register(notices)
+    post.register(notices)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
     audit.command("key")(key)
@@ -45,6 +47,9 @@ def serve(
     reply_base: Annotated[
         str | None, typer.Option(help="Address that platforms see, if it is not this host and port.")
     ] = None,
+    mailbox: Annotated[
+        Path | None, typer.Option(help="The mailbox file, for answers by mail; else TAKIN_MAILBOX_FILE.")
+    ] = None,
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
     ] = 8711,
@@ -53,6 +58,7 @@ def serve(
 
     Example: takin notices serve --platforms platforms.yaml --sender sender.yaml
     """
+    from connectors.mailbox import load_mailbox
     from connectors.registry import load_platforms
     from streams.logs import configure
     from streams.notices.law import load_law
@@ -95,6 +101,8 @@ def serve(
         if settings.audit_key_file is not None or settings.audit_key.exists()
         else None,
         evidence_dir=settings.evidence_dir,
+        mailbox=load_mailbox(mail_file) if (mail_file := mailbox or settings.mailbox_file) else None,
+        webhook_secret=settings.webhook_secret,
     )
     asyncio.run(serve_until_signal(service))
 

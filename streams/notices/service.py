@@ -5,15 +5,19 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
+from connectors.mailbox import MailboxConfig, MailboxUnavailable
 from connectors.observability import Health, Progress, serve_observability
 from connectors.platform_config import PlatformConfig
 from connectors.publisher import Publisher, Record
@@ -38,6 +42,7 @@ from streams.notices.loops import Bell, keep_on
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.notary import Notary, Pace
 from streams.notices.policy import SenderPolicy
+from streams.notices.post.commands import postman_of
 from streams.notices.receiver import receiver_app
 from streams.notices.relay import Relay
 from streams.notices.verifier import Verifier
@@ -73,6 +78,10 @@ class NoticeService:
     group: str = "notices"
     checkpoints: Checkpoints | None = None
     """Absent: the audit chain is not signed."""
+    mailbox: MailboxConfig | None = None
+    """Where answers by mail come in; absent: nowhere."""
+    webhook_secret: SecretStr | None = None
+    """Signs our notices where a platform has no secret of its own."""
     evidence_dir: Path | None = None
     """Where pages are kept as evidence; absent: they are not."""
 
@@ -85,7 +94,8 @@ class NoticeService:
         receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
         bridge = Bridge(
-            {config.name: build(config) for config in self.platforms}, letters=letters_of(self.platforms)
+            {config.name: build(config, default_secret=self.webhook_secret) for config in self.platforms},
+            letters=letters_of(self.platforms, default_secret=self.webhook_secret),
         )
         try:
             async with Publisher(self.bootstrap, now=lambda: datetime.now(UTC)) as publisher:
@@ -189,7 +199,7 @@ class NoticeService:
                 platforms=sorted(desk.platforms),
                 at=datetime.now(UTC).isoformat(),
             )
-            outages = (CasebookUnavailable, KafkaError, offsets.OffsetTaken, TimeoutError)
+            outages = (CasebookUnavailable, KafkaError, offsets.OffsetTaken, MailboxUnavailable, TimeoutError)
             steps = {
                 "intake": intake.step,
                 "dispatcher": dispatcher.step,
@@ -202,6 +212,8 @@ class NoticeService:
             }
             if notary is not None:
                 steps["notary"] = notary.step
+            if self.mailbox is not None:
+                steps["mail"] = self._mail_step(self.mailbox, casebook, bridge, metrics, answers.bell)
             parts = [
                 asyncio.create_task(
                     keep_on(name, step, outages=outages, progress=progress, metrics=metrics), name=name
@@ -224,6 +236,30 @@ class NoticeService:
             for server in servers:
                 await server.stop()
             await intake.stop()
+
+    def _mail_step(
+        self,
+        config: MailboxConfig,
+        casebook: Casebook,
+        bridge: Bridge,
+        metrics: NoticeMetrics,
+        answered: Bell,
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        postman = postman_of(config, casebook, bridge, metrics)
+        next_at = 0.0
+
+        async def step() -> None:
+            nonlocal next_at
+            if time.monotonic() < next_at:
+                await asyncio.sleep(1.0)  # a short step: the process shows that it goes on
+                return
+            found = await asyncio.to_thread(postman.round)
+            if found.stored:
+                answered.ring()
+            if found.taken < config.at_once:
+                next_at = time.monotonic() + config.poll_s
+
+        return step
 
     def _notary(
         self, casebook: Casebook, publisher: Publisher, metrics: NoticeMetrics, worker: str

@@ -57,10 +57,15 @@ class SlaReport:
     league: League
 
 
+def arrived(item: ItemTimes) -> bool:
+    """The platform had the notice: it was taken, and did not come back."""
+    return item.sent_at is not None and item.delivery != "failed_permanent"
+
+
 def is_open(item: ItemTimes) -> bool:
     """Sent, and neither seen removed nor ended; as :func:`streams.notices.item.is_open`."""
     return (
-        item.sent_at is not None
+        arrived(item)
         and item.content not in GONE
         and item.content != "pre_gone"
         and item.reappeared_at is None
@@ -79,7 +84,7 @@ class _Tally:
     def add(self, item: ItemTimes, working: WorkingTime, now: float) -> None:
         for name, holds in COUNTS.items():
             self.counts[name] += holds(item)
-        if item.sent_at is None:
+        if item.sent_at is None or not arrived(item):
             return
         sent = Start(item.sent_at, working)
         first = Start(item.first_attempt_at, working) if item.first_attempt_at else sent
@@ -121,7 +126,7 @@ class _Tally:
 MEASURES = ("acknowledged", "decided", "removed_claimed", "removed_seen")
 COUNTS: Mapping[str, Callable[[ItemTimes], bool]] = {
     "notices": lambda item: True,  # noqa: ARG005 - every item is of a notice
-    "sent": lambda item: item.sent_at is not None,
+    "sent": arrived,
     "undeliverable": lambda item: item.delivery == "failed_permanent",
     "refused": lambda item: item.outcome in REFUSED,
     "refused_lawful": lambda item: item.outcome == "refused_lawful",

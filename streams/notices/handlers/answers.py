@@ -7,8 +7,9 @@ from schemas.response import PlatformResponse
 from streams.notices import timing
 from streams.notices.casebook import cases, events, inbox
 from streams.notices.casebook.database import Transaction
+from streams.notices.handlers.bounces import bounced, is_bounce
 from streams.notices.handlers.deadlines import meet
-from streams.notices.item import Happening, apply_answer, claim_of
+from streams.notices.item import Happening, Item, apply_answer, claim_of
 
 
 class UnknownNotice(LookupError):
@@ -39,6 +40,9 @@ def apply_response(tx: Transaction, response: PlatformResponse, *, now: datetime
         new += 1
         # Read again: the case is held only now.
         before = cases.item_of(tx, notice.notice_id, target.case_id)
+        if response.kind == "error":
+            _not_an_answer(tx, notice, before, response, now=now)
+            continue
         after, happened = apply_answer(before, response)
         cases.save_item(tx, after)
         all_happened = list(happened)
@@ -58,6 +62,25 @@ def apply_response(tx: Transaction, response: PlatformResponse, *, now: datetime
         if all(item.decided_at is not None for item in items):
             cases.save_notice(tx, notice.notice_id, next_poll_at=None)
     return new
+
+
+def _not_an_answer(
+    tx: Transaction, notice: cases.NoticeRow, item: Item, response: PlatformResponse, *, now: datetime
+) -> None:
+    """A bounce or a complaint about our mail: no desk has said anything."""
+    if is_bounce(response):
+        happened = bounced(tx, notice, item, response, now=now)
+    else:
+        facts = {"reason": "complaint", "response_id": response.response_id, "detail": response.explanation}
+        happened = [Happening("answer_noted", response.received_at, facts)]
+    events.append(
+        tx,
+        case_id=item.case_id,
+        happenings=happened,
+        now=now,
+        actor=f"platform:{response.platform}",
+        notice_id=notice.notice_id,
+    )
 
 
 def information_given(tx: Transaction, notice_id: str, *, given_at: datetime, sha256: str, actor: str) -> int:
