@@ -18,8 +18,9 @@ step "types"
 "$bin/mypy"
 step "generated files"
 "$bin/python" -m schemas.generate --check
-step "a PostgreSQL server and the Kafka jars"
+step "a PostgreSQL server, an IMAP server and the Kafka jars"
 deploy/ci/postgresql.sh
+deploy/ci/dovecot.sh
 "$bin/python" -c '
 import sys
 from schemas.errors import OperatorError
