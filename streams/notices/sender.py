@@ -1,7 +1,8 @@
 """Who sends the notices: read from a YAML file, or the demonstration's own for sandboxes only."""
 
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -58,6 +59,14 @@ class SenderFile(BaseModel):
     test_mode: bool = False
 
 
+def _dates_as_text(document: Any) -> Any:
+    """YAML reads an unquoted 2025-03-27 as a date; the field is text."""
+    flagger = document.get("trusted_flagger") if isinstance(document, dict) else None
+    if not isinstance(flagger, dict) or not isinstance(flagger.get("since"), date):
+        return document
+    return {**document, "trusted_flagger": {**flagger, "since": f"{flagger['since']:%Y-%m-%d}"}}
+
+
 def load_sender(path: Path, *, reply_base: str | None) -> SenderPolicy:
     """Read the sender file.
 
@@ -66,7 +75,7 @@ def load_sender(path: Path, *, reply_base: str | None) -> SenderPolicy:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = SenderFile.model_validate(document)
+        found = SenderFile.model_validate(_dates_as_text(document))
     except FileNotFoundError as error:
         raise OperatorError(f"The sender file {path} does not exist.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

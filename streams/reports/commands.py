@@ -18,6 +18,8 @@ def register(app: typer.Typer) -> None:
     report.command("sla")(sla)
     report.command("freeze")(freeze)
     report.command("frozen")(frozen_reports)
+    report.command("trusted-flagger")(trusted_flagger)
+    report.command("transparency")(transparency)
     app.add_typer(report, name="report")
 
 
@@ -206,6 +208,109 @@ def frozen_reports(
         print(json.dumps(row) if as_json else "  ".join(visible(value) for value in row.values()))
     if not found and not as_json:
         print("No period is frozen yet: see `takin report freeze --help`.")
+
+
+def trusted_flagger(
+    name: Annotated[str, typer.Option("--period", help="2026, or another period: 2026-Q4, 2026-10.")],
+    sender: Annotated[Path, typer.Option(help="The sender file: who the trusted flagger is.")],
+    independence: Annotated[
+        Path, typer.Option(help="Text file: how it is ensured that you stay independent of providers.")
+    ],
+    platforms: Platforms = None,
+    form: Format = None,
+    output: Output = None,
+    as_json: Json = False,
+    font: Font = None,
+) -> None:
+    """The yearly report of a trusted flagger (DSA Article 22(3)): notices by provider, type and action.
+
+    It holds no personal data: no seller, no listing, no name of one of us.
+
+    Example: takin report trusted-flagger --period 2026 --sender sender.yaml --independence independence.txt
+    --output report-2026.pdf
+    """
+    from connectors.registry import load_platforms
+    from streams.notices.casebook import published
+    from streams.notices.sender import load_sender
+    from streams.reports import flagger, period
+    from streams.reports import output as out
+    from streams.settings import Settings
+
+    wanted, shown = period.named(name), out.form_of(form, output, as_json=as_json)
+    who = load_sender(sender, reply_base=None)
+    file = platforms or Settings().platforms_file
+    known = {one.name: one.legal_entity or one.name for one in load_platforms(file)} if file else {}
+    text = _text(independence)
+    casebook = _casebook()
+    try:
+        with casebook.read() as tx:
+            groups = published.item_groups(tx, since=wanted.since, until=wanted.until)
+            notices = published.notice_counts(tx, since=wanted.since, until=wanted.until)
+    finally:
+        casebook.close()
+    document = flagger.document(
+        groups,
+        notices,
+        organisation=who.reporter.organisation,
+        status=who.trusted_flagger,
+        providers=known,
+        independence=text,
+        now=datetime.now(UTC),
+        period=wanted.as_json(),
+    )
+    out.give(document, shown, output, font=font)
+    if output is not None:
+        print(f"{output}: checksum {document.checksum}")
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The text {path} cannot be read: it must be a file of UTF-8 text.") from error
+    if len(text) < 40:
+        raise OperatorError(f"The text {path} explains nothing: Article 22(3) asks how you stay independent.")
+    return text[:50_000]
+
+
+def transparency(
+    since: Since = None,
+    until: Until = None,
+    period: Named = None,
+    platforms: Platforms = None,
+    form: Format = None,
+    output: Output = None,
+    as_json: Json = False,
+    font: Font = None,
+) -> None:
+    """Our side of what platforms publish under Implementing Regulation (EU) 2024/2835, to compare.
+
+    The template's columns were not checked against the Official Journal: every row says so.
+
+    Example: takin report transparency --period 2026 --format csv --output ours.csv
+    """
+    from streams.notices.casebook import figures, published
+    from streams.reports import output as out
+    from streams.reports import period as periods
+    from streams.reports import sla, transparency
+
+    if period is not None and (since or until):
+        raise OperatorError("Name either --period or --since and --until.")
+    now, shown = datetime.now(UTC), out.form_of(form, output, as_json=as_json)
+    wanted = periods.named(period) if period else periods.between(since, until, now)
+    casebook = _casebook()
+    try:
+        with casebook.read() as tx:
+            items = figures.item_times(tx, since=wanted.since, until=wanted.until)
+            notices = published.notice_counts(tx, since=wanted.since, until=wanted.until)
+            decided = published.decisions(tx, since=wanted.since, until=wanted.until)
+    finally:
+        casebook.close()
+    found = sla.report(items, now=now, calendars=_calendars(platforms))
+    document = transparency.document(found, notices, decided, now=now, period=wanted.as_json())
+    out.give(document, shown, output, font=font)
+    if output is not None:
+        print(f"{output}: checksum {document.checksum}")
 
 
 def _casebook() -> Any:

@@ -11,7 +11,7 @@ from pypdf import PdfReader
 
 from streams.cli import main
 from streams.notices import handlers
-from streams.notices.casebook import cases, figures, frozen
+from streams.notices.casebook import cases, figures, frozen, looks, published
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.frozen import Frozen
 from streams.notices.evidence import EvidenceStore
@@ -78,9 +78,7 @@ def test_a_frozen_period_stays_as_it_was_and_what_changed_is_listed(run: Run, ad
     for seconds in (5_000, 5_100):
         with book.write() as tx:
             [item] = cases.items_of_notice(tx, late.notice_id)
-            due = handlers.looks.LookDue(
-                item.notice_id, item.case_id, "market", item.listing_id, item.url, "a" * 64
-            )
+            due = looks.LookDue(item.notice_id, item.case_id, "market", item.listing_id, item.url, "a" * 64)
             handlers.take_look(
                 tx,
                 due,
@@ -170,3 +168,82 @@ def test_a_look_at_what_is_still_online_is_no_correction(casebook: Casebook) -> 
 )
 def test_a_wrong_question_is_told_what_to_do(run: Run, arguments: tuple[str, ...], told: str) -> None:
     assert told in run(*arguments, code=2)
+
+
+SENDER = """
+reporter: {organisation: Example Wildlife Monitor, email: desk@monitor.example, contact_name: Person A}
+signed_by: Person B
+trusted_flagger: {awarded_by: Example DSC, area: wildlife, since: 2025-03-27}
+"""
+INDEPENDENCE = "We take no money from providers; the board is elected by members for three years."
+
+
+@pytest.fixture
+def flagged(run: Run, tmp_path: Path) -> Callable[..., str]:
+    (tmp_path / "sender.yaml").write_text(SENDER)
+    (tmp_path / "text.txt").write_text(INDEPENDENCE)
+
+    def call(*more: str, code: int = 0) -> str:
+        options = ("--sender", str(tmp_path / "sender.yaml"), "--independence", str(tmp_path / "text.txt"))
+        return run("trusted-flagger", "--period", "2026", *options, *more, code=code)
+
+    return call
+
+
+def test_the_trusted_flagger_s_report_counts_by_provider_type_and_action(flagged: Callable[..., str]) -> None:
+    read = json.loads(flagged("--json"))
+
+    assert (read["notices"], read["items"]) == (4, 4)
+    assert read["by_provider"] == [
+        {"provider": "market", "legal_name": None, "notices": 4, "items": 4, "seen_removed": 2}
+    ]
+    assert read["by_type"] == [{"type": "ivory, CITES Appendix I/II", "items": 4}]
+    assert read["by_action"] == [{"action": "removed", "items": 4}]
+    assert sum(row["items"] for row in read["rows"]) == 4
+    assert (read["status"]["awarded_by"], read["independence"]) == ("Example DSC", INDEPENDENCE)
+
+
+def test_it_holds_nothing_about_a_person_or_a_listing(flagged: Callable[..., str], tmp_path: Path) -> None:
+    found = "".join(flagged("--format", form) for form in ("json", "csv", "table"))
+    flagged("--output", str(tmp_path / "r.pdf"))
+    found += " ".join(page.extract_text() for page in PdfReader(tmp_path / "r.pdf").pages)
+
+    assert "Example Wildlife Monitor" in found
+    assert INDEPENDENCE in found
+    for private in ("Person A", "Person B", "desk@", "market.example", "TKN-", "n1_", "/listing/"):
+        assert private not in found
+
+
+def test_a_report_without_a_word_on_independence_is_not_made(
+    flagged: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text("Yes.")
+
+    assert "explains nothing" in flagged(code=2)
+
+
+def test_another_year_has_no_notices(run: Run, flagged: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "sender.yaml").write_text(SENDER)
+    assert json.loads(flagged("--json", "--period", "2025"))["items"] == 0
+
+
+def test_our_side_of_a_transparency_report_says_that_it_is_unchecked(run: Run) -> None:
+    [row] = json.loads(run("transparency", "--period", "2026-03", "--json"))["platforms"]
+    shown = run("transparency", "--period", "2026-03")
+
+    assert (row["notices_article_16"], row["notices_trusted_flaggers"], row["items"]) == (4, 0, 4)
+    assert row["actions_ground_not_stated"] == 4
+    assert row["median_time_to_receipt_s"] == 1
+    assert all("unchecked" in line for line in shown.splitlines() if line.startswith("market"))
+
+
+def test_groups_of_items_are_the_same_on_both_databases(casebook: Casebook) -> None:  # noqa: F811
+    fill(casebook, 3)
+
+    groups = casebook.answer(published.item_groups)
+
+    assert sum(group.items for group in groups) == 3
+    assert {(group.product, group.appendix, group.reached) for group in groups} == {("ivory", "I/II", True)}
+    assert casebook.answer(published.notice_counts) == (("market", "art16", 3),)
+    assert casebook.answer(published.notice_counts, until=at(-1)) == ()
+    assert [one.outcome for one in casebook.answer(published.decisions)] == ["actioned_removed"] * 3
