@@ -113,7 +113,7 @@ _ONLY_FOR = {
 """Classes of specimen word that belong to few groups."""
 
 SOLD_ALIVE = frozenset(
-    {"ape", "arowana", "lemur", "lizard", "loris", "monitor", "owl", "parrot", "parrot1"}
+    {"ape", "arowana", "lemur", "lizard", "loris", "monitor", "parrot", "parrot1"}
     | {"primate", "python", "raptor", "tortoise", "tortoise1"}
 )
 """Groups whose bare name next to "for sale" means the living animal."""
@@ -284,7 +284,11 @@ def _places(found: Sequence[Found], *categories: str) -> list[Found]:
 
 def _sold(one: Found, animal: Animal, sales: Sequence[Found]) -> tuple[Found, SpecimenWord] | None:
     """The words "for sale" beside an animal that is usually sold alive."""
-    if animal.group not in SOLD_ALIVE or not animal.curated:
+    if (
+        animal.group not in SOLD_ALIVE
+        or not animal.curated
+        or (animal.group == "raptor" and animal.ambiguous)
+    ):
         return None
     for sale in sales:
         if sale.field == one.field and 0 <= gap(one, sale) <= _REACH_SALE:

@@ -136,8 +136,8 @@ def _beside_the_point(category: str, claim: Claim, *, coloured: bool) -> bool:
         return category in _BESIDE_PLANTS
     if category in ("not-colour", "not-look"):
         return category == "not-colour" and not coloured
-    if category == "not-food":
-        return claim.product in ("leather", "fur", "skin", "taxidermy")  # chocolate and caramel are colours
+    if category == "not-food":  # chocolate and caramel are colours of leather and fur
+        return claim.kind == "derivative" or claim.product in ("leather", "fur", "skin", "taxidermy")
     if category == "not-textile":
         return claim.group not in ("tiger", "leopard")
     named_as_product = claim.klass in ("product", "code")
@@ -177,8 +177,8 @@ def _is_real(
     having = {one.category for one in indications}
     answer = Answer.YES
     ruled_out = having & _RULED_OUT
-    if coloured and ruled_out <= {"not-look"}:
-        ruled_out = set()  # weighed below
+    if ruled_out == {"not-look"} and (coloured or not _looks_beside(claim, indications)):
+        ruled_out = set()  # weighed below, or said of the bag rather than of the skin
     if ruled_out or ("not-material" in having and "real" not in having):
         answer = Answer.NO
     elif "not-fossil" in having and claim.group not in ("mammoth", "other-ivory"):
@@ -228,6 +228,18 @@ def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: S
 
 
 _BESIDE = 10
+
+
+def _looks_beside(claim: Claim, indications: Sequence[Indication]) -> bool:
+    """True when *style*, *print* or *pattern* stands right beside the name, and nothing says it is real."""
+    if any(one.category == "real" for one in indications):
+        return False
+    return any(
+        one.category == "not-look"
+        and (distance := _distance(claim, one.found)) is not None
+        and distance <= _BESIDE
+        for one in indications
+    )
 
 
 def _against_material(claim: Claim, indications: Sequence[Indication], *, made: bool) -> int:

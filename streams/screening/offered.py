@@ -24,6 +24,8 @@ def is_offered(indications: Sequence[Indication], around: Surroundings) -> Answe
         balance = sale + 2 * around.priced + (dealing > 0 and (around.title_like or not around.post))
         against = 2 * news + talk if around.post else news
         return _told_or_offered(balance - against, around, against, sale=sale)
+    if around.post and not around.title_like and sale + 2 * around.priced < 2:
+        return Answer.LIKELY if sale else _is_offered_in_post(words, around)
     if around.priced or sale:
         return Answer.YES
     return _is_offered_in_post(words, around) if around.post else _is_offered_in_ad(words, around)
@@ -51,13 +53,14 @@ def _is_offered_in_post(words: Mapping[str, set[str]], around: Surroundings) -> 
         + ("condition" in words)
         + ("antique" in words or around.dated)
         + 0.5 * around.linked
+        + 0.5 * around.label_like
         + 0.5 * ("craft" in words)
     )
     if not around.title_like:
         return Answer.UNKNOWN if signs >= 3 else Answer.UNLIKELY
     if signs >= 2:
         return Answer.LIKELY
-    return Answer.UNKNOWN if signs >= 1 else Answer.UNLIKELY
+    return Answer.UNKNOWN if signs >= 1.5 else Answer.UNLIKELY
 
 
 def _told_or_offered(balance: int, around: Surroundings, against: int, *, sale: int) -> Answer:

@@ -34,7 +34,10 @@ _DENIAL = re.compile(
     r"(?:an? |real |de |d )?"
     r"|非|不是|没有|並非|并非|ไม่ใช่)$"
 )
-_MONEY_WORDS = "usd eur gbp euro euros dollar dollars vnd idr rp tr triệu"
+_MONEY_WORDS = (
+    "usd eur gbp euro euros dollar dollars vnd idr rp tr triệu baht yen rmb naira ksh zar rand ringgit "
+    "peso pesos quid bucks"
+)
 _PRICE = re.compile(
     rf"[$€£¥₫₽฿₹]\s?\d|\d\s?(?:[$€£¥₫₽฿₹]|руб|บาท|元|円|(?:{'|'.join(_MONEY_WORDS.split())})\b)"
     r"|\b(?:rp|usd|eur|rs|us)\.? ?\d",
@@ -49,7 +52,7 @@ _FUNCTION_WORDS = (
     "her it its have has had will would can could should not do does did who what when why how "
     "because if than then there der die das und ist sind war waren ein eine nicht wir sie ich les "
     "des est sont était une nous vous ils los las una es son fue que por está os uma são foi não il "
-    "lo gli che sono è non и в на не что это как с по для был были "
+    "lo gli che sono è non и в на не что это как с по для был были ve ll don t isn didn couldn wouldn m "
 )
 _PROSE = frozenset(_FUNCTION_WORDS.split())
 
@@ -77,6 +80,8 @@ class Surroundings:
     """Different words about keeping one."""
     post: bool = False
     """True: a short text without heading and price field, as people post it. Mere mention is the rule."""
+    label_like: bool = False
+    """True: not one function word, as on a label."""
     linked: bool = False
     """True: it names an address."""
 
@@ -93,6 +98,14 @@ class Surroundings:
 
 _SILENT = frozenset({"not-other-meaning", "neutral", "other-animal"})
 """Categories that explain a place away and say nothing about others."""
+
+
+def _heading_of(fields: Mapping[str, tuple[str, str]], length: int) -> str:
+    """The folded title where there is one: an ad may go on in sentences."""
+    title = fields.get("title")
+    if title is not None:
+        return title[1]
+    return next(iter(fields.values()))[1][:length] if length != HEADING else ""
 
 
 def is_prose(folded: str) -> bool:
@@ -158,7 +171,7 @@ def survey(
     return Surroundings(
         found=tuple(found),
         cues=cues,
-        title_like=not is_prose(whole),
+        title_like=not is_prose(_heading_of(fields, heading) or whole),
         priced=priced or any(_PRICE.search(_SUM.sub(" ", original)) for original, _ in fields.values()),
         sized=_SIZE.search(whole) is not None,
         dated=_LONG_AGO.search(whole) is not None,
@@ -183,5 +196,6 @@ def survey(
         ),
         heading=(next(iter(fields), "title"), min(heading, HEADING)),
         post=post,
+        label_like=not any(word in _PROSE for word in whole.split()),
         linked=any(_LINK.search(original) for original, _ in fields.values()),
     )
