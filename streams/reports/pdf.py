@@ -28,7 +28,21 @@ def pdf(document: Document, *, font: Path | None = None) -> bytes:
     Raises:
         OperatorError: the font cannot be read.
     """
-    page, covered = _page(document, font)
+    from fpdf import FPDF
+
+    page = FPDF(orientation="landscape", format="A4")
+    try:
+        covered = _set_up(page, document, font)
+        _fill(page, document, covered)
+        return bytes(page.output())
+    finally:
+        # The library leaves the fonts' files open.
+        for one in page.fonts.values():
+            if (opened := getattr(one, "ttfont", None)) is not None:
+                opened.close()
+
+
+def _fill(page: "FPDF", document: Document, covered: frozenset[int]) -> None:
     page.add_page()
     page.set_font(FAMILY, "", 14)
     page.multi_cell(0, 8, _shown(document.title, covered), new_x="LMARGIN", new_y="NEXT")
@@ -44,7 +58,6 @@ def pdf(document: Document, *, font: Path | None = None) -> bytes:
     _heading(page, "Definitions", covered)
     for name, meaning in document.definitions.items():
         page.multi_cell(0, 4, _shown(f"{name}: {meaning}", covered), new_x="LMARGIN", new_y="NEXT")
-    return bytes(page.output())
 
 
 def _facts(document: Document) -> Sequence[str]:
@@ -58,10 +71,7 @@ def _facts(document: Document) -> Sequence[str]:
     )
 
 
-def _page(document: Document, font: Path | None) -> tuple["FPDF", frozenset[int]]:
-    from fpdf import FPDF
-
-    page = FPDF(orientation="landscape", format="A4")
+def _set_up(page: "FPDF", document: Document, font: Path | None) -> frozenset[int]:
     page.set_creation_date(document.as_of)
     page.set_title(document.title)
     page.set_producer("Takin")
@@ -74,7 +84,7 @@ def _page(document: Document, font: Path | None) -> tuple["FPDF", frozenset[int]
         page.add_font("more", "", font)
         covered |= _covered(page, "more")
         page.set_fallback_fonts(["more"], exact_match=False)
-    return page, covered
+    return covered
 
 
 def _check(font: Path) -> None:

@@ -1,6 +1,8 @@
 """The PDF, read back by another library."""
 
+import gc
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,18 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 def test_the_same_report_is_the_same_file() -> None:
     assert pdf(made()) == pdf(made())
+
+
+def test_no_file_stays_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    gc.disable()  # what is closed only when it is collected is still open here
+    try:
+        pdf(made())
+        after = len(os.listdir("/proc/self/fd"))
+    finally:
+        gc.enable()
+
+    assert after == before
 
 
 def test_a_font_that_is_none_is_told(tmp_path: Path) -> None:
