@@ -51,15 +51,18 @@ def test_the_same_report_is_the_same_file() -> None:
     assert pdf(made()) == pdf(made())
 
 
-def test_no_file_stays_open() -> None:
+def test_no_file_stays_open_whether_it_was_made_or_not(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     gc.disable()  # what is closed only when it is collected is still open here
     try:
         pdf(made())
+        with pytest.raises(OperatorError) as kept:  # keeps the frames, and so what they hold
+            pdf(made(), font=tmp_path / "missing.ttf")
         after = len(os.listdir("/proc/self/fd"))
     finally:
         gc.enable()
 
+    assert kept.value.exit_code == 2
     assert after == before
 
 
