@@ -106,6 +106,11 @@ class ChannelPlatform:
         kept = {name.lower(): value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
         return RawAnswer(self.name, signed.message_id, "webhook", now, body, kept)
 
+    @property
+    def answers_by_mail(self) -> bool:
+        """Whether mail to a notice's own address is an answer of this platform."""
+        return isinstance(self._channel, EmailChannel)
+
     def authenticate_mail(self, raw: bytes, key: str, tag: Tag, now: datetime) -> RawAnswer:
         """Check a mail that was sent to the address of one notice.
 

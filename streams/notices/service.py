@@ -21,14 +21,14 @@ from connectors.mailbox import MailboxConfig, MailboxUnavailable
 from connectors.observability import Health, Progress, serve_observability
 from connectors.platform_config import PlatformConfig
 from connectors.publisher import Publisher, Record
-from connectors.registry import build
 from connectors.serving import RunningServer, bind, serve
 from schemas.checkpoint import AuditCheckpoint
 from schemas.envelope import cloud_event_headers
+from schemas.errors import OperatorError
 from schemas.notice import LegalBasis
 from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS
 from streams.notices.answers import Answers, Poller
-from streams.notices.bridge import Bridge, letters_of, policy_of, translator
+from streams.notices.bridge import Bridge, desk_of, make_bridge
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.checkpoints import CheckpointLog, load_key
@@ -36,7 +36,7 @@ from streams.notices.clock import DeadlineClock
 from streams.notices.dispatcher import Dispatcher
 from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
-from streams.notices.handlers import Desk
+from streams.notices.guards.keeper import Keeper
 from streams.notices.intake import DetectionIntake
 from streams.notices.loops import Bell, keep_on
 from streams.notices.metrics import NoticeMetrics
@@ -84,6 +84,8 @@ class NoticeService:
     """Signs our notices where a platform has no secret of its own."""
     evidence_dir: Path | None = None
     """Where pages are kept as evidence; absent: they are not."""
+    sink_dir: Path | None = None
+    """In test mode, where goes what would go to real desks."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set.
@@ -93,16 +95,20 @@ class NoticeService:
         """
         receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
-        bridge = Bridge(
-            {config.name: build(config, default_secret=self.webhook_secret) for config in self.platforms},
-            letters=letters_of(self.platforms, default_secret=self.webhook_secret),
-        )
+        bridge = make_bridge(self.platforms, sink=self._sink(), default_secret=self.webhook_secret)
         try:
             async with Publisher(self.bootstrap, now=lambda: datetime.now(UTC)) as publisher:
                 await self._serve(stopping, receiver_socket, casebook, bridge, publisher)
         finally:
             await bridge.aclose()
             casebook.close()
+
+    def _sink(self) -> Path | None:
+        if not self.sender.test_mode:
+            return None
+        if self.sink_dir is None:
+            raise OperatorError("Test mode needs a folder for what would go to real desks.")
+        return self.sink_dir
 
     async def _serve(
         self,
@@ -116,14 +122,7 @@ class NoticeService:
         registry = CollectorRegistry()
         metrics = NoticeMetrics(registry)
         progress = Progress()
-        desk = Desk(
-            platforms={config.name: policy_of(config) for config in self.platforms},
-            sender=self.sender,
-            law=self.law,
-            render=bridge.render,
-            translate=translator(self.platforms),
-            follow_up=bridge.render_follow_up,
-        )
+        desk = desk_of(self.platforms, bridge, sender=self.sender, law=self.law)
         changed = Bell()
         answers = Answers(casebook, bridge, metrics, changed=changed)
         dispatcher = Dispatcher(casebook, desk, bridge, metrics, worker=worker, answered=answers.bell)
@@ -137,8 +136,9 @@ class NoticeService:
             evidence=EvidenceStore(self.evidence_dir) if self.evidence_dir else None,
         )
         poller = Poller(casebook, desk, bridge, answered=answers.bell)
-        clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain)
+        clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain, fired=dispatcher.bell)
         gauges = Gauges(casebook, metrics)
+        keeper = Keeper(casebook, desk, metrics, bells=(dispatcher.bell,))
 
         async def publish_events(waiting: Sequence[events.Unpublished]) -> None:
             refused = await publisher.write([_event_record(one) for one in waiting])
@@ -209,11 +209,11 @@ class NoticeService:
                 "deadlines": clock.step,
                 "relay": relay.step,
                 "gauges": gauges.step,
+                "guards": keeper.step,
             }
             if notary is not None:
                 steps["notary"] = notary.step
-            if self.mailbox is not None:
-                steps["mail"] = self._mail_step(self.mailbox, casebook, bridge, metrics, answers.bell)
+            steps |= self._mail_steps(casebook, bridge, metrics, answers.bell)
             parts = [
                 asyncio.create_task(
                     keep_on(name, step, outages=outages, progress=progress, metrics=metrics), name=name
@@ -237,14 +237,16 @@ class NoticeService:
                 await server.stop()
             await intake.stop()
 
-    def _mail_step(
-        self,
-        config: MailboxConfig,
-        casebook: Casebook,
-        bridge: Bridge,
-        metrics: NoticeMetrics,
-        answered: Bell,
-    ) -> Callable[[], Coroutine[Any, Any, None]]:
+    def _mail_steps(
+        self, casebook: Casebook, bridge: Bridge, metrics: NoticeMetrics, answered: Bell
+    ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        config = self.mailbox
+        if config is None:
+            return {}
+        if self.sender.test_mode:
+            # Nothing of ours went out by mail, so what lies there is for the process that sends.
+            log.warning("mailbox_not_read", why="test mode")
+            return {}
         postman = postman_of(config, casebook, bridge, metrics)
         next_at = 0.0
 
@@ -259,7 +261,7 @@ class NoticeService:
             if found.taken < config.at_once:
                 next_at = time.monotonic() + config.poll_s
 
-        return step
+        return {"mail": step}
 
     def _notary(
         self, casebook: Casebook, publisher: Publisher, metrics: NoticeMetrics, worker: str

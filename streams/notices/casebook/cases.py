@@ -312,6 +312,16 @@ def items_of_notices(tx: Transaction, notice_ids: Collection[str]) -> dict[tuple
     return {(item.notice_id, item.case_id): item for item in found}
 
 
+def items_of_case(tx: Transaction, case_id: str) -> tuple[Item, ...]:
+    """The case's item in each of its notices, in order. The caller holds the case."""
+    rows = tx.execute(
+        _ITEMS.where(t.notice_item.c.case_id == case_id).order_by(
+            t.notice_item.c.round, t.notice_item.c.revision
+        )
+    )
+    return tuple(Item(*row) for row in rows)
+
+
 def latest_item(tx: Transaction, case_id: str) -> Item | None:
     """The item of the case's newest notice; ``None``: no notice was written yet."""
     row = tx.execute(
@@ -429,45 +439,6 @@ def revision_of(tx: Transaction, notice_id: str) -> int:
         sa.select(t.notice.c.revision).where(t.notice.c.notice_id == notice_id)
     ).scalar_one()
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class InReview:
-    """A case that waits for a person."""
-
-    case_id: str
-    platform: str
-    listing_id: str
-    url: str
-    round: int
-    severity: str
-    since: datetime
-
-
-def in_review(tx: Transaction, *, platform: str | None = None) -> tuple[InReview, ...]:
-    """Cases that wait for a person, the oldest first."""
-    c = t.case.c
-    query = (
-        sa.select(c.case_id, c.platform, c.listing_id, c.url, c.round, c.severity, c.updated_at)
-        .where(c.status == "review")
-        .order_by(c.updated_at, c.case_id)
-    )
-    if platform is not None:
-        query = query.where(c.platform == platform)
-    return tuple(InReview(*row) for row in tx.execute(query))
-
-
-def find_case(tx: Transaction, text: str) -> str | None:
-    """The case id behind a case id, or a notice's reference, id or key where it has one case."""
-    direct = tx.execute(sa.select(t.case.c.case_id).where(t.case.c.case_id == text)).scalar_one_or_none()
-    if direct is not None:
-        return str(direct)
-    notice_id = find_notice(tx, text)
-    if notice_id is None:
-        return None
-    found = tx.execute(sa.select(t.notice_item.c.case_id).where(t.notice_item.c.notice_id == notice_id))
-    every = found.scalars().all()
-    return every[0] if len(every) == 1 else None
 
 
 def find_notice(tx: Transaction, reference: str) -> str | None:

@@ -13,6 +13,9 @@ from streams.notices.casebook import tables as t
 from streams.notices.casebook.cases import insert_new
 from streams.notices.casebook.database import Transaction
 
+DUTIES = ("acknowledge", "decide", "remove")
+"""What a platform can owe. Rows of other kinds are steps of the ladder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
@@ -23,11 +26,12 @@ class Deadline:
     case_id: str
     platform: str
     kind: str
-    """``acknowledge``, ``decide`` or ``remove``."""
+    """``acknowledge``, ``decide`` or ``remove``; ``escalation.NAME``: a step of the ladder."""
     started_at: datetime
     due_at: datetime
     state: str
-    """``pending``, ``met``, ``missed``, ``cancelled``; ``watching``: due, gone from sight, not yet proven;
+    """``pending``, ``met``, ``missed``, ``cancelled``; ``done``: a step was taken;
+    ``watching``: due, gone from sight, not yet proven;
     ``paused``: the clock stands, and ``due_at`` is when it was due before."""
 
 
@@ -198,6 +202,6 @@ def unresolved(tx: Transaction) -> int:
     found: int = tx.execute(
         sa.select(sa.func.count())
         .select_from(t.deadline)
-        .where(t.deadline.c.state.in_(["pending", "watching"]))
+        .where(t.deadline.c.state.in_(["pending", "watching"]), t.deadline.c.kind.in_(DUTIES))
     ).scalar_one()
     return found

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from schemas.checkpoint import AuditCheckpoint
+from streams.notices.casebook import desk_tables
 from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import tables as t
 from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
@@ -161,6 +162,13 @@ FROZEN_REPORT = Kind(
     ("report", "period"),
     ("frozen_at", "frozen_by", "checksum", "document", "items", "audit_position", "audit_hash"),
 )
+ACCESS = Kind(
+    "access",
+    desk_tables.access,
+    ("access_id",),
+    ("at", "account_id", "login", "role", "platform", "act", "subject"),
+)
+"""Who was shown what: nobody takes a line out of it unseen."""
 ERRAND = Kind("errand", t.outbox, ("idempotency_key",), ("purpose", "recipient"), once="purpose")
 """What an entry of the outbox is for, where it is not the notice by its platform's own channel."""
 HOLD = Kind("hold", g.hold, ("hold_id",), ("case_id", "reason", "asked_by", "asked_at", "expires_at"))
@@ -202,6 +210,7 @@ KINDS: tuple[Kind, ...] = (
     DEADLINE,
     DEADLINE_STATE,
     FROZEN_REPORT,
+    ACCESS,
     ERRAND,
     HOLD,
     HOLD_CONFIRMED,

@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from streams.notices import timing
-from streams.notices.casebook import cases, deadlines, events
+from streams.notices.casebook import cases, deadlines, events, holds
 from streams.notices.casebook.database import Transaction
+from streams.notices.handlers import ladder
 from streams.notices.handlers.desk import Desk
 from streams.notices.item import FINAL_CLAIMS, Happening, Item, removal_met
 
@@ -26,6 +27,9 @@ def fire_deadlines(tx: Transaction, desk: Desk, *, now: datetime, limit: int = F
     items = cases.items_of_notices(tx, {deadline.notice_id for deadline in held})
     silent = []
     for deadline in held:
+        if deadline.kind.startswith(timing.ESCALATION):
+            _climb(tx, deadline, desk, now=now)
+            continue
         item = items[deadline.notice_id, deadline.case_id]
         if deadline.kind == "remove" and _gone_in_time(item, deadline.due_at):
             # Gone from sight before it was due, but one look is no proof: the next looks decide.
@@ -42,6 +46,14 @@ def fire_deadlines(tx: Transaction, desk: Desk, *, now: datetime, limit: int = F
     return len(due)
 
 
+def _climb(tx: Transaction, deadline: deadlines.Deadline, desk: Desk, *, now: datetime) -> None:
+    item = cases.item_of(tx, deadline.notice_id, deadline.case_id)
+    happened = ladder.climb(tx, deadline, item, desk, now=now)
+    events.append(
+        tx, case_id=item.case_id, happenings=happened, now=now, actor=desk.actor, notice_id=item.notice_id
+    )
+
+
 def start_deadlines(
     tx: Transaction, item: Item, desk: Desk, *, now: datetime, started: list[tuple[str, datetime]]
 ) -> None:
@@ -54,8 +66,11 @@ def start_deadlines(
     events.append(
         tx, case_id=item.case_id, happenings=happened, now=now, actor=desk.actor, notice_id=item.notice_id
     )
-    if happened and item.claim_rank is not None:
-        # It asked us before its clock began: an answer can overtake the reply to our notice.
+    if happened and any(kind != "acknowledge" for kind, _ in started):
+        ladder.begin(tx, item, policy)
+    if happened and (item.claim_rank is not None or holds.in_force(tx, item.case_id, now=now)):
+        # It asked us before its clock began (an answer can overtake the reply to our notice), or the
+        # police asked for a hold while the notice was on its way.
         stopped = timing.reckon(tx, item, now=now)
         events.append(
             tx, case_id=item.case_id, happenings=stopped, now=now, actor=desk.actor, notice_id=item.notice_id
@@ -66,7 +81,14 @@ def meet(tx: Transaction, item: Item, *, now: datetime) -> list[Happening]:
     """Settle the deadlines that the item's state now answers; the verdict is by time of receipt."""
     happened: list[Happening] = []
     for deadline in deadlines.of_item(tx, item.notice_id, item.case_id):
-        if deadline.kind not in timing.DUTIES or deadline.state in ("met", "cancelled"):
+        if deadline.kind not in timing.DUTIES:
+            if ladder.is_over(item) and deadline.state in ("pending", "paused"):
+                deadlines.move(tx, deadline, "cancelled")
+                happened.append(
+                    Happening("deadline_cancelled", now, {"kind": deadline.kind, "why": "nothing is owed"})
+                )
+            continue
+        if deadline.state in ("met", "cancelled"):
             continue
         if deadline.kind == "remove":
             happened.extend(_meet_removal(tx, deadline, item, now=now))

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from random import Random
 
 from schemas.response import PlatformResponse
-from streams.notices.casebook import cases, events, looks, outbox
+from streams.notices.casebook import cases, channels, events, looks, outbox
 from streams.notices.casebook.database import Transaction
+from streams.notices.guards.breaker import after, is_alive
+from streams.notices.guards.gates import channel_of, open_gate, taken
 from streams.notices.handlers.answers import apply_response
 from streams.notices.handlers.deadlines import cancel, start_deadlines
 from streams.notices.handlers.desk import Desk
+from streams.notices.handlers.fallback import go_other_way, is_closed_way
 from streams.notices.handlers.following import FOLLOWING, follow_up_not_sent, follow_up_sent
 from streams.notices.item import Happening
 
@@ -24,12 +27,22 @@ def start_attempts(
     worker: str,
     desk: Desk,
 ) -> tuple[outbox.Leased, ...]:
-    """Lease what is due and start the clock for the acknowledgement at the first try.
+    """Lease what is due and may be sent now, and start the clock for the acknowledgement at the first try.
 
     The receipt of an API is part of the delivery itself, so the time to acknowledge runs from the
     first try: a desk that is down does not answer either.
     """
-    leased = outbox.lease(tx, slots=slots, now=now, hold_for=hold_for, worker=worker)
+    gate = open_gate(tx, desk.platforms, slots, now=now)
+    leased = outbox.lease(
+        tx,
+        slots=gate.own,
+        other=gate.other,
+        fresh=gate.fresh,
+        now=now,
+        hold_for=hold_for,
+        worker=worker,
+    )
+    taken(tx, desk.platforms, gate, leased, now=now)
     first = [
         item
         for one in leased
@@ -81,6 +94,7 @@ def delivered(
     """
     if not outbox.settle(tx, leased, result, now=now, state="delivered", next_at=None):
         return False
+    _note_channel(tx, leased, result, desk, now=now)
     if leased.purpose in FOLLOWING:
         follow_up_sent(tx, leased, result, accepted.reference, desk, now=now)
         return True
@@ -119,6 +133,18 @@ def delivered(
     return True
 
 
+def _note_channel(
+    tx: Transaction, leased: outbox.Leased, result: outbox.AttemptResult, desk: Desk, *, now: datetime
+) -> None:
+    """Open or close the channel's breaker by what became of a try."""
+    channel = channel_of(leased.purpose)
+    before = channels.breaker(tx, leased.platform, channel)
+    alive = is_alive(result.result, result.reason)
+    found = after(before, alive=alive, now=now, policy=desk.platforms[leased.platform].breaker)
+    if found != before:
+        channels.save(tx, leased.platform, channel, found)
+
+
 def not_delivered(
     tx: Transaction,
     leased: outbox.Leased,
@@ -128,7 +154,9 @@ def not_delivered(
     now: datetime,
     chance: Random,
 ) -> str:
-    """The try failed. Returns ``queued`` (again later), ``dead`` or ``late`` (lease lost)."""
+    """The try failed. Returns ``queued`` (again later), ``dead``, ``fallback`` (goes the platform's other
+    way now) or ``late`` (lease lost).
+    """
     policy = desk.platforms[leased.platform]
     next_at = None
     if result.result == "retry":
@@ -137,9 +165,14 @@ def not_delivered(
     state = "dead" if next_at is None else "queued"
     if not outbox.settle(tx, leased, result, now=now, state=state, next_at=next_at):
         return "late"
+    _note_channel(tx, leased, result, desk, now=now)
     if leased.purpose in FOLLOWING:
         follow_up_not_sent(tx, leased, result, desk, now=now, next_at=next_at)
         return state
+    if state == "dead" and leased.purpose is None and is_closed_way(result):
+        why = result.reason or result.result
+        if go_other_way(tx, leased.notice_id, leased.platform, desk, why=why, now=now):
+            state = "fallback"
     if state == "dead":
         cases.save_notice(tx, leased.notice_id, delivery="failed_permanent")
     facts = {

@@ -102,18 +102,17 @@ async def _read(
     from pydantic import SecretStr
 
     from connectors.mailbox import MailboxUnavailable
-    from connectors.registry import build
     from streams.notices.answers import Answers
-    from streams.notices.bridge import Bridge
+    from streams.notices.bridge import make_bridge
     from streams.notices.loops import Bell
     from streams.notices.metrics import NoticeMetrics
 
     secret = default_secret if isinstance(default_secret, SecretStr) else None
     metrics = NoticeMetrics(CollectorRegistry())
-    by_mail = {one.name: build(one, default_secret=secret) for one in configs if one.kind == "email"}
+    by_mail = [one for one in configs if "email" in (one.kind, one.fallback and one.fallback.kind)]
     if not by_mail:
         raise OperatorError("No platform of the platforms file is of kind: email, so no mail is an answer.")
-    bridge = Bridge(by_mail)
+    bridge = make_bridge(by_mail, default_secret=secret)
     postman = postman_of(config, casebook, bridge, metrics)
     answers = Answers(casebook, bridge, metrics, changed=Bell())
     stopping = asyncio.Event()
