@@ -28,4 +28,4 @@ def bounced(
     outbox.came_back(tx, notice.idempotency_key, reason="bounced")
     looks.plan(tx, item.notice_id, item.case_id, None)
     happened = [Happening("delivery_failed", response.received_at, facts)]
-    return happened + cancel(tx, item, ("acknowledge", "decide", "remove"), "bounced", now=now)
+    return happened + cancel(tx, item, None, "bounced", now=now)
