@@ -7,12 +7,13 @@ receipt, our information, and its decision. The order in which they were applied
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from streams.notices.casebook import deadlines, events, holds, inbox, looks
 from streams.notices.casebook.database import Transaction
+from streams.notices.casebook.deadlines import Duty
 from streams.notices.item import Happening, Item
 from streams.notices.policy import PlatformPolicy, due_dates, limit_of
 from streams.sla.calendar import Calendar
@@ -26,34 +27,55 @@ ESCALATION = "escalation."
 RUNNING = ("pending", "watching", "paused", "missed")
 
 
-def start(
-    tx: Transaction, item: Item, policy: PlatformPolicy, started: list[tuple[str, datetime]], *, now: datetime
-) -> tuple[Happening, ...]:
-    """Write the deadlines that are not there yet; returns their events. The caller holds the case."""
-    if policy.sla is None:
-        return ()
-    fresh = deadlines.set_due(
-        tx,
-        notice_id=item.notice_id,
-        case_id=item.case_id,
-        platform=item.platform,
-        sla=policy.sla,
-        dates=due_dates(policy.sla, started, policy.terms),
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Clocks of one item that begin to run."""
+
+    item: Item
+    policy: PlatformPolicy
+    started: tuple[tuple[str, datetime], ...]
+    """Kinds of duty, and since when."""
+    first: tuple[Happening, ...] = ()
+    """What else is recorded of the item, before its deadlines."""
+
+
+def start(tx: Transaction, begun: Sequence[Begun], *, now: datetime) -> tuple[tuple[Happening, ...], ...]:
+    """Write the deadlines that are not there yet; returns each item's events. The caller holds the cases."""
+    wanted = [
+        (
+            Duty(one.item.notice_id, one.item.case_id, one.item.platform, kind, started_at, due_at),
+            one.policy.sla,
+        )
+        for one in begun
+        if one.policy.sla is not None
+        for kind, started_at, due_at in due_dates(one.policy.sla, one.started, one.policy.terms)
+    ]
+    fresh: dict[tuple[str, str], list[Duty]] = {}
+    for duty in deadlines.set_due(tx, wanted):
+        fresh.setdefault((duty.notice_id, duty.case_id), []).append(duty)
+    # A look at the very moment a removal is due, so that the answer is not a guess.
+    removals = [duty for duties in fresh.values() for duty in duties if duty.kind == "remove"]
+    looks.advance_many(tx, [(duty.notice_id, duty.case_id, duty.due_at) for duty in removals])
+    return tuple(
+        tuple(_set(duty, one.policy, now) for duty in fresh.get((one.item.notice_id, one.item.case_id), ()))
+        for one in begun
     )
-    began = dict(started)
-    happened = []
-    for kind, due_at in fresh:
-        limit = limit_of(policy.sla, kind, policy.terms)
-        assert limit is not None, "a deadline is set only where the promise has a number"
-        facts = {"kind": kind, "due_at": due_at.isoformat(), "started_at": began[kind].isoformat()}
-        happened.append(Happening("deadline_set", now, {**facts, **_as_facts(limit, policy.terms.calendar)}))
-        _look_when_due(tx, item, kind, due_at)
-    return tuple(happened)
+
+
+def _set(duty: Duty, policy: PlatformPolicy, now: datetime) -> Happening:
+    limit = None if policy.sla is None else limit_of(policy.sla, duty.kind, policy.terms)
+    assert limit is not None, "a deadline is set only where the promise has a number"
+    facts = {
+        "kind": duty.kind,
+        "due_at": duty.due_at.isoformat(),
+        "started_at": duty.started_at.isoformat(),
+        **_as_facts(limit, policy.terms.calendar),
+    }
+    return Happening("deadline_set", now, facts)
 
 
 def _look_when_due(tx: Transaction, item: Item, kind: str, due_at: datetime) -> None:
     if kind == "remove":
-        # A look at the very moment it is due, so that the answer is not a guess.
         looks.advance(tx, item.notice_id, item.case_id, due_at)
 
 

@@ -130,6 +130,15 @@ def set_status(
     )
 
 
+def set_status_of_many(tx: Transaction, case_ids: Collection[str], status: str, *, now: datetime) -> None:
+    """:func:`set_status` for several cases at once."""
+    tx.execute(
+        sa.update(t.case)
+        .where(t.case.c.case_id.in_(case_ids))
+        .values(status=status, close_reason=None, updated_at=now)
+    )
+
+
 def start_round(tx: Transaction, case_id: str, number: int) -> None:
     """The listing is back: the case's next appearance begins."""
     tx.execute(sa.update(t.case).where(t.case.c.case_id == case_id).values(round=number))
@@ -352,14 +361,38 @@ _KEPT_ON_ITEM = (
 )
 
 
+_SAVE_ITEM = (
+    sa.update(t.notice_item)
+    .where(
+        t.notice_item.c.notice_id == sa.bindparam("of_notice"),
+        t.notice_item.c.case_id == sa.bindparam("of_case"),
+    )
+    .values({name: sa.bindparam(f"new_{name}") for name in _KEPT_ON_ITEM})
+)
+
+
 def save_item(tx: Transaction, item: Item) -> None:
     """Write an item's state back. The caller holds the case."""
+    save_items(tx, [item])
+
+
+def save_items(tx: Transaction, items: Sequence[Item]) -> None:
+    """:func:`save_item` for several items. The caller holds their cases."""
+    if not items:
+        return
     tx.execute(
-        sa.update(t.notice_item)
-        .where(t.notice_item.c.notice_id == item.notice_id, t.notice_item.c.case_id == item.case_id)
-        .values({name: getattr(item, name) for name in _KEPT_ON_ITEM})
+        _SAVE_ITEM,
+        [
+            {
+                "of_notice": item.notice_id,
+                "of_case": item.case_id,
+                **{f"new_{name}": getattr(item, name) for name in _KEPT_ON_ITEM},
+            }
+            for item in items
+        ],
     )
-    sealing.keep(tx, sealing.ITEM_STATE, item.notice_id, item.case_id)
+    for item in items:
+        sealing.keep(tx, sealing.ITEM_STATE, item.notice_id, item.case_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +447,13 @@ def keys_that_start(tx: Transaction, start: str) -> tuple[tuple[str, str], ...]:
     return tuple((key, platform) for key, platform in rows if key.startswith(start))
 
 
+def notices_by_keys(tx: Transaction, keys: Collection[str]) -> dict[str, NoticeRow]:
+    """The notices with these idempotency keys, by key; unknown ones are missing."""
+    rows = tx.execute(sa.select(*_NOTICE).where(t.notice.c.idempotency_key.in_(keys)))
+    found = (NoticeRow(*tuple(row)) for row in rows)
+    return {notice.idempotency_key: notice for notice in found}
+
+
 def notice_by_id(tx: Transaction, notice_id: str) -> NoticeRow:
     """The notice with this id."""
     row = tx.execute(sa.select(*_NOTICE).where(t.notice.c.notice_id == notice_id)).one()
@@ -425,6 +465,44 @@ def save_notice(tx: Transaction, notice_id: str, **values: Any) -> None:
     tx.execute(sa.update(t.notice).where(t.notice.c.notice_id == notice_id).values(**values))
     if not values.keys().isdisjoint(sealing.NOTICE_STATE.content):
         sealing.keep(tx, sealing.NOTICE_STATE, notice_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A notice that its platform has taken."""
+
+    notice_id: str
+    sent_at: datetime
+    platform_received_at: datetime | None
+    platform_reference: str | None
+    next_poll_at: datetime | None
+
+
+def save_arrivals(tx: Transaction, arrivals: Sequence[Arrival]) -> None:
+    """Write down what is known of notices since their platforms took them."""
+    tx.execute(
+        sa.update(t.notice)
+        .where(t.notice.c.notice_id == sa.bindparam("of_notice"))
+        .values(
+            delivery="accepted",
+            **{
+                name: sa.bindparam(f"new_{name}")
+                for name in ("sent_at", "platform_received_at", "platform_reference", "next_poll_at")
+            },
+        ),
+        [
+            {
+                "of_notice": one.notice_id,
+                "new_sent_at": one.sent_at,
+                "new_platform_received_at": one.platform_received_at,
+                "new_platform_reference": one.platform_reference,
+                "new_next_poll_at": one.next_poll_at,
+            }
+            for one in arrivals
+        ],
+    )
+    for one in arrivals:
+        sealing.keep(tx, sealing.NOTICE_STATE, one.notice_id)
 
 
 def notice_body(tx: Transaction, notice_id: str) -> Notice:

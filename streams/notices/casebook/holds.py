@@ -1,5 +1,6 @@
 """Holds: the police asked that a listing be left online for a while. Two people, a reason, an expiry."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -93,6 +94,14 @@ def every_open(tx: Transaction) -> tuple[Hold, ...]:
 def held_cases(now: datetime) -> sa.Select[tuple[str]]:
     """The cases that are held at ``now``, as a query."""
     return sa.select(g.hold.c.case_id).where(_IN_FORCE, g.hold.c.expires_at > now)
+
+
+def in_force_of_many(tx: Transaction, case_ids: Collection[str], *, now: datetime) -> frozenset[str]:
+    """Those of several cases that are held at ``now``."""
+    if not case_ids:
+        return frozenset()
+    rows = tx.execute(held_cases(now).where(g.hold.c.case_id.in_(case_ids)))
+    return frozenset(row.case_id for row in rows)
 
 
 def any_in_force(tx: Transaction, *, now: datetime) -> bool:

@@ -6,7 +6,7 @@ record anything, and what it sent carries the same key and the same bytes as the
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -45,10 +45,11 @@ class Leased:
         return self.notice_key or self.idempotency_key
 
 
-_DUE = ("queued", "leased")
+_WAITS = t.outbox.c.state.in_([t.fixed("queued"), t.fixed("leased")])
 NOTHING: Mapping[str, int] = MappingProxyType({})
 OTHER_WAY = ("fallback", "escalation")
 """Purposes that do not go by the platform's own channel."""
+_BY_OTHER_WAY = t.outbox.c.purpose.in_([t.fixed(purpose) for purpose in OTHER_WAY])
 _FRESH = sa.and_(t.outbox.c.attempts == 0, t.outbox.c.purpose.is_(None))
 
 
@@ -80,7 +81,7 @@ def lease(
         else:
             taken += _take(tx, platform, most, own, now)
     for platform, most in sorted(other.items()):
-        taken += _take(tx, platform, most, t.outbox.c.purpose.in_(OTHER_WAY), now)
+        taken += _take(tx, platform, most, _BY_OTHER_WAY, now)
     if not taken:
         return ()
     tx.execute(
@@ -140,7 +141,7 @@ def _take(
         .join(t.notice, t.notice.c.notice_id == t.outbox.c.notice_id)
         .where(
             t.outbox.c.platform == platform,
-            t.outbox.c.state.in_(_DUE),
+            _WAITS,
             t.outbox.c.next_at <= now,
             sa.or_(t.outbox.c.state == "queued", t.outbox.c.lease_until < now),
             which,
@@ -226,6 +227,84 @@ def settle(
     if ended.rowcount:
         sealing.keep(tx, sealing.ATTEMPT, leased.idempotency_key, leased.attempt, at=now)
     return mine
+
+
+def settle_delivered(
+    tx: Transaction, ended: Sequence[tuple[Leased, AttemptResult]], *, now: datetime
+) -> frozenset[str]:
+    """:func:`settle` for several tries that were taken; returns the keys whose lease still held.
+
+    The rows are locked first, in one order, so that what is read of a lease holds until the commit.
+    """
+    held = {
+        row.idempotency_key: row.lease_token
+        for row in tx.execute(
+            sa.select(t.outbox.c.idempotency_key, t.outbox.c.lease_token)
+            .where(
+                t.outbox.c.idempotency_key.in_([leased.idempotency_key for leased, _ in ended]),
+                t.outbox.c.state == "leased",
+            )
+            .order_by(t.outbox.c.idempotency_key)
+            .with_for_update()
+        )
+    }
+    mine = frozenset(
+        leased.idempotency_key for leased, _ in ended if held.get(leased.idempotency_key) == leased.token
+    )
+    if mine:
+        tx.execute(
+            sa.update(t.outbox)
+            .where(t.outbox.c.idempotency_key.in_(mine))
+            .values(state="delivered", lease_until=None, last_reason=None)
+        )
+    numbers = sa.tuple_(t.attempt.c.idempotency_key, t.attempt.c.number)
+    unfinished = {
+        tuple(row)
+        for row in tx.execute(
+            sa.select(t.attempt.c.idempotency_key, t.attempt.c.number).where(
+                # Not by the pair alone, for which SQLite would read the whole table.
+                t.attempt.c.idempotency_key.in_([leased.idempotency_key for leased, _ in ended]),
+                numbers.in_([(leased.idempotency_key, leased.attempt) for leased, _ in ended]),
+                t.attempt.c.finished_at.is_(None),
+            )
+        )
+    }
+    finished = [
+        (leased, result) for leased, result in ended if (leased.idempotency_key, leased.attempt) in unfinished
+    ]
+    if finished:
+        tx.execute(
+            _FINISH,
+            [
+                {
+                    "of_key": leased.idempotency_key,
+                    "of_number": leased.attempt,
+                    "ended_at": now,
+                    "ended_as": result.result if leased.idempotency_key in mine else "late",
+                    "status": result.http_status,
+                    "said": result.reply[:65_536],
+                }
+                for leased, result in finished
+            ],
+        )
+    for leased, _ in finished:
+        sealing.keep(tx, sealing.ATTEMPT, leased.idempotency_key, leased.attempt, at=now)
+    return mine
+
+
+_FINISH = (
+    sa.update(t.attempt)
+    .where(
+        t.attempt.c.idempotency_key == sa.bindparam("of_key"),
+        t.attempt.c.number == sa.bindparam("of_number"),
+    )
+    .values(
+        finished_at=sa.bindparam("ended_at"),
+        result=sa.bindparam("ended_as"),
+        http_status=sa.bindparam("status"),
+        reply=sa.bindparam("said"),
+    )
+)
 
 
 def prolong(tx: Transaction, tokens: Mapping[str, int], *, until: datetime) -> None:
@@ -372,7 +451,8 @@ def waiting(tx: Transaction) -> tuple[Waiting, ...]:
 
 def next_due(tx: Transaction) -> datetime | None:
     """When the next try is due; ``None``: nothing waits."""
-    at: datetime | None = tx.execute(
-        sa.select(sa.func.min(t.outbox.c.next_at, type_=t.UtcInstant())).where(t.outbox.c.state.in_(_DUE))
-    ).scalar_one()
+    at: datetime | None = tx.execute(NEXT_DUE).scalar_one()
     return at
+
+
+NEXT_DUE = sa.select(sa.func.min(t.outbox.c.next_at, type_=t.UtcInstant())).where(_WAITS)

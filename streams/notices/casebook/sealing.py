@@ -54,7 +54,12 @@ class Kind:
         columns = [self.table.c[name] for name in self.key]
         if len(columns) == 1:
             return self.select().where(columns[0].in_([key[0] for key in keys]))
-        return self.select().where(sa.tuple_(*columns).in_([tuple(key) for key in keys]))
+        # The first column by itself as well: SQLite finds no index for a list of pairs and would read the
+        # whole table, at every transaction.
+        return self.select().where(
+            columns[0].in_({key[0] for key in keys}),
+            sa.tuple_(*columns).in_([tuple(key) for key in keys]),
+        )
 
     def subject(self, key: Sequence[Value]) -> str:
         """How the chain names the row."""

@@ -1,5 +1,6 @@
 """Deadlines begin, are met, fall away, or pass in silence."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from streams.notices import timing
@@ -54,21 +55,22 @@ def _climb(tx: Transaction, deadline: deadlines.Deadline, desk: Desk, *, now: da
     )
 
 
-def start_deadlines(
-    tx: Transaction, item: Item, desk: Desk, *, now: datetime, started: list[tuple[str, datetime]]
-) -> None:
-    """Start the clocks that the platform's agreement has for these kinds. Holds the case."""
-    policy = desk.platforms.get(item.platform)
-    if policy is None or policy.sla is None:
-        return
-    cases.hold(tx, item.case_id)
-    happened = timing.start(tx, item, policy, started, now=now)
-    events.append(
-        tx, case_id=item.case_id, happenings=happened, now=now, actor=desk.actor, notice_id=item.notice_id
-    )
-    if happened and any(kind != "acknowledge" for kind, _ in started):
-        ladder.begin(tx, item, policy)
-    if happened and (item.claim_rank is not None or holds.in_force(tx, item.case_id, now=now)):
+def start_deadlines(tx: Transaction, begun: Sequence[timing.Begun], desk: Desk, *, now: datetime) -> None:
+    """Start the clocks that each platform's agreement has, and record it. The caller holds the cases."""
+    happened = timing.start(tx, begun, now=now)
+    entries = [
+        events.Entry(one.item.case_id, one.item.notice_id, (*one.first, *set_now))
+        for one, set_now in zip(begun, happened, strict=True)
+    ]
+    events.append_to_many(tx, entries, now=now, actor=desk.actor)
+    fresh = [one for one, set_now in zip(begun, happened, strict=True) if set_now]
+    on_hold = holds.in_force_of_many(tx, {one.item.case_id for one in fresh}, now=now)
+    for one in fresh:
+        item = one.item
+        if any(kind != "acknowledge" for kind, _ in one.started):
+            ladder.begin(tx, item, one.policy)
+        if item.claim_rank is None and item.case_id not in on_hold:
+            continue
         # It asked us before its clock began (an answer can overtake the reply to our notice), or the
         # police asked for a hold while the notice was on its way.
         stopped = timing.reckon(tx, item, now=now)
@@ -77,10 +79,17 @@ def start_deadlines(
         )
 
 
-def meet(tx: Transaction, item: Item, *, now: datetime) -> list[Happening]:
-    """Settle the deadlines that the item's state now answers; the verdict is by time of receipt."""
+def meet(
+    tx: Transaction, item: Item, *, now: datetime, running: Iterable[deadlines.Deadline] | None = None
+) -> list[Happening]:
+    """Settle the deadlines that the item's state now answers; the verdict is by time of receipt.
+
+    ``running`` are the item's deadlines where the caller has just read them.
+    """
     happened: list[Happening] = []
-    for deadline in deadlines.of_item(tx, item.notice_id, item.case_id):
+    if running is None:
+        running = deadlines.of_item(tx, item.notice_id, item.case_id)
+    for deadline in running:
         if deadline.kind not in timing.DUTIES:
             if ladder.is_over(item) and deadline.state in ("pending", "paused"):
                 deadlines.move(tx, deadline, "cancelled")

@@ -57,14 +57,9 @@ def _set(
     if policy.sla is None:
         return
     at = due_of(step, due_at=base.due_at, length=length)
-    deadlines.set_due(
-        tx,
-        notice_id=item.notice_id,
-        case_id=item.case_id,
-        platform=item.platform,
-        sla=policy.sla,
-        dates=[(ESCALATION + step.name, base.started_at, at)],
-    )
+    kind = ESCALATION + step.name
+    rung = deadlines.Duty(item.notice_id, item.case_id, item.platform, kind, base.started_at, at)
+    deadlines.set_due(tx, [(rung, policy.sla)])
 
 
 def climb(
