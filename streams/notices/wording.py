@@ -230,6 +230,7 @@ def _item(matter: Matter, territory: tuple[str, ...]) -> NoticeItem:
         first_seen_at=listing.first_seen_at,
         last_seen_online_at=listing.observed_at,
         content_hash=listing.content_hash,
+        revision=listing.revision,
         territory_requested=territory,
         taxon=detection.taxon,
         specimen=detection.specimen,
