@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from schemas.detection import Match, Outcome
 from streams.screening.claims import Answer, Claim
+from streams.screening.legality import Judgement, told_of
 from streams.screening.rules import Ruling
 
 LIMIT = 8_000
@@ -63,13 +64,19 @@ def _quoted(quotes: Sequence[str]) -> str:
 
 def _listed(claim: Claim) -> str:
     taxon = claim.taxon
-    doubt = ", to be checked" if taxon.needs_check else ""
+    doubt = f" ({taxon.doubt})" if taxon.doubt else ""
     if taxon.appendix in ("none", ""):
         return f"{taxon.name} ({taxon.rank}), which is not listed in the CITES Appendices"
     return f"{taxon.name} ({taxon.rank}), CITES Appendix {taxon.appendix} as of {taxon.as_of}{doubt}"
 
 
-_QUESTIONS = {"sale": "offered", "trade": "offered", "permit": "papers", "no-papers": "papers"}
+_QUESTIONS = {
+    "sale": "offered",
+    "trade": "offered",
+    "dealing": "offered",
+    "permit": "papers",
+    "no-papers": "papers",
+}
 """What words of a category answer; all others speak for or against its being real."""
 
 
@@ -130,6 +137,7 @@ def explain(
     claim: Claim | None,
     quotes: Mapping[int, Match],
     extra: Sequence[str] = (),
+    judgement: Judgement | None = None,
 ) -> str:
     """The explanation of a verdict. ``quotes`` gives the match of each place by its identity."""
     sentences: list[str] = []
@@ -150,6 +158,8 @@ def explain(
         basis = f" It rests on: {', '.join(rule.legal_basis)}." if rule.legal_basis else ""
         sentences.append(f"Rule {rule.id} of pack {ruling.rule.pack.label} ({rule.title}) applies.{basis}")
         sentences.extend(f"The outcome is softened because {reason}." for reason in ruling.because)
+    if judgement is not None and outcome in ("notify", "review"):
+        sentences.append(told_of(judgement))
     sentences.extend(extra)
     sentences.append(_OUTCOMES[outcome])
     return " ".join(sentences)[:LIMIT]

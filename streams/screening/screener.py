@@ -12,13 +12,20 @@ from typing import Any, Self
 from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.message import digest
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
+from streams.screening import imported
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.expressions import Expressions, Place
 from streams.screening.gate import Anchors, Gate
+from streams.screening.identifiers.claims import claimed
+from streams.screening.identifiers.entries import IdentifierIndex, identifiers
+from streams.screening.identifiers.permits import Permit
+from streams.screening.images import ImageIndex
 from streams.screening.law import load_law
+from streams.screening.law_desk import LawDesk, permit_form, stated_permits
+from streams.screening.legality import Judge, Judgement, load_matrix
 from streams.screening.lexicon import (
     Animal,
     Product,
@@ -33,15 +40,16 @@ from streams.screening.matching import Found, Matcher, uncovered
 from streams.screening.misspelling import ordinary_words
 from streams.screening.offer import claims, watched
 from streams.screening.pack_tests import run_pack_tests
+from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
-from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, with_watchlist
+from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_watchlist
 from streams.screening.surroundings import is_post, survey
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
 
-LOGIC_VERSION = "3"
+LOGIC_VERSION = "4"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
@@ -86,11 +94,14 @@ class ListingScreener:
         rules: RuleBook,
         entries: Mapping[str, WatchlistEntry],
         taxa: Taxa,
+        law: LawDesk,
         base: str,
     ) -> None:
         self._vocabulary = vocabulary
         self._rules = rules
         self._taxa = taxa
+        self._law = law
+        self._asks_contacts = rules.mentions("contacts")
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
@@ -100,6 +111,10 @@ class ListingScreener:
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
+        self._identifiers = IdentifierIndex(texts, law.countries)
+        self._images = ImageIndex(texts)
+        self._looks_elsewhere = bool(self._sellers or self._expressions or self._identifiers or self._images)
+        """True: a listing none of whose words matters must be looked at all the same."""
         listed = digest(entries[key].to_bytes() for key in sorted(entries))
         self._version = f"r{LOGIC_VERSION}-{base[:20]}-{listed[:12]}"
 
@@ -118,15 +133,11 @@ class ListingScreener:
             name: self._gate.passes(text)
             for name, text in (("title", listing.title), ("description", listing.description))
         }
-        if all(quiet.values()) and not self._sellers and not self._expressions:
+        if all(quiet.values()) and not self._looks_elsewhere:
             return _NOTHING
         fields = self._fields(listing, quiet)
         found = self._vocabulary.read(fields, quiet)
-        seen = (
-            self._watchlist(listing, fields, quiet)
-            if self._watch or self._sellers or self._expressions
-            else []
-        )
+        seen = self._watchlist(listing, fields, quiet)
         if not found and not seen:
             return _NOTHING
         # When the description repeats the title, the heading is only that part of it.
@@ -141,12 +152,25 @@ class ListingScreener:
         )
         made = claims(around)
         text = " ".join(folded.text for folded in fields.values())
-        rulings = [
-            ruling
-            for claim in made
-            for ruling in self._rules.rule(claim, _facts(claim, listing, text, priced=around.priced))
-        ]
-        return _verdict(rulings, made, seen, fields, self._taxa)
+        rulings: list[Ruling] = []
+        judged: dict[int, Judgement] = {}
+        stated = claimed(text, listing.permit_statement or "") if made else frozenset()
+        originals = [folded.original for folded in fields.values()]
+        numbers = stated_permits(originals, listing) if made else ()
+        contacts = self._contacts(fields, listing) if made and self._asks_contacts else []
+        for claim in made:
+            judgement = judged[id(claim)] = self._law.judge(claim, listing, stated)
+            facts = _facts(claim, listing, text, judgement, priced=around.priced)
+            facts["permit_form"] = permit_form(numbers)
+            facts["contacts"] = contacts
+            rulings += self._rules.rule(claim, facts)
+        return _verdict(rulings, made, seen, fields, self._taxa, judged, numbers)
+
+    def _contacts(self, fields: Mapping[str, Folded], listing: Listing) -> list[str]:
+        """Services under which the text offers to be reached or paid: ``phone``, ``zalo``, ``upi`` …"""
+        regions = self._law.regions(listing)
+        found = (one for folded in fields.values() for one in identifiers(folded.original, regions))
+        return list(dict.fromkeys(one.service for one in found))
 
     def _fields(self, listing: Listing, quiet: Mapping[str, bool]) -> dict[str, Folded]:
         """The texts to read; a description that repeats the title is read once."""
@@ -171,17 +195,26 @@ class ListingScreener:
             for name, folded in fields.items():
                 if quiet[name]:
                     continue
-                for entry, term, one in watched(self._watch.find(name, folded)):
-                    if entry.entry.platform in (None, listing.platform):
-                        seen.append(Seen(entry.entry, term, one))
-        for place in self._places(listing):
-            seen.append(Seen(place.entry, None, None, place.quote, place))
+                # As written, too: an entry may be for the very spelling that is read as another.
+                places: set[tuple[str, tuple[int, int]]] = set()
+                for text in (folded, Folded(folded.original)) if folded.edits else (folded,):
+                    for entry, term, one in watched(self._watch.find(name, text)):
+                        place = (entry.entry.entry_id, text.span(one.start, one.end))
+                        if place not in places and entry.entry.platform in (None, listing.platform):
+                            places.add(place)
+                            seen.append(Seen(entry.entry, term, one))
+        for found in self._places(listing):
+            match = shown(found.entry, found.field, found.quote, found.start)
+            seen.append(Seen(found.entry, None, None, match))
         if self._sellers and listing.seller is not None:
-            for shown in (listing.seller.handle, listing.seller.account_id):
-                entry_for_seller = self._sellers.get(shown.casefold()) if shown else None
+            for called in (listing.seller.handle, listing.seller.account_id):
+                entry_for_seller = self._sellers.get(called.casefold()) if called else None
                 if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
-                    seen.append(Seen(entry_for_seller, None, None, shown or ""))
+                    match = shown(entry_for_seller, "seller", called or "")
+                    seen.append(Seen(entry_for_seller, None, None, match))
                     break
+        if self._identifiers or self._images:
+            self._by_normal_form(listing, fields, seen)
         return seen
 
     def _places(self, listing: Listing) -> Iterator[Place]:
@@ -193,11 +226,30 @@ class ListingScreener:
             if place.entry.platform in (None, listing.platform):
                 yield place
 
+    def _by_normal_form(self, listing: Listing, fields: Mapping[str, Folded], seen: list[Seen]) -> None:
+        """Add what no spelling gives away: numbers and accounts in other writings, and images."""
+        known = {one.entry.entry_id for one in seen}
+        texts = {name: folded.original for name, folded in fields.items()}
+        if self._identifiers and (listing.contacts or self._identifiers.may_be_in(texts)):
+            for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
+                if place.entry.entry_id not in known:
+                    match = shown(place.entry, place.field, place.quote, place.start)
+                    seen.append(Seen(place.entry, None, None, match))
+        for image in self._images.find(listing) if self._images else ():
+            how = (
+                f"{image.distance} of 256 bits differ"
+                if image.entry.kind == "image_pdq"
+                else "the same bytes"
+            )
+            seen.append(Seen(image.entry, None, None, shown(image.entry, "image", image.image.url), how))
+
 
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
 
 
-def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[str, object]:
+def _facts(
+    claim: Claim, listing: Listing, text: str, judgement: Judgement, *, priced: bool
+) -> dict[str, object]:
     return {
         "group": claim.group,
         "taxon": claim.taxon.name,
@@ -219,6 +271,9 @@ def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[s
         "priced": priced,
         "platform": listing.platform,
         "language": listing.language or "",
+        "legality": judgement.verdict,
+        "legality_basis": list(judgement.basis),
+        "unchecked_taxon": claim.taxon.needs_check and not claim.curated,
         "category": (listing.category or "").encode("utf-8", "replace").decode("utf-8"),
     }
 
@@ -229,6 +284,8 @@ def _verdict(
     seen: Sequence[Seen],
     fields: Mapping[str, Folded],
     taxa: Taxa,
+    judged: Mapping[int, Judgement],
+    numbers: Sequence[Permit],
 ) -> Verdict:
     effective = [one for one in rulings if not one.rule.pack.shadow]
     best = max(effective, key=_gravity, default=None)
@@ -246,7 +303,9 @@ def _verdict(
                 if len(quotes) < MATCHES_LIMIT:
                     quotes.setdefault(id(one), match_of(one, fields))
     matches = list(quotes.values())
-    extra: list[str] = []
+    extra = [
+        f"It states the number {one.number} of a permit or certificate: {one.why}." for one in numbers[:3]
+    ]
     outcome, severity = with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
     active = [one for one in seen if one.entry.state == "active"]
     taxon, specimen = _subject(claim, active, taxa)
@@ -254,7 +313,8 @@ def _verdict(
     if outcome in ("review", "notify"):
         listed = [one.entry.confidence for one in active if not one.entry.kind.startswith("not_")]
         score = max(score, *listed) if listed else score
-    explanation = explain(outcome, best, claim, quotes, extra) if claim or extra else _CLEAR
+    judgement = judged.get(id(claim)) if claim is not None else None
+    explanation = explain(outcome, best, claim, quotes, extra, judgement) if claim or extra else _CLEAR
     return Verdict(
         outcome=outcome,
         severity=severity,
@@ -264,6 +324,7 @@ def _verdict(
         matches=tuple(matches),
         rules=tuple(findings),
         explanation=explanation,
+        legality=judgement.findings if judgement is not None else (),
         entries=tuple(dict.fromkeys(one.entry.entry_id for one in seen)),
     )
 
@@ -287,29 +348,29 @@ def _subject(
     return None, None
 
 
+_NO_PLATFORMS: Mapping[str, PlatformLaw] = {}
+
+
 class ScreeningRuleset:
     """Reference data and packs, loaded once; see :class:`streams.screening.verdict.Ruleset`."""
 
-    def __init__(self, packs: Iterable[Pack]) -> None:
+    def __init__(self, packs: Iterable[Pack], platforms: Mapping[str, PlatformLaw] = _NO_PLATFORMS) -> None:
         self.taxa = load_taxa()
         self._built_in = tuple(packs)
+        self._home = self
+        """The same packs over the built-in list of taxa."""
         self.rules = RuleBook(self._built_in, load_law())
-        named = list(named_terms(self.taxa))
-        names = Matcher([*named, *emoji_terms(named), *listed_terms(self.taxa)])
-        self.vocabulary = Vocabulary(
-            names=names,
-            anchors=Anchors(names.spellings()),
-            context=Matcher(context_terms()),
-            undisguiser=Undisguiser(**undisguiser_terms(self.taxa)),
-        )
-        self._reference = _reference_digest()
+        self.vocabulary = _vocabulary(self.taxa)
+        self._law = LawDesk(Judge(load_matrix(self.rules.law)), Places(), platforms)
+        told = [f"{name} {law.jurisdiction} {law.policy_forbids}" for name, law in sorted(platforms.items())]
+        self._reference = digest([_reference_digest(), *told])
         self._proven: set[str] = set()
         """Digests of released texts whose examples came out right; they rest on the own rules alone."""
 
     def screener(self, entries: Mapping[str, WatchlistEntry]) -> ListingScreener:
         """An immutable screener for these entries, by entry id."""
         base = digest([self._reference, self.rules.version])
-        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, base)
+        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._law, base)
 
     def with_packs(self, releases: Mapping[str, RulePackRelease]) -> Self:
         """See :class:`streams.screening.verdict.Ruleset`; takes some hundredths of a second.
@@ -324,12 +385,59 @@ class ScreeningRuleset:
             one for one in releases.values() if one.state != "retired" and one.sha256 not in self._proven
         ]
         labels = {f"{one.pack}@{one.version}" for one in fresh}
-        _, failures = run_pack_tests(candidate, labels)
+        # Always over the built-in list: whether a pack is taken must not depend on which list came first.
+        proof = copy.copy(self._home)
+        proof.rules = candidate.rules
+        _, failures = run_pack_tests(proof, labels)
         if failures:
             more = f" (and {len(failures) - 1} more examples)" if len(failures) > 1 else ""
             raise BadPack(failures[0] + more)
         self._proven.update(one.sha256 for one in fresh)
         return candidate
+
+    def with_reference(self, release: ReferenceRelease | None) -> Self:
+        """See :class:`streams.screening.verdict.Ruleset`; takes a second or two.
+
+        Raises:
+            BadReference: the release is refused.
+        """
+        fresh = copy.copy(self)
+        home = self._home
+        if release is None or release.state == "retired":
+            fresh.taxa, fresh.vocabulary, fresh._reference = home.taxa, home.vocabulary, home._reference
+            return fresh
+        fresh.taxa = imported.lay_over(
+            home.taxa,
+            imported.unpack(release),
+            source=release.source,
+            licence=release.licence,
+            as_of=release.as_of,
+            complete=release.complete,
+        )
+        fresh.vocabulary = _vocabulary(fresh.taxa)
+        # What stands in verdicts: not who released it, nor when.
+        fresh._reference = digest(
+            [
+                home._reference,
+                release.sha256,
+                release.version,
+                release.source,
+                release.as_of.isoformat(),
+                str(release.complete),
+            ]
+        )
+        return fresh
+
+
+def _vocabulary(taxa: Taxa) -> Vocabulary:
+    named = list(named_terms(taxa))
+    names = Matcher([*named, *emoji_terms(named), *listed_terms(taxa)])
+    return Vocabulary(
+        names=names,
+        anchors=Anchors(names.spellings()),
+        context=Matcher(context_terms()),
+        undisguiser=Undisguiser(**undisguiser_terms(taxa)),
+    )
 
 
 def undisguiser_terms(taxa: Taxa) -> dict[str, Any]:
@@ -358,11 +466,14 @@ def _reference_digest() -> str:
     return digest(part for name, entry in named for part in (name, entry.read_bytes()))
 
 
-def build_ruleset(packs_folder: Path | None = None) -> ScreeningRuleset:
+def build_ruleset(
+    packs_folder: Path | None = None, platforms: Mapping[str, PlatformLaw] = _NO_PLATFORMS
+) -> ScreeningRuleset:
     """Load reference data and packs: the packaged ones, or those of a folder. Takes about a second.
 
     Raises:
         BadPack: a pack is broken; the message says where.
         OSError: the folder cannot be read.
     """
-    return ScreeningRuleset(packaged_packs() if packs_folder is None else packs_from(packs_folder))
+    packs = packaged_packs() if packs_folder is None else packs_from(packs_folder)
+    return ScreeningRuleset(packs, platforms)

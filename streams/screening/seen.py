@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.detection import Match, Outcome, RuleFinding, Severity
 from schemas.watchlist import WatchlistEntry
-from streams.screening.expressions import Place
 from streams.screening.lexicon import Cue, Term, quote
 from streams.screening.matching import Found
 from streams.screening.rules import ORDER
 from streams.screening.text import Folded
 
 MATCHES_LIMIT = 60
+NOTIFY_CONFIDENCE = 0.9
+"""A watchlist entry that is less sure than this leads to review at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,25 @@ class Seen:
     entry: WatchlistEntry
     term: Term | None
     found: Found | None
-    shown: str = ""
-    place: Place | None = None
+    match: Match | None = None
+    """Of what was found otherwise than by a term."""
+    how: str = ""
+    """How near it comes, where that is not plain."""
+
+
+def shown(entry: WatchlistEntry, field: str, quote: str, start: int = 0) -> Match:
+    """The match of an entry that was found otherwise than by a term."""
+    where: Any = field
+    return Match.model_construct(
+        field=where,
+        start=start,
+        end=start + len(quote),
+        quote=quote[:2_000],
+        term=entry.value[:512],
+        kind="watchlist",
+        ref=f"watchlist:{entry.entry_id}"[:256],
+        disguised=False,
+    )
 
 
 def _term_for(one: Found) -> Term:
@@ -32,7 +51,7 @@ def _term_for(one: Found) -> Term:
 
 def match_of(one: Found, fields: Mapping[str, Folded], term: Term | None = None) -> Match:
     """The match for a place, as it stands in the detection."""
-    folded = fields[one.field]
+    folded = one.folded or fields[one.field]
     start, end = folded.span(one.start, one.end)
     return quote(
         term or _term_for(one),
@@ -64,27 +83,26 @@ def with_watchlist(
         entry = one.entry
         if one.term is not None and one.found is not None:
             match = match_of(one.found, fields, one.term)
+        elif one.match is not None:
+            match = one.match
         else:
-            match = Match.model_construct(
-                field=one.place.field if one.place else "seller",
-                start=one.place.start if one.place else 0,
-                end=one.place.end if one.place else len(one.shown),
-                quote=one.shown[:2_000],
-                term=entry.value[:512],
-                kind="watchlist",
-                ref=f"watchlist:{entry.entry_id}"[:256],
-                disguised=False,
-            )
+            continue
         if len(matches) < 2 * MATCHES_LIMIT:
             matches.append(match)
         if entry.kind.startswith("not_"):
             continue
+        says = f"shows the image {match.quote}" if match.field == "image" else f"says “{match.quote}”"
+        how = f"; {one.how}" if one.how else ""
         extra.append(
-            f"The listing says “{match.quote}”, which is on the watchlist as {entry.entry_id} "
-            f"({entry.reason}; source: {entry.source})."
+            f"The listing {says}, which is on the watchlist as {entry.entry_id} "
+            f"({entry.reason}; source: {entry.source}{how})."
         )
-        if not negative and ORDER[entry.outcome] > ORDER[outcome]:
-            outcome, severity = entry.outcome, "high" if severity == "normal" else severity
+        wanted: Outcome = entry.outcome
+        if wanted == "notify" and entry.confidence < NOTIFY_CONFIDENCE:
+            wanted = "review"
+            extra.append(f"That entry is {entry.confidence:.0%} sure, which is not enough for a notice.")
+        if not negative and ORDER[wanted] > ORDER[outcome]:
+            outcome, severity = wanted, "high" if severity == "normal" else severity
     if negative and outcome == "notify":
         outcome = "review"
     for one in negative:

@@ -175,13 +175,17 @@ class Folded:
     overlapping another. Quotes are always taken from the original.
     """
 
-    __slots__ = ("__dict__", "edits", "original", "read", "text")
+    __slots__ = ("__dict__", "edits", "original", "read")
 
     def __init__(self, original: str, edits: Sequence[Edit] = ()) -> None:
         self.original = original
         self.edits = edits
         self.read = edited(original, edits) if edits else original
-        self.text = fold(self.read)
+
+    @cached_property
+    def text(self) -> str:
+        """The normal form; for most texts nobody asks for it."""
+        return fold(self.read)
 
     @cached_property
     def _words(self) -> tuple[list[int], list[re.Match[str]]]:
