@@ -33,6 +33,7 @@ AREAS = (
     "streams.reference.commands",
     "streams.notices.commands",
     "streams.reports.commands",
+    "streams.desk.commands",
 )
 """Modules with a ``register(app)`` that adds their commands; cheap to import."""
 

@@ -24,7 +24,10 @@ from streams.local.ports import free_port
 from streams.local.readiness import join_group
 from streams.local.service import Service
 
-PORT_NAMES = ("kafka", "receiver", "notices", "screening", "connect", "intake", "intake-metrics")
+PORT_NAMES = (
+    *("kafka", "receiver", "notices", "screening", "connect", "intake", "intake-metrics"),
+    *("desk", "desk-metrics"),
+)
 
 PRACTICE = {
     "rate_per_s": 50,
@@ -73,6 +76,8 @@ class Machine:
     """Listings a second; absent: as fast as it goes."""
     follow: bool = False
     screening_workers: int = 1
+    logins: bool = False
+    """Make an account of the desk for every role and practice platform, with random passwords."""
     intake: bool = False
     """Also take listings and reports over HTTP; a key for it is made at the first run."""
 
@@ -206,6 +211,7 @@ def _services(
         "DATABASE_URL": casebook_url,
         "TAKIN_DATA_DIR": str(folder),
         "TAKIN_PLATFORMS_FILE": str(platforms_file),
+        "TAKIN_DESK_BASE": f"http://127.0.0.1:{ports['desk']}",
     }
     services: list[Service] = []
     if machine.bootstrap is None:
@@ -249,6 +255,20 @@ def _services(
             env,
             ready=f"http://127.0.0.1:{ports['notices']}/health",
             needs=("topics", *sandbox),
+        )
+    )
+    services.append(
+        Service(
+            "desk",
+            takin(
+                "desk",
+                *("--port", str(ports["desk"]), "--metrics-port", str(ports["desk-metrics"])),
+                *("--reply-base", f"http://127.0.0.1:{ports['receiver']}"),
+                *sender,
+            ),
+            env,
+            ready=f"http://127.0.0.1:{ports['desk-metrics']}/health",
+            needs=("notices",),
         )
     )
     workers = []

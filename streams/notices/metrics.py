@@ -118,6 +118,51 @@ class NoticeMetrics:
             "Deadlines that are due and have not fired; above 0 for seconds only.",
             registry=registry,
         )
+        self.breaker = Gauge(
+            "takin_channel_breaker_state",
+            "Breaker of a platform's channel: 0 closed, 1 half open (a trial is under way), 2 open.",
+            ["platform", "channel"],
+            registry=registry,
+        )
+        self.channel_down = Gauge(
+            "takin_channel_down_seconds",
+            "How long a platform's channel has not worked; absent when it works.",
+            ["platform", "channel"],
+            registry=registry,
+        )
+        self.channel_health = Gauge(
+            "takin_channel_health_ratio",
+            "Health of a platform's channels in the last hour: share of answers, speed, age of what waits.",
+            ["platform"],
+            registry=registry,
+        )
+        self.fallbacks = Counter(
+            "takin_fallbacks_total",
+            "Notices moved to the fallback channel because the platform's own had not worked for too long.",
+            registry=registry,
+        )
+        self.stops = Gauge("takin_sending_stops", "Stops of sending in force.", ["scope"], registry=registry)
+        self.holds = Gauge("takin_case_holds", "Holds on cases.", ["state"], registry=registry)
+        self.kept_back = Gauge(
+            "takin_outbox_kept_back_notices",
+            "Entries of the outbox that a hold or a stopped rule keeps back.",
+            registry=registry,
+        )
+        self.cap_left = Gauge(
+            "takin_daily_cap_left_notices",
+            "New notices that may still go to a platform today (UTC).",
+            ["platform"],
+            registry=registry,
+        )
+        self.below_line = Gauge(
+            "takin_rules_below_stop_line",
+            "Rules whose record with a platform sends their notices to a person.",
+            ["platform"],
+            registry=registry,
+        )
+        self.tasks = Gauge(
+            "takin_escalation_tasks", "Steps that wait for a person.", ["platform"], registry=registry
+        )
         self.unpublished = Gauge(
             "takin_case_events_unpublished", "Events that wait for the relay.", registry=registry
         )

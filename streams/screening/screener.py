@@ -49,7 +49,7 @@ from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
 
-LOGIC_VERSION = "4"
+LOGIC_VERSION = "5"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."

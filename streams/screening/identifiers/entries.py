@@ -17,12 +17,11 @@ _ANY = "*"
 """An entry that names no service is looked for under each."""
 _SERVICE = re.compile(r"^([a-z]{2,20}):(.+)$", re.IGNORECASE | re.DOTALL)
 _WORTH_A_LOOK = re.compile(
-    r"[\d@]|\.me/|微|薇|威|vx|wx|wechat|weixin|line|ไลน์|kakao|카카오|카톡", re.IGNORECASE
+    r"[\d@＠]|\.me/|tg:/|paypalme|微|薇|威|vx|wx|wechat|weixin|line|ไลน์|ライン|kakao|카카오|카톡|오픈톡",
+    re.IGNORECASE,
 )
 """What every identifier has, so that most texts are passed over quickly."""
 
-_WRITTEN_ODDLY = re.compile(r"[\uff01-\uff5e‐‑–—−・·]|(?![0-9])\d")
-"""What :func:`plain_digits` changes inside a name or number, apart from what it only puts between."""
 _NO_DIGIT = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
 _TAIL = 6
 """Last digits of a number, which every way to write it has in common."""
@@ -63,7 +62,7 @@ def keys_of(entry: WatchlistEntry, regions: Sequence[str] = ()) -> frozenset[Key
 
 def identifiers(text: str, regions: Sequence[str]) -> Iterator[Identifier]:
     """Accounts, then phones that are not an account's already."""
-    if not _WORTH_A_LOOK.search(text) and text.isascii():
+    if not _WORTH_A_LOOK.search(text):
         return
     taken: set[int] = set()
     for one in accounts(text, regions):
@@ -115,8 +114,7 @@ class IdentifierIndex:
 
         To read a text's accounts and numbers takes forty times as long, so this stands before it.
         """
-        odd = not text.isascii() and _WRITTEN_ODDLY.search(text)
-        plain = (plain_digits(text) if odd else text).casefold()
+        plain = plain_digits(text).casefold()
         if self._names.find_matches_as_indexes(plain):
             return True
         digits = plain.encode("ascii", "ignore").translate(None, _NO_DIGIT).decode()
