@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
-from schemas.listing import Listing
+from schemas.listing import Listing, Seller
 from schemas.message import digest
 from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 from streams.screening import imported
@@ -18,7 +18,7 @@ from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.expressions import Expressions, Place
-from streams.screening.gate import Anchors, Gate
+from streams.screening.gate import Anchors, Gate, Look
 from streams.screening.identifiers.claims import claimed
 from streams.screening.identifiers.entries import IdentifierIndex, identifiers
 from streams.screening.identifiers.permits import Permit
@@ -107,14 +107,12 @@ class ListingScreener:
         self._watch = Matcher(watched_terms) if watched_terms else None
         self._expressions = Expressions(texts)
         own = Anchors(term.folded for term in watched_terms)
-        self._gate = Gate([vocabulary.anchors, own], vocabulary.undisguiser)
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
         self._identifiers = IdentifierIndex(texts, law.countries)
         self._images = ImageIndex(texts)
-        self._looks_elsewhere = bool(self._sellers or self._expressions or self._identifiers or self._images)
-        """True: a listing none of whose words matters must be looked at all the same."""
+        self._gate = Gate([vocabulary.anchors, own], vocabulary.undisguiser, self._identifiers.may_name)
         listed = digest(entries[key].to_bytes() for key in sorted(entries))
         self._version = f"r{LOGIC_VERSION}-{base[:20]}-{listed[:12]}"
 
@@ -129,12 +127,12 @@ class ListingScreener:
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.
         """
-        quiet = {
-            name: self._gate.passes(text)
-            for name, text in (("title", listing.title), ("description", listing.description))
-        }
-        if all(quiet.values()) and not self._looks_elsewhere:
-            return _NOTHING
+        title, description = self._gate.look(listing.title), self._gate.look(listing.description)
+        quiet = {"title": title is not Look.CLOSER, "description": description is not Look.CLOSER}
+        if quiet["title"] and quiet["description"]:
+            named = title is Look.ACCOUNTS or description is Look.ACCOUNTS
+            if not (named or self._may_match(listing)):
+                return _NOTHING
         fields = self._fields(listing, quiet)
         found = self._vocabulary.read(fields, quiet)
         seen = self._watchlist(listing, fields, quiet)
@@ -165,6 +163,18 @@ class ListingScreener:
             facts["contacts"] = contacts
             rulings += self._rules.rule(claim, facts)
         return _verdict(rulings, made, seen, fields, self._taxa, judged, numbers)
+
+    def _may_match(self, listing: Listing) -> bool:
+        """False when no entry can match by anything but the words of the texts, which the gate has read."""
+        seller = listing.seller
+        return (
+            bool(listing.contacts and self._identifiers)
+            or bool(listing.images and self._images)
+            or bool(self._sellers and seller is not None and self._seller_entry(seller, listing.platform))
+            or any(True for _ in self._places(listing))
+            or self._identifiers.may_number(listing.title)
+            or self._identifiers.may_number(listing.description)
+        )
 
     def _contacts(self, fields: Mapping[str, Folded], listing: Listing) -> list[str]:
         """Services under which the text offers to be reached or paid: ``phone``, ``zalo``, ``upi`` …"""
@@ -207,15 +217,21 @@ class ListingScreener:
             match = shown(found.entry, found.field, found.quote, found.start)
             seen.append(Seen(found.entry, None, None, match))
         if self._sellers and listing.seller is not None:
-            for called in (listing.seller.handle, listing.seller.account_id):
-                entry_for_seller = self._sellers.get(called.casefold()) if called else None
-                if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
-                    match = shown(entry_for_seller, "seller", called or "")
-                    seen.append(Seen(entry_for_seller, None, None, match))
-                    break
+            known = self._seller_entry(listing.seller, listing.platform)
+            if known is not None:
+                entry_for_seller, called = known
+                seen.append(Seen(entry_for_seller, None, None, shown(entry_for_seller, "seller", called)))
         if self._identifiers or self._images:
             self._by_normal_form(listing, fields, seen)
         return seen
+
+    def _seller_entry(self, seller: Seller, platform: str) -> tuple[WatchlistEntry, str] | None:
+        """The entry for a seller, and under which name it is known."""
+        for called in (seller.handle, seller.account_id):
+            entry = self._sellers.get(called.casefold()) if called else None
+            if called and entry and entry.platform in (None, platform):
+                return entry, called
+        return None
 
     def _places(self, listing: Listing) -> Iterator[Place]:
         """Where the analysts' regular expressions are found."""
@@ -230,7 +246,7 @@ class ListingScreener:
         """Add what no spelling gives away: numbers and accounts in other writings, and images."""
         known = {one.entry.entry_id for one in seen}
         texts = {name: folded.original for name, folded in fields.items()}
-        if self._identifiers and (listing.contacts or self._identifiers.may_be_in(texts)):
+        if self._identifiers:
             for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
                 if place.entry.entry_id not in known:
                     match = shown(place.entry, place.field, place.quote, place.start)

@@ -28,6 +28,8 @@ _LONG_AGO = re.compile(
 )
 _SOCIAL = re.compile(r"https?://|[#@]\w")
 _LINK = re.compile(r"https?://|\bwww\.|\b(?:bit\.ly|t\.co|ebay\.|etsy\.)")
+_IN_LINKS = ("http", "www.", "bit.ly", "t.co", "ebay.", "etsy.")
+"""One of these stands in every link; to look for them takes a tenth of the time."""
 _DENIAL = re.compile(
     r"(?: (?:not|no|non|isn t|without|nicht|kein|keine|keinen|ohne|pas d[eu]?|pas en|sans|no es|sin|nao e"
     r"|sem|non e|senza|не|без|нет|khong phai|khong|bukan|tanpa|ليس|ليست|بدون|नहीं|sio|si|hakuna|niet|geen) "
@@ -153,6 +155,10 @@ def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
             yield category, one
 
 
+def _is_linked(original: str) -> bool:
+    return any(sign in original for sign in _IN_LINKS) and _LINK.search(original) is not None
+
+
 def survey(
     found: Sequence[Found],
     fields: Mapping[str, tuple[str, str]],
@@ -196,6 +202,6 @@ def survey(
         ),
         heading=(next(iter(fields), "title"), min(heading, HEADING)),
         post=post,
-        label_like=not any(word in _PROSE for word in whole.split()),
-        linked=any(_LINK.search(original) for original, _ in fields.values()),
+        label_like=_PROSE.isdisjoint(whole.split()),
+        linked=any(_is_linked(original) for original, _ in fields.values()),
     )

@@ -23,6 +23,7 @@ _WORTH_A_LOOK = re.compile(
 """What every identifier has, so that most texts are passed over quickly."""
 
 _NO_DIGIT = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _TAIL = 6
 """Last digits of a number, which every way to write it has in common."""
 
@@ -97,28 +98,32 @@ class IdentifierIndex:
         self._names = ahocorasick_rs.AhoCorasick(
             sorted(value for value in values if value.strip("+0123456789")), store_patterns=False
         )
-        self._tails = ahocorasick_rs.AhoCorasick(
-            sorted({value.lstrip("+")[-_TAIL:] for value in values if not value.strip("+0123456789")}),
-            store_patterns=False,
-        )
+        tails = {value.lstrip("+")[-_TAIL:] for value in values if not value.strip("+0123456789")}
+        self._tails = ahocorasick_rs.AhoCorasick(sorted(tails), store_patterns=False)
+        self._shortest = min(map(len, tails), default=_TAIL)
 
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def may_be_in(self, texts: Mapping[str, str]) -> bool:
-        """False when none of the texts names an entry for sure; costs little."""
-        return any(self._may_name(text) for text in texts.values())
+    def may_name(self, word: str) -> bool:
+        """False when a word (between white space) is no part of an entry for sure, digits 0 to 9 apart."""
+        return _OTHER_DIGIT.search(word) is not None or self._holds_name(plain_digits(word))
+
+    def may_number(self, text: str) -> bool:
+        """False when no entry's last digits stand in the text, written with 0 to 9."""
+        digits = text.encode("ascii", "ignore").translate(None, _NO_DIGIT)
+        return len(digits) >= self._shortest and bool(self._tails.find_matches_as_indexes(digits.decode()))
+
+    def _holds_name(self, plain: str) -> bool:
+        return bool(self._names.find_matches_as_indexes(plain.casefold()))
 
     def _may_name(self, text: str) -> bool:
         """False when no entry's letters, and no number's last digits, stand in the text.
 
         To read a text's accounts and numbers takes forty times as long, so this stands before it.
         """
-        plain = plain_digits(text).casefold()
-        if self._names.find_matches_as_indexes(plain):
-            return True
-        digits = plain.encode("ascii", "ignore").translate(None, _NO_DIGIT).decode()
-        return bool(self._tails.find_matches_as_indexes(digits))
+        plain = plain_digits(text)
+        return self._holds_name(plain) or self.may_number(plain)
 
     def find(self, texts: Mapping[str, str], listing: Listing, regions: Sequence[str]) -> list[Sighting]:
         """Every entry that a text or a contact names, once each; regions are tried in their order."""
