@@ -127,6 +127,8 @@ class ListingScreener:
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.
         """
+        if listing.gone:
+            return _NOTHING
         title, description = self._gate.look(listing.title), self._gate.look(listing.description)
         quiet = {"title": title is not Look.CLOSER, "description": description is not Look.CLOSER}
         if quiet["title"] and quiet["description"]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.listing import Listing
 from schemas.watchlist import EntryKind, WatchlistEntry
+from streams.screening.gate import Gate, Look
 from streams.screening.identifiers.entries import IdentifierIndex, identifiers, keys_in
 from streams.screening.images import DISTANCE, PdqIndex
 from streams.screening.places import PlatformLaw
@@ -267,3 +268,5 @@ def test_what_the_quick_look_passes_over_names_no_entry(pieces: list[str], liste
 
     if there & index._by_key.keys():
         assert index._may_name(text)
+        gate = Gate([], ruleset().vocabulary.undisguiser, index.may_name)
+        assert gate.look(text) is not Look.NONE or index.may_number(text)
