@@ -5,7 +5,7 @@ are merged so that order and repetition change nothing: first times are minima, 
 force is the one the platform said last, by its own clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -182,6 +182,21 @@ def _rank(response: PlatformResponse, claim: Claim) -> str:
     said = (response.said_at or response.received_at).astimezone(UTC)
     weight = 0 if claim in UNDECIDED else 1
     return f"{weight}|{said:%Y%m%d%H%M%S%f}|{_PRECEDENCE.index(claim):02d}|{response.response_id}"
+
+
+def claim_by(answers: Iterable[PlatformResponse], at: datetime) -> Claim:
+    """The claim that was in force by what we had received until then."""
+    known = (
+        (_rank(one, claim), claim)
+        for one in answers
+        if (claim := claim_of(one)) != "unknown" and one.received_at <= at
+    )
+    return max(known, default=("", "none"))[1]
+
+
+def has_decided(item: Item) -> bool:
+    """Whether the platform ever said anything that weighs as a decision."""
+    return item.claim_rank is not None and item.claim_rank.startswith("1|")
 
 
 def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -126,6 +126,17 @@ def reckon(tx: Transaction, item: Item, *, now: datetime) -> tuple[Happening, ..
     return tuple(happened)
 
 
+def due_now(tx: Transaction, item: Item, deadline: deadlines.Deadline) -> datetime | None:
+    """When it is due by all that is recorded, whatever its state; ``None``: its clock stands."""
+    held = _holds(tx, item)
+    clock_events = (*_clock_events(tx, item), *held)
+    known = _terms(tx, item).get(deadline.kind) if clock_events else None
+    if known is None or (known[0].need_info == "run" and not held):
+        return deadline.due_at
+    limit, calendar = known
+    return due(limit, deadline.started_at, clock_events, calendar).due_at
+
+
 def ladder_base(every: Sequence[deadlines.Deadline]) -> deadlines.Deadline | None:
     """The duty by which an item's ladder is counted: to decide, else to remove, else to acknowledge."""
     by_kind = {deadline.kind: deadline for deadline in every}

@@ -44,6 +44,21 @@ def test_what_is_due_is_found_by_an_index(casebook: Casebook) -> None:
     assert "ix_outbox_next_at" in plans["next notice"]
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1_200)
+def test_a_hundred_thousand_open_cases_keep_nobody_waiting(casebook: Casebook) -> None:
+    big_casebook.fill(casebook, 100_000, 10)
+    address = casebook.engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
+
+    took = big_casebook.measure(casebook, address)
+
+    print({what: (round(median, 4), round(worst, 4)) for what, (median, worst) in took.items()})
+    assert took["SLA report"][0] < 5
+    assert took["due deadlines"][0] < 0.010
+    assert took["any due"][0] < 0.010
+    assert took["next notice due"][0] < 0.010
+
+
 def test_many_results_need_few_statements_and_one_transaction(casebook: Casebook) -> None:
     for number in range(NOTICES):
         casebook.decide(handlers.take_detection, make_detection(str(number)), DESK, now=T0)

@@ -33,6 +33,7 @@ class Deadline:
     """``pending``, ``met``, ``missed``, ``cancelled``; ``done``: a step was taken;
     ``watching``: due, gone from sight, not yet proven;
     ``paused``: the clock stands, and ``due_at`` is when it was due before."""
+    met_at: datetime | None
 
 
 _COLUMNS = (
@@ -44,6 +45,7 @@ _COLUMNS = (
     t.deadline.c.started_at,
     t.deadline.c.due_at,
     t.deadline.c.state,
+    t.deadline.c.met_at,
 )
 
 

@@ -197,6 +197,16 @@ def questions(tx: Transaction, notice_id: str, case_id: str) -> tuple[tuple[date
     return tuple((one.said_at, one.received_at) for one in found)
 
 
+def answers(tx: Transaction, notice_id: str, case_id: str) -> tuple[PlatformResponse, ...]:
+    """Everything the platform has said of an item, by our time of receipt."""
+    rows = tx.execute(
+        sa.select(t.response.c.body)
+        .where(t.response.c.notice_id == notice_id, t.response.c.case_id == case_id)
+        .order_by(t.response.c.received_at)
+    )
+    return tuple(PlatformResponse.from_bytes(row.body) for row in rows)
+
+
 def counts(tx: Transaction) -> dict[str, tuple[int, datetime | None]]:
     """Per state: how many, and the oldest one's time of receipt."""
     rows = tx.execute(

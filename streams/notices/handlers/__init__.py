@@ -7,7 +7,13 @@ may see the same thing twice and then changes nothing.
 One room for each kind of thing that can happen; callers use the names given here.
 """
 
-from streams.notices.handlers.answers import UnknownNotice, apply_response, information_given, take_inbox
+from streams.notices.handlers.answers import (
+    UnknownNotice,
+    apply_response,
+    apply_responses,
+    information_given,
+    take_inbox,
+)
 from streams.notices.handlers.deadlines import FIRE_AT_ONCE, fire_deadlines
 from streams.notices.handlers.delivery import (
     Accepted,
@@ -30,6 +36,7 @@ __all__ = [
     "Taken",
     "UnknownNotice",
     "apply_response",
+    "apply_responses",
     "delivered",
     "fire_deadlines",
     "information_given",

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from streams.notices import timing
-from streams.notices.casebook import cases, deadlines, events, holds
+from streams.notices.casebook import cases, deadlines, events, holds, inbox, looks
 from streams.notices.casebook.database import Transaction
 from streams.notices.handlers import ladder
 from streams.notices.handlers.desk import Desk
-from streams.notices.item import FINAL_CLAIMS, Happening, Item, removal_met
+from streams.notices.item import FINAL_CLAIMS, Happening, Item, claim_by, has_decided, removal_met
 
 FIRE_AT_ONCE = 500
 """Deadlines fired in one transaction."""
@@ -97,10 +98,11 @@ def meet(
                     Happening("deadline_cancelled", now, {"kind": deadline.kind, "why": "nothing is owed"})
                 )
             continue
-        if deadline.state in ("met", "cancelled"):
-            continue
         if deadline.kind == "remove":
-            happened.extend(_meet_removal(tx, deadline, item, now=now))
+            if deadline.state != "met":
+                happened.extend(_meet_removal(tx, deadline, item, now=now))
+            continue
+        if deadline.state == "cancelled":
             continue
         met_at = item.acknowledged_at if deadline.kind == "acknowledge" else item.decided_at
         if met_at is None or met_at > deadline.due_at:
@@ -127,6 +129,11 @@ def _met(
     tx: Transaction, deadline: deadlines.Deadline, met_at: datetime, *, now: datetime
 ) -> list[Happening]:
     facts = {"kind": deadline.kind, "due_at": deadline.due_at.isoformat(), "met_at": met_at.isoformat()}
+    if deadline.state == "met":
+        if deadline.met_at is not None and met_at < deadline.met_at:
+            # An earlier answer was applied later: the verdict stays, its time is the earlier one.
+            deadlines.move(tx, deadline, "met", met_at=met_at)
+        return []
     if deadline.state == "missed":
         if deadlines.move(tx, deadline, "met", met_at=met_at, rescinded_at=now):
             return [Happening("deadline_rescinded", now, facts)]
@@ -141,8 +148,14 @@ def _met(
 def _meet_removal(
     tx: Transaction, deadline: deadlines.Deadline, item: Item, *, now: datetime
 ) -> list[Happening]:
-    if item.claim in FINAL_CLAIMS:
+    if has_decided(item):
+        happened, stays = _by_claims(tx, deadline, item, now=now)
+        if not stays:
+            return happened
+    elif item.claim in FINAL_CLAIMS:
         return cancel(tx, item, ("remove",), item.claim, now=now)
+    if deadline.state == "cancelled":
+        return []
     stands = deadline.state == "paused"
     if item.removal_verified_at is not None and (stands or removal_met(item, deadline.due_at)):
         return _met(tx, deadline, item.first_offline_at or item.removal_verified_at, now=now)
@@ -150,6 +163,44 @@ def _meet_removal(
     if deadline.state == "watching" and not undecided:
         return _miss(tx, deadline, now=now)
     return []
+
+
+def _by_claims(
+    tx: Transaction, deadline: deadlines.Deadline, item: Item, *, now: datetime
+) -> tuple[list[Happening], bool]:
+    """End a removal that the platform had refused by the time it was due, or let it run again.
+
+    Computed anew from all answers, so that it does not matter in which order they were applied.
+    The second value says whether the deadline is as it was, so that what was seen decides.
+    """
+    due_at = timing.due_now(tx, item, deadline)
+    claim = item.claim
+    if due_at is not None:
+        claim = claim_by(inbox.answers(tx, item.notice_id, item.case_id), due_at)
+    if claim in FINAL_CLAIMS:
+        if deadline.state != "missed":
+            return cancel(tx, item, ("remove",), claim, now=now), False
+        if not deadlines.move(tx, deadline, "cancelled", rescinded_at=now):
+            return [], False
+        facts = {"kind": deadline.kind, "due_at": deadline.due_at.isoformat(), "why": claim}
+        return [Happening("deadline_rescinded", now, facts)], False
+    if deadline.state != "cancelled" or not _ended_by_claim(tx, item):
+        return [], True
+    moved = due_at or deadline.due_at
+    state = "paused" if due_at is None else "pending"
+    if not deadlines.reckoned(tx, deadline, state=state, due_at=moved, rescinded_at=None):
+        return [], False
+    if due_at is not None:
+        looks.advance(tx, item.notice_id, item.case_id, due_at)
+    again: dict[str, Any] = {"kind": deadline.kind, "due_at": due_at and due_at.isoformat(), "why": claim}
+    return [Happening("deadline_set", now, again)], False
+
+
+def _ended_by_claim(tx: Transaction, item: Item) -> bool:
+    """Whether its removal fell away by the platform's word, not by ours or by what we saw."""
+    ended = events.of_notice(tx, item.case_id, item.notice_id, ("deadline_cancelled", "deadline_rescinded"))
+    why = [event.data.get("why") for event in ended if event.data["kind"] == "remove"]
+    return bool(why) and why[-1] in FINAL_CLAIMS
 
 
 def _gone_in_time(item: Item, due_at: datetime) -> bool:
