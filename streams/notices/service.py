@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from streams.notices.intake import DetectionIntake
 from streams.notices.loops import Bell, keep_on
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.notary import Notary, Pace
-from streams.notices.policy import SenderPolicy
+from streams.notices.policy import PlatformPolicy, SenderPolicy
 from streams.notices.receiver import receiver_app
 from streams.notices.relay import Relay
 from streams.notices.verifier import Verifier
@@ -102,10 +102,12 @@ class NoticeService:
     ) -> None:
         worker = f"notices@{socket.gethostname()}#{os.getpid()}"
         registry = CollectorRegistry()
-        metrics = NoticeMetrics(registry)
+        policies = {config.name: policy_of(config) for config in self.platforms}
+        metrics = NoticeMetrics(registry, limits=_agreed_limits(policies.values()))
+        metrics.expect(policies)
         progress = Progress()
         desk = Desk(
-            platforms={config.name: policy_of(config) for config in self.platforms},
+            platforms=policies,
             sender=self.sender,
             law=self.law,
             render=bridge.render,
@@ -251,6 +253,13 @@ async def _flush(relay: Relay, notary: Notary | None) -> None:
     if notary is not None:
         async with asyncio.timeout(3.0):
             await notary.flush()
+
+
+def _agreed_limits(policies: Iterable[PlatformPolicy]) -> set[float]:
+    """Every limit in seconds that a platform agreed to."""
+    promises = [policy.sla for policy in policies if policy.sla is not None]
+    limits = {limit for one in promises for limit in (one.acknowledge_s, one.decide_s, one.remove_s)}
+    return {float(limit) for limit in limits if limit}
 
 
 async def serve_until_signal(service: NoticeService) -> None:
