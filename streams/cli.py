@@ -32,6 +32,7 @@ AREAS = (
     "streams.watchlist.commands",
     "streams.notices.commands",
     "streams.reports.commands",
+    "streams.auditor.commands",
 )
 """Modules with a ``register(app)`` that adds their commands; cheap to import."""
 

@@ -1,4 +1,4 @@
-"""Alerts: valid, tested both ways, each with a runbook whose commands exist; routes lead where they should."""
+"""Alerts: valid, tested both ways, with runbooks whose commands exist; routes lead where they must."""
 
 import re
 import shlex
