@@ -33,6 +33,7 @@ AREAS = (
     "streams.notices.commands",
     "streams.reports.commands",
     "streams.auditor.commands",
+    "streams.doctor.commands",
 )
 """Modules with a ``register(app)`` that adds their commands; cheap to import."""
 

@@ -241,7 +241,7 @@ class Supervisor:
     async def _until_ready(self, child: _Child, began: float) -> None:
         if child.service.once and child.service.ready is None:
             return  # ready when done
-        while not await _serves(child.service):  # noqa: ASYNC110 another process's readiness has no event
+        while not await serves(child.service):  # noqa: ASYNC110 another process's readiness has no event
             await asyncio.sleep(0.1)
         again = " again" if child.was_ready.is_set() else ""
         child.is_ready = True
@@ -286,7 +286,8 @@ class Supervisor:
             await task
 
 
-async def _serves(service: Service) -> bool:
+async def serves(service: Service) -> bool:
+    """Whether the service answers its readiness question now."""
     if service.ready is None:
         return True
     if not isinstance(service.ready, str):
