@@ -79,3 +79,8 @@ class ConnectorMetrics:
             self.listings.labels(connector, name, result)
         for reason in FETCH_REASONS:
             self.failures.labels(connector, name, reason)
+
+    def opened(self) -> None:
+        """Show the intake at 0 before anybody pushes anything."""
+        for route in ("listings", "reports"):
+            self.intake_requests.labels(route, "202")

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy import catalogue
+from deploy.grafana import build
 
 HERE = Path(__file__).resolve().parent
 
 
 def files() -> Mapping[str, str]:
     """Every generated file: path inside this folder, text."""
-    return {"metrics.md": catalogue.page()}
+    return {"metrics.md": catalogue.page(), **build.files()}
 
 
 def stale(folder: Path = HERE) -> tuple[str, ...]:

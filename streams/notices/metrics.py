@@ -226,6 +226,9 @@ class NoticeMetrics:
 
     def expect(self, platforms: Iterable[str]) -> None:
         """Show what is counted of these platforms at 0, so that the first of a kind is seen as a rise."""
+        for part in ("intake", "dispatcher", "answers", "verifier", "relay"):
+            self.loop_errors.labels(part, "CasebookUnavailable")
+        self.loop_errors.labels("clock", "clock_step")
         for platform in platforms:
             for result in ATTEMPT_RESULTS:
                 self.attempts.labels(platform, result)

@@ -133,6 +133,9 @@ class ScreeningMetrics:
         self.quarantined = QUARANTINED.make(Counter, registry)
         self.ruleset = RULESET.make(Gauge, registry)
         self._reached_at: dict[int, float] = {}
+        for stage in ("screening", "watchlist"):
+            for reason in get_args(DeadLetterReason):
+                self.dead_letters.labels(stage, reason)
         for platform in known_platforms or ():
             for outcome in OUTCOMES:
                 self.screened.labels(platform, outcome)
