@@ -26,6 +26,12 @@ poll like AWS's abuse API (202, ``unmetRequirements``), signatures by Standard W
 ``POST {base}/desk/v1/notices/{idempotency_key}/information``
     :class:`InformationBody` -> 202. Answers ``NEED_MORE_INFORMATION``.
 
+``POST {base}/desk/v1/notices/{idempotency_key}/follow-ups``
+    Body: a :class:`schemas.follow_up.FollowUp` as JSON, a reminder or the notice's withdrawal. Headers
+    like a notice's; ``Idempotency-Key`` is the follow-up's own key. 202 :class:`ReceiptBody`, also for the
+    same key with the same bytes again; 404 when the notice is unknown; 409 ``key_reused``; 422. After a
+    withdrawal nothing more is done about the notice.
+
 Webhook from the platform to the notice's ``reply_to``
     :class:`AnswerBody`, signed with the platform's own secret. Takin answers 2xx only after the
     answer is stored; anything else means: send it again.
@@ -51,6 +57,8 @@ Word = Literal[
     "KEPT_INSUFFICIENT",
     "NOT_HOSTED_HERE",
     "ALREADY_GONE",
+    "COUNTER_NOTICE",
+    "APPEALED",
     "REINSTATED",
 ]
 """The platform's own words. Their meaning for us is in ``connectors/platforms/sandbox.py``."""

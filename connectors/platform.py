@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from connectors.exchange import Exchange
 from schemas.dead_letter import DeadLetter
+from schemas.follow_up import FollowUp
 from schemas.listing import Listing
 from schemas.notice import Notice
 from schemas.response import AnswerChannel, PlatformResponse
@@ -28,6 +29,8 @@ class Capabilities:
     probe: bool = False
     inform: bool = False
     """Takes further information under the same notice."""
+    follow_up: bool = False
+    """Takes reminders, and notices back."""
     honours_idempotency_key: bool = False
     """False: after a crash ask for the status before sending again."""
     max_items: int = 1
@@ -177,6 +180,20 @@ class Platform(Protocol):
 
     async def inform(self, idempotency_key: str, text: str) -> None:
         """Answer a request for information.
+
+        Raises:
+            PlatformUnavailable, PlatformRefused
+        """
+
+    def render_follow_up(self, follow_up: FollowUp) -> RenderedNotice:
+        """What follows a notice, as this platform takes it: pure, and the same bytes for the same one.
+
+        Raises:
+            PlatformRefused: it takes none.
+        """
+
+    async def follow_up(self, delivery: Delivery, notice_key: str) -> Receipt:
+        """Deliver once what follows the notice with that key.
 
         Raises:
             PlatformUnavailable, PlatformRefused

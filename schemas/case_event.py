@@ -40,6 +40,15 @@ CaseEventType = Literal[
     "deadline_cancelled",
     "case_closed",
     "case_reopened",
+    "follow_up_queued",
+    "follow_up_sent",
+    "follow_up_failed",
+    "escalation_due",
+    "fallback_used",
+    "withdrawn",
+    "hold_asked",
+    "hold_confirmed",
+    "hold_ended",
 ]
 
 

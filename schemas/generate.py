@@ -20,6 +20,7 @@ from schemas.case_event import CaseEvent
 from schemas.checkpoint import AuditCheckpoint
 from schemas.dead_letter import DeadLetter
 from schemas.detection import Detection
+from schemas.follow_up import FollowUp
 from schemas.listing import Listing
 from schemas.message import Message
 from schemas.notice import Notice
@@ -37,6 +38,7 @@ MESSAGES: tuple[type[Message], ...] = (
     Detection,
     ScreeningProgress,
     Notice,
+    FollowUp,
     PlatformResponse,
     CaseEvent,
     AuditCheckpoint,

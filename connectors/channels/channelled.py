@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from connectors.channels.channel import Channel
+from connectors.channels.email import EmailChannel
 from connectors.egress import EgressPolicy
 from connectors.errors import ForgedAnswer, PlatformRefused
 from connectors.http import OutboundClient
@@ -23,6 +24,7 @@ from connectors.platform import (
 from connectors.platform_config import PlatformConfig
 from connectors.probe import look
 from connectors.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, verify
+from schemas.follow_up import FollowUp
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
 
@@ -75,6 +77,7 @@ class ChannelPlatform:
             poll=can.poll,
             webhook=bool(self._theirs),
             probe=True,
+            follow_up=isinstance(self._channel, EmailChannel),
             honours_idempotency_key=can.honours_idempotency_key,
             max_items=min(can.max_items, self._config.max_items),
         )
@@ -120,6 +123,20 @@ class ChannelPlatform:
     async def inform(self, idempotency_key: str, text: str) -> None:  # noqa: ARG002 - the contract's arguments
         """No channel takes further information under the same notice: a linked notice carries it."""
         raise PlatformRefused("refused", f"{self.name} takes no information under an earlier notice")
+
+    def render_follow_up(self, follow_up: FollowUp) -> RenderedNotice:
+        """As the channel carries it.
+
+        Raises:
+            PlatformRefused: it carries none.
+        """
+        if not isinstance(self._channel, EmailChannel):
+            raise PlatformRefused("refused", f"{self.name} takes nothing that follows a notice")
+        return self._channel.render_follow_up(follow_up, None)
+
+    async def follow_up(self, delivery: Delivery, notice_key: str) -> Receipt:  # noqa: ARG002 - it stands in the body
+        """Deliver once by the channel."""
+        return await self._channel.deliver(delivery)
 
     async def probe(self, target: ProbeTarget) -> Observation:
         """Look at the listing's page once."""

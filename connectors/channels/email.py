@@ -11,12 +11,14 @@ is closed). Proven against a real local SMTP server.
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 
 import aiosmtplib
 from pydantic import SecretStr
 
 from connectors.channels.bounce import read_bounce
 from connectors.channels.channel import ChannelCapabilities
+from connectors.channels.follow_up_mail import follow_up_mail
 from connectors.channels.mail_message import mail
 from connectors.channels.plain import plain_line
 from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
@@ -24,6 +26,7 @@ from connectors.http import tls_context
 from connectors.pace import Pace
 from connectors.platform import Delivery, RawAnswer, Receipt, RenderedNotice
 from connectors.platform_config import PlatformConfig
+from schemas.follow_up import FollowUp
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
 
@@ -59,12 +62,19 @@ class EmailChannel:
         """The whole message."""
         return RenderedNotice(mail(notice, self._options, self._languages), "message/rfc822")
 
-    async def deliver(self, delivery: Delivery) -> Receipt:
+    def render_follow_up(self, follow_up: FollowUp, recipient: str | None) -> RenderedNotice:
+        """The whole message: to the desk, or to a named address."""
+        to = (recipient,) if recipient else self._options.to
+        message = follow_up_mail(follow_up, self._options, self._languages, to)
+        return RenderedNotice(message, "message/rfc822")
+
+    async def deliver(self, delivery: Delivery, recipient: str | None = None) -> Receipt:
         """Give the message to the mail server once."""
+        to = (recipient,) if recipient else self._options.to
         try:
             async with asyncio.timeout(delivery.timeout_s), self._places:
                 await self._pace.turn()
-                said = await self._send(delivery.body)
+                said = await self._send(delivery.body, to)
         except (TimeoutError, aiosmtplib.SMTPTimeoutError) as error:
             raise PlatformUnavailable(
                 "timeout", f"the mail server did not finish within {delivery.timeout_s:g} s"
@@ -83,7 +93,7 @@ class EmailChannel:
             raise PlatformUnavailable("reset", _said(error)) from error
         return Receipt(250, None, False, None, said.encode()[:4_096], acknowledged=False)
 
-    async def _send(self, body: bytes) -> str:
+    async def _send(self, body: bytes, to: Sequence[str]) -> str:
         options = self._options
         client = aiosmtplib.SMTP(
             hostname=options.host,
@@ -99,13 +109,13 @@ class EmailChannel:
             if options.username and self._password is not None:
                 await client.login(options.username, self._password.get_secret_value())
             refused, said = await client.sendmail(
-                options.sender, list(options.to), body, timeout=self._timeouts.read_s
+                options.sender, list(to), body, timeout=self._timeouts.read_s
             )
         finally:
             # The message is given away or not by now: a polite QUIT could only turn a yes into a doubt.
             client.close()
         if refused:
-            said = f"{said}; refused for {len(refused)} of {len(options.to)} addresses"
+            said = f"{said}; refused for {len(refused)} of {len(to)} addresses"
         return said
 
     async def poll(self, idempotency_key: str) -> RawAnswer | None:  # noqa: ARG002 - the contract's argument

@@ -6,7 +6,7 @@ listing text neither reorders nor hides anything, whatever a template's author f
 folder is looked at before the texts that come with Takin (:data:`LANGUAGES`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from connectors.channels.plain import plain_line, plain_text
 from connectors.errors import PlatformRefused
+from schemas.follow_up import FollowUp
 from schemas.notice import Notice
 
 LANGUAGES = ("en", "fr")
@@ -61,20 +62,32 @@ def letter(notice: Notice, languages: Sequence[str], folder: Path | None = None)
     Raises:
         PlatformRefused: ``invalid``: an operator's template is faulty, or its text has no end.
     """
+    return _text("notice", {"notice": notice.model_dump(mode="json")}, languages, folder)
+
+
+def follow_up_letter(follow_up: FollowUp, languages: Sequence[str], folder: Path | None = None) -> str:
+    """The same for what follows a notice.
+
+    Raises:
+        PlatformRefused: ``invalid``
+    """
+    return _text("follow_up", {"follow_up": follow_up.model_dump(mode="json")}, languages, folder)
+
+
+def _text(kind: str, values: Mapping[str, Any], languages: Sequence[str], folder: Path | None) -> str:
     environment = _environment(folder)
-    values = notice.model_dump(mode="json")
     texts: list[str] = []
     for language in dict.fromkeys(one.partition("-")[0].lower() for one in languages):
-        name = f"notice.{language}.txt.j2"
+        name = f"{kind}.{language}.txt.j2"
         try:
-            texts.append(environment.get_template(name).render(notice=values).strip())
+            texts.append(environment.get_template(name).render(values).strip())
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             if isinstance(error, TemplateNotFound) and error.name == name:
                 continue  # no text in that language; one that a template includes must be there
             said = plain_line(str(error), 300)
             raise PlatformRefused("invalid", f"the template {name}: {said}") from error
     if not texts:
-        return letter(notice, ("en",), folder)
+        return _text(kind, values, ("en",), folder)
     whole = _RULE.join(texts) + "\n"
     if len(whole) > LONGEST:
         raise PlatformRefused("invalid", "the letter is longer than any that is read")

@@ -44,11 +44,12 @@ from connectors.replies import first_problem, read_answer, unmet, whole
 from connectors.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, verify
 from connectors.sources.feed import FEED_CAP, entry_listing, parse_feed
 from schemas.dead_letter import DeadLetter
+from schemas.follow_up import FollowUp
 from schemas.listing import Listing
 from schemas.notice import Notice
 from schemas.response import Measure, PlatformResponse, ResponseKind, ResponseOutcome
 
-MAPPING_VERSION = "desk-api/1.1"
+MAPPING_VERSION = "desk-api/1.2"
 Meaning = tuple[ResponseKind, ResponseOutcome | None, tuple[Measure, ...]]
 
 MEANING: Mapping[str, Meaning] = {
@@ -64,6 +65,8 @@ MEANING: Mapping[str, Meaning] = {
     "KEPT_INSUFFICIENT": ("decision", "refused_insufficient", ()),
     "NOT_HOSTED_HERE": ("decision", "refused_not_hosted", ()),
     "ALREADY_GONE": ("decision", "already_gone", ()),
+    "COUNTER_NOTICE": ("counter_notice", None, ()),
+    "APPEALED": ("appeal", None, ()),
     "REINSTATED": ("reinstated", None, ()),
 }
 """The platform's word, and what it is for us. A change raises :data:`MAPPING_VERSION`; a word that is
@@ -142,6 +145,7 @@ class SandboxPlatform:
             webhook=bool(self._theirs),
             probe=True,
             inform=True,
+            follow_up=True,
             honours_idempotency_key=True,
             max_items=self._config.max_items,
         )
@@ -310,6 +314,27 @@ class SandboxPlatform:
             raise unmet(reply)
         if reply.status != 202:
             raise self._error(reply)
+
+    def render_follow_up(self, follow_up: FollowUp) -> RenderedNotice:
+        """As JSON."""
+        return RenderedNotice(body=follow_up.to_bytes(), content_type="application/json")
+
+    async def follow_up(self, delivery: Delivery, notice_key: str) -> Receipt:
+        """Deliver a follow-up once."""
+        reply = await self._call(
+            "POST",
+            f"/desk/v1/notices/{quote(notice_key, safe='')}/follow-ups",
+            message_id=delivery.idempotency_key,
+            body=delivery.body,
+            headers={"Content-Type": delivery.content_type, "Idempotency-Key": delivery.idempotency_key},
+            timeout_s=delivery.timeout_s,
+        )
+        if reply.status == 422:
+            raise unmet(reply)
+        if reply.status != 202:
+            raise self._error(reply)
+        receipt = whole(reply, desk.ReceiptBody)
+        return Receipt(202, receipt.reference, False, _aware(receipt.received_at), reply.body)
 
     async def probe(self, target: ProbeTarget) -> Observation:
         """Look at the listing's page once."""

@@ -13,6 +13,7 @@ from connectors.sandbox.human_pages import human_routes
 from connectors.sandbox.practice_platform import PracticePlatform
 from connectors.sandbox.shop_routes import shop_routes
 from connectors.sandbox.wire import WithTransport
+from schemas.follow_up import FollowUp
 from schemas.notice import Notice
 
 
@@ -42,7 +43,12 @@ def build_application(platform: PracticePlatform) -> WithTransport:
                 webhooks=app.webhooks.routes,
             )
             _, bodies = models_json_schema(
-                [(Notice, "validation"), (InformationBody, "validation"), (AnswerBody, "validation")],
+                [
+                    (Notice, "validation"),
+                    (InformationBody, "validation"),
+                    (FollowUp, "validation"),
+                    (AnswerBody, "validation"),
+                ],
                 ref_template="#/components/schemas/{model}",
             )
             schemas = document.setdefault("components", {}).setdefault("schemas", {})

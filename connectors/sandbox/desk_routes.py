@@ -100,6 +100,26 @@ def desk_routes(platform: PracticePlatform) -> APIRouter:
             return Response(status_code=400)
         return WireResponse(platform.reception.inform(request, idempotency_key), platform.closing)
 
+    @router.post(
+        "/desk/v1/notices/{idempotency_key}/follow-ups",
+        status_code=202,
+        response_model=ReceiptBody,
+        summary="Remind of a notice, or take it back",
+        openapi_extra={"requestBody": _takes("FollowUp"), "parameters": [_KEY_HEADER, *_SIGNED]},
+        responses={
+            **_UNSIGNED,
+            202: {"description": "Received. Sent again: the same receipt, `idempotent-replayed: true`"},
+            404: {"model": ErrorBody, "description": "`unknown_key`"},
+            409: {"model": ErrorBody, "description": "`key_reused`"},
+            422: {"model": UnmetBody, "description": "`follow_up_malformed`"},
+        },
+    )
+    async def follow_up(http: HttpRequest, idempotency_key: str) -> Response:
+        request = await _read(platform, http)
+        if request is None:
+            return Response(status_code=400)
+        return WireResponse(platform.reception.follow_up(request, idempotency_key), platform.closing)
+
     return router
 
 

@@ -103,6 +103,8 @@ class PracticePlatform:
 
     def _carry_out(self, notice: DeskNotice, item: ItemState, step: Step) -> None:
         self._planned.discard((notice.reference, item.plan.item_id, step.n))
+        if notice.withdrawn_at is not None:
+            return
         if step.n in item.done or (step.unless_informed and item.informed_at is not None):
             return
         if step.do == "say":

@@ -24,7 +24,9 @@ from connectors.sandbox.replies import (
 from connectors.sandbox.requirements import unmet_requirements
 from connectors.sandbox.scenario import Flaky, Rejects422
 from connectors.sandbox.signing import signature_fault
+from connectors.sandbox.state import FOLLOWED
 from connectors.sandbox.trouble import Attempt, Struck, down_now, promise, strikes
+from schemas.follow_up import FollowUp
 
 if TYPE_CHECKING:
     from connectors.sandbox.practice_platform import PracticePlatform
@@ -216,7 +218,41 @@ class Reception:
             self._platform.enter(notice)
         return reply_with(202, receipt(notice))
 
-    # -- what all three have in common
+    # -- POST /desk/v1/notices/{key}/follow-ups
+
+    def follow_up(self, request: Request, key: str) -> Reply:
+        """Take a reminder, or the notice back; the same key again is as good as once."""
+        sent_under = (request.headers.get("idempotency-key") or "")[:256] or None
+        log = RequestLog(self._platform, request, key=key)
+        fault = self._gate(log, needs_json=True)
+        if fault is not None:
+            return fault
+        notice = self._platform.state.notice(key)
+        if notice is None:
+            log.write("unknown_key", 404, code="unknown_key", follow_up=sent_under)
+            return error_reply(404, "unknown_key", "No notice came under this key.")
+        known = {"reference": notice.reference, "follow_up": sent_under}
+        try:
+            found = FollowUp.from_bytes(request.body or b"")
+        except ValueError:
+            found = None
+        if found is None or found.key != sent_under or found.notice_key != key:
+            log.write("invalid", 422, codes=("follow_up_malformed",), **known)
+            words = "A FollowUp with the Idempotency-Key as `key` and the path's as `notice_key` is needed."
+            fault_found = Unmet(code="follow_up_malformed", path="", message=words)
+            return reply_with(422, UnmetBody(unmetRequirements=(fault_found,)))
+        before = notice.follow_ups.get(found.key)
+        if before is not None and before != log.sha256:
+            log.write("key_reused", 409, code="key_reused", **known)
+            text = "This key came with other bytes before."
+            return error_reply(409, "key_reused", text, notice.reference)
+        if before is not None:
+            log.write("replayed", 202, **known)
+            return reply_with(202, receipt(notice), idempotent_replayed="true")
+        log.write(FOLLOWED[found.kind], 202, **known)
+        return reply_with(202, receipt(notice))
+
+    # -- what all four have in common
 
     def _gate(self, log: RequestLog, *, needs_json: bool) -> Reply | None:
         platform, request = self._platform, log.request

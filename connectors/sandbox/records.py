@@ -19,6 +19,9 @@ Outcome = Literal[
     "status_shown",
     "unknown_key",
     "nothing_asked",
+    "reminded",
+    "escalated",
+    "withdrawn",
     "key_reused",
     "duplicate",
     "invalid",
@@ -126,6 +129,8 @@ class RequestReceived(_Record):
     early: bool = False
     """It came before the last promise of this key had passed."""
     accepted: Accepted | None = None
+    follow_up: str | None = None
+    """Key of what followed a notice; :attr:`key` is the notice's own."""
     information_for: tuple[str, ...] = ()
     """Items whose question this request answered."""
 

@@ -2,13 +2,14 @@
 
 import bisect
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from connectors.sandbox.plan import OPEN_WORDS, ItemPlan, Step
 from connectors.sandbox.records import (
+    Outcome,
     PageChanged,
     Record,
     RequestReceived,
@@ -20,6 +21,14 @@ from connectors.sandbox.records import (
     Withdrawn,
 )
 from connectors.sandbox.stock import Offer
+from schemas.follow_up import FollowUpKind
+
+FOLLOWED: Mapping[FollowUpKind, Outcome] = {
+    "reminder": "reminded",
+    "escalation": "escalated",
+    "withdrawal": "withdrawn",
+}
+"""What comes of a follow-up that the desk takes."""
 
 
 @dataclass(slots=True)
@@ -67,9 +76,15 @@ class DeskNotice:
     reply_to: str | None
     subject: str | None
     items: dict[str, ItemState]
+    follow_ups: dict[str, str] = field(default_factory=dict)
+    """Key and SHA-256 of what followed it."""
+    withdrawn_at: datetime | None = None
+    """Its sender took it back: nothing more is done about it."""
 
     def pending(self) -> Iterator[tuple[datetime, ItemState, Step]]:
         """What is still to be done, with its time."""
+        if self.withdrawn_at is not None:
+            return
         for item in self.items.values():
             for step in item.plan.steps:
                 if step.n not in item.done and not (step.unless_informed and item.informed_at):
@@ -161,7 +176,7 @@ class PlatformState:
         """The undecided notice that covers this appearance of a listing."""
         reference = self._covered.get((listing_id, round_))
         notice = self.notices[reference] if reference else None
-        if notice is None:
+        if notice is None or notice.withdrawn_at is not None:
             return None
         covers = any(
             item.plan.listing_id == listing_id and item.plan.round == round_ and item.is_open
@@ -229,6 +244,11 @@ class PlatformState:
             self.by_key[key] = taken.reference
             for plan in taken.items:
                 self._covered[plan.listing_id, plan.round] = taken.reference
+        if record.follow_up and record.reference and record.outcome in FOLLOWED.values():
+            notice = self.notices[record.reference]
+            notice.follow_ups[record.follow_up] = record.sha256
+            if record.outcome == "withdrawn":
+                notice.withdrawn_at = notice.withdrawn_at or record.at
         if record.information_for and record.reference:
             for item_id in record.information_for:
                 self.notices[record.reference].items[item_id].informed_at = record.at

@@ -31,8 +31,10 @@ try:
 except OperatorError as error:
     sys.exit(f"takin: {error}")
 '
-step "tests"
-"$bin/python" -m pytest -m "not long" --ignore=tests/bench --durations=15
+step "tests that need no broker, in two processes"
+"$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka" --ignore=tests/bench --durations=10
+step "tests on a real Kafka"
+"$bin/python" -m pytest -m "kafka and not long" --ignore=tests/bench --durations=15
 step "tests against the built wheel"
 deploy/ci/wheel.sh
 echo

@@ -1,10 +1,12 @@
 """The notice service's outside, made of the connectors' platforms."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 
 from connectors.answers import receipt_response
+from connectors.channels.email import EmailChannel
 from connectors.errors import (
     ConnectorError,
     ForgedAnswer,
@@ -13,15 +15,18 @@ from connectors.errors import (
     PlatformUnavailable,
     UnreadableAnswer,
 )
-from connectors.platform import Delivery, Observation, Platform, ProbeTarget, RawAnswer
+from connectors.platform import Delivery, Observation, Platform, ProbeTarget, RawAnswer, Receipt
 from connectors.platform_config import PlatformConfig, Sla
+from connectors.registry import resolve_secrets
 from schemas.errors import OperatorError
+from schemas.follow_up import FollowUp
 from schemas.notice import LegalBasis, Notice, SlaPromise
 from schemas.response import PlatformResponse
 from streams.notices.casebook.inbox import Received
 from streams.notices.casebook.looks import LookDue
 from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.handlers import Accepted
+from streams.notices.handlers.following import FOLLOWING
 from streams.notices.item import Look
 from streams.notices.policy import DAY_S, LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
@@ -30,6 +35,20 @@ from streams.notices.warc import Capture
 from streams.notices.wording import CannotWrite
 from streams.sla.calendar import Unit
 from streams.sla.regimes import built_in, calendar_of
+
+
+def letters_of(configs: Sequence[PlatformConfig]) -> dict[str, EmailChannel]:
+    """By platform, the mail server by which letters to named persons leave, where there is one.
+
+    Raises:
+        OperatorError: its password is missing.
+    """
+    return {
+        config.name: EmailChannel(config, resolve_secrets(config, "api_key") if config.mail.username else ())
+        for config in configs
+        if config.mail is not None
+    }
+
 
 PARSER = "submit-reply/1"
 XARF_KINDS = frozenset({"xarf", "email"})
@@ -43,9 +62,11 @@ class Bridge:
         self,
         platforms: Mapping[str, Platform],
         *,
+        letters: Mapping[str, EmailChannel] = MappingProxyType({}),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._platforms = dict(platforms)
+        self._letters = dict(letters)
         self._clock = clock
 
     def render(self, notice: Notice) -> tuple[bytes, str]:
@@ -60,6 +81,29 @@ class Bridge:
             raise CannotWrite(error.detail) from error
         return rendered.body, rendered.content_type
 
+    def render_follow_up(self, follow_up: FollowUp, recipient: str | None) -> tuple[bytes, str] | None:
+        """What follows a notice, as its platform's channel or a letter carries it; ``None``: nothing does."""
+        try:
+            if recipient is None:
+                platform = self._platforms[follow_up.platform]
+                if not platform.capabilities.follow_up:
+                    return None
+                rendered = platform.render_follow_up(follow_up)
+            elif follow_up.platform in self._letters:
+                rendered = self._letters[follow_up.platform].render_follow_up(follow_up, recipient)
+            else:
+                return None
+        except PlatformRefused:
+            return None
+        return rendered.body, rendered.content_type
+
+    def _submit(self, leased: Leased, delivery: Delivery) -> Awaitable[Receipt]:
+        if leased.recipient is not None:
+            return self._letters[leased.platform].deliver(delivery, leased.recipient)
+        if leased.purpose in FOLLOWING:
+            return self._platforms[leased.platform].follow_up(delivery, leased.notice_key)
+        return self._platforms[leased.platform].submit(delivery)
+
     async def deliver(self, leased: Leased, timeout_s: float) -> tuple[AttemptResult, Accepted | None]:
         """One attempt, and what it ended with as a value."""
         delivery = Delivery(
@@ -71,7 +115,7 @@ class Bridge:
         )
         try:
             async with asyncio.timeout(timeout_s + 5):
-                receipt = await self._platforms[leased.platform].submit(delivery)
+                receipt = await self._submit(leased, delivery)
         except PlatformUnavailable as error:
             return AttemptResult("retry", error.reason, error.http_status, error.retry_after_s), None
         except PlatformGone as error:
@@ -84,7 +128,7 @@ class Bridge:
             receipt_response(
                 leased.platform, leased.idempotency_key, receipt, self._clock(), parser_version=PARSER
             )
-            if receipt.acknowledged
+            if receipt.acknowledged and leased.purpose not in FOLLOWING
             else None
         )
         result = AttemptResult(

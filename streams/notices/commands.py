@@ -11,6 +11,7 @@ import typer
 
 from schemas.errors import OperatorError
 from streams.local.visible import visible
+from streams.notices.acts import commands as acts
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     notices.command("resend")(resend)
     notices.command("inform")(inform)
     notices.command("validate")(validate)
+    acts.register(notices)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
     audit.command("key")(key)

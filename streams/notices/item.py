@@ -92,6 +92,11 @@ class Item:
     closed_at: datetime | None = None
     looks: int = 0
 
+    @property
+    def withdrawn(self) -> bool:
+        """We took the notice back."""
+        return self.claim_rank == WITHDRAWN_RANK
+
 
 _KIND_CLAIM: Mapping[str, Claim] = MappingProxyType(
     {
@@ -156,6 +161,9 @@ _PRECEDENCE: tuple[Claim, ...] = (
     "reinstated",
 )
 """Decides between answers that carry the same instant: the later in this row is in force."""
+
+WITHDRAWN_RANK = "2"
+"""Rank of our own withdrawal, which no word of the platform outranks."""
 
 UNDECIDED: frozenset[str] = frozenset({"unknown", "none", "receipted", "duplicate", "in_review", "need_info"})
 """Claims that never replace a decision, however late they are said: a decision is moved only by another."""
@@ -319,7 +327,7 @@ def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def next_look(item: Item, now: datetime, policy: LookPolicy, *, last: Look | None) -> datetime | None:
     """When to look again; ``None``: never."""
-    if item.content in ("pre_gone", "offline_confirmed", "reappeared"):
+    if item.withdrawn or item.content in ("pre_gone", "offline_confirmed", "reappeared"):
         return None
     planned = policy.next_look(item.sent_at or item.queued_at, now)
     if last is not None and last.state == "unknown":

@@ -24,7 +24,7 @@ from schemas.envelope import cloud_event_headers
 from schemas.notice import LegalBasis
 from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS
 from streams.notices.answers import Answers, Poller
-from streams.notices.bridge import Bridge, policy_of
+from streams.notices.bridge import Bridge, letters_of, policy_of
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.checkpoints import CheckpointLog, load_key
@@ -84,7 +84,9 @@ class NoticeService:
         """
         receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
-        bridge = Bridge({config.name: build(config) for config in self.platforms})
+        bridge = Bridge(
+            {config.name: build(config) for config in self.platforms}, letters=letters_of(self.platforms)
+        )
         try:
             async with Publisher(self.bootstrap, now=lambda: datetime.now(UTC)) as publisher:
                 await self._serve(stopping, receiver_socket, casebook, bridge, publisher)
@@ -111,6 +113,7 @@ class NoticeService:
             sender=self.sender,
             law=self.law,
             render=bridge.render,
+            follow_up=bridge.render_follow_up,
         )
         changed = Bell()
         answers = Answers(casebook, bridge, metrics, changed=changed)

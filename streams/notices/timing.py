@@ -19,6 +19,10 @@ from streams.sla.clock import ClockEvent, Due, Limit, due
 
 STOPPABLE = ("decide", "remove")
 """Duties that a question to us can stop; the question itself is the acknowledgement."""
+DUTIES = ("acknowledge", *STOPPABLE)
+"""What a platform can owe. Rows of other kinds are steps of the ladder, see :mod:`.ladder`."""
+ESCALATION = "escalation."
+"""What the kind of a step's row begins with; its name follows."""
 RUNNING = ("pending", "watching", "paused", "missed")
 
 

@@ -5,7 +5,8 @@ another animal's; a product's name (rhino horn) makes one by itself. What a clai
 decided in :mod:`streams.screening.offer`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -111,8 +112,8 @@ _ONLY_FOR = {
 }
 """Classes of specimen word that belong to few groups."""
 
-_SOLD_ALIVE = frozenset(
-    {"ape", "arowana", "lemur", "lizard", "loris", "monitor", "owl", "parrot", "parrot1"}
+SOLD_ALIVE = frozenset(
+    {"ape", "arowana", "lemur", "lizard", "loris", "monitor", "parrot", "parrot1"}
     | {"primate", "python", "raptor", "tortoise", "tortoise1"}
 )
 """Groups whose bare name next to "for sale" means the living animal."""
@@ -131,9 +132,16 @@ def gap(one: Found, other: Found) -> int:
     return max(one.start, other.start) - min(one.end, other.end)
 
 
-def named(found: Sequence[Found]) -> list[Claim]:
-    """Every claim that the words make, unweighed; the same one as often as it is made."""
-    return [*_product_claims(found), *_animal_claims(found), *_code_claims(found)]
+def named(found: Sequence[Found], heading: tuple[str, int] | None = None) -> list[Claim]:
+    """Every claim that the words make, unweighed; the same one as often as it is made.
+
+    ``heading`` is the field and the length of a marketplace listing's heading: what stands there is
+    what the listing is about, so that words about keeping or growing it may stand anywhere.
+    """
+    made = [*_product_claims(found), *_animal_claims(found), *_code_claims(found)]
+    if heading is not None:
+        made += _kept_or_grown(found, heading, {one.taxon.name for one in made})
+    return made
 
 
 def _product_claims(found: Sequence[Found]) -> list[Claim]:
@@ -189,7 +197,7 @@ def _animal_claims(found: Sequence[Found]) -> list[Claim]:
     specimens = [
         (one, term.meaning) for one in found for term in one.terms if isinstance(term.meaning, SpecimenWord)
     ]
-    others, sales = _places(found, "other-animal"), _places(found, "sale")
+    others, sales = _places(found, "other-animal"), _places(found, "sale", "dealing")
     made = []
     for one in found:
         best = _best_animal(one)
@@ -216,20 +224,71 @@ def _animal_claims(found: Sequence[Found]) -> list[Claim]:
     return made
 
 
+def _kept_or_grown(
+    found: Sequence[Found], heading: tuple[str, int], taken: AbstractSet[str]
+) -> Iterator[Claim]:
+    """Living animals and plants that the heading names and the text describes as somebody's own."""
+    field, length = heading
+    words: dict[str, dict[str, Found]] = {"keeping": {}, "living": {}, "grown": {}}
+    for one in found:
+        for term in one.terms:
+            if isinstance(term.meaning, SpecimenWord):
+                kind = "living" if term.meaning.klass in ("live", "livehint") else term.meaning.klass
+                if kind in words:
+                    words[kind].setdefault(term.folded, one)
+    equipment = _places(found, "not-equipment")
+    for one in found:
+        best = _best_animal(one)
+        if best is None or one.field != field or one.start >= length:
+            continue
+        animal, term = best
+        if animal.taxon.name in taken or (animal.ambiguous and not animal.curated):
+            continue
+        if any(other.field == field and 0 <= gap(one, other) <= _REACH_EQUIPMENT for other in equipment):
+            continue
+        if animal.klass == "plant":
+            where = next(iter(words["grown"].values()), None)
+            product, kind = "plant", "unclear"
+        else:
+            kept = [place for folded, place in words["keeping"].items() if folded not in words["living"]]
+            where = kept[0] if len(kept) + min(len(words["living"]), 1) >= _KEPT else None
+            product, kind = "live", "live"
+        if where is not None:
+            yield Claim(
+                taxon=animal.taxon,
+                group=animal.group,
+                klass=animal.klass,
+                product=product,
+                kind=kind,
+                sure=False,
+                named_by=(one, where),
+                ref=term.ref,
+                curated=animal.curated,
+            )
+
+
+_REACH_EQUIPMENT = 24
+_KEPT = 2
+"""Different words about keeping that make a heading's animal a living one."""
+
 _IMPLIED = SpecimenWord("livehint", "live", "livehint")
 
 
-def _places(found: Sequence[Found], category: str) -> list[Found]:
+def _places(found: Sequence[Found], *categories: str) -> list[Found]:
     return [
         one
         for one in found
-        if any(isinstance(term.meaning, Cue) and term.meaning.category == category for term in one.terms)
+        if any(isinstance(term.meaning, Cue) and term.meaning.category in categories for term in one.terms)
     ]
 
 
 def _sold(one: Found, animal: Animal, sales: Sequence[Found]) -> tuple[Found, SpecimenWord] | None:
     """The words "for sale" beside an animal that is usually sold alive."""
-    if animal.group not in _SOLD_ALIVE or not animal.curated:
+    if (
+        animal.group not in SOLD_ALIVE
+        or not animal.curated
+        or (animal.group == "raptor" and animal.ambiguous)
+    ):
         return None
     for sale in sales:
         if sale.field == one.field and 0 <= gap(one, sale) <= _REACH_SALE:

@@ -117,7 +117,8 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 
 _COMPANIONS = frozenset(
-    {"real", "craft", "object", "jewelry", "antique", "sale", "trade", "condition", "recent"}
+    {"real", "craft", "object", "composite", "jewelry", "antique", "sale", "dealing", "trade"}
+    | {"condition", "recent", "not-talk", "not-equipment"}
 )
 
 

@@ -6,13 +6,14 @@ for or mourned). The words that decided stand in the claim, for and against, so 
 be told.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from streams.screening.claims import Answer, Claim, Indication, gap, named
-from streams.screening.lexicon import Cue, SpecimenWord, Term, Watched
+from streams.screening.claims import SOLD_ALIVE, Answer, Claim, Indication, gap, named
+from streams.screening.lexicon import Term, Watched
 from streams.screening.matching import Found
+from streams.screening.offered import is_offered
+from streams.screening.surroundings import Surroundings
 
 CLAIMS_LIMIT = 24
 """Different claims of one text that are weighed; a text of nothing but names must cost no more."""
@@ -21,119 +22,12 @@ _COLOURED = frozenset({"ivory", "tortoiseshell"})
 """Products whose names are also names of a colour or a pattern."""
 
 _NEAR = 42
-_HEADING = 140
-
-_UNITS = (
-    "cm mm g gr gm gms gram grams gramm gramme grammes gramos gramas grammi kg kgs kilo kilos oz "
-    "inch inches lb lbs "
-    "克 公斤 กรัม กก г гр грамм кг см мм غرام جرام كيلو ग्राम किलो gramu グラム"
-)
-_SIZE = re.compile(rf" \d{{1,6}} ?(?:{'|'.join(_UNITS.split())})\b")
-_LONG_AGO = re.compile(r" (?:c|ca|circa)? ?1(?:[678]\d\d|9[0-3]\d)s? ")
-_DENIAL = re.compile(
-    r"(?: (?:not|no|non|isn t|without|nicht|kein|keine|keinen|ohne|pas d[eu]?|pas en|sans|no es|sin|nao e"
-    r"|sem|non e|senza|не|без|нет|khong phai|khong|bukan|tanpa|ليس|ليست|بدون|नहीं|sio|si|hakuna|niet|geen) "
-    r"(?:an? |real |de |d )?"
-    r"|非|不是|没有|並非|并非|ไม่ใช่)$"
-)
-_MONEY_WORDS = "usd eur gbp euro euros dollar dollars vnd idr rp tr triệu"
-_PRICE = re.compile(
-    rf"[$€£¥₫₽฿₹]\s?\d|\d\s?(?:[$€£¥₫₽฿₹]|руб|บาท|元|円|(?:{'|'.join(_MONEY_WORDS.split())})\b)"
-    r"|\b(?:rp|usd|eur|rs|us)\.? ?\d",
-    re.IGNORECASE,
-)
-_FUNCTION_WORDS = (
-    "the is are was were be been they their them that this these those we our you i my me he she his "
-    "her it its have has had will would can could should not do does did who what when why how "
-    "because if than then there der die das und ist sind war waren ein eine nicht wir sie ich les "
-    "des est sont était une nous vous ils los las una es son fue que por está os uma são foi não il "
-    "lo gli che sono è non и в на не что это как с по для был были "
-)
-_PROSE = frozenset(_FUNCTION_WORDS.split())
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What the text as a whole says, worked out once for all its claims."""
-
-    found: tuple[Found, ...]
-    cues: tuple[tuple[str, Found], ...]
-    title_like: bool
-    """True: the text reads like the heading of an ad, not like sentences."""
-    priced: bool
-    sized: bool
-    dated: bool
-    """True: a year of long ago is named."""
-    heading: tuple[str, int]
-    """Field that holds the heading, and how many folded characters of it are the heading."""
-
-    texts: dict[str, str]
-    """Folded text by field."""
-    live_words: int
-    """Different words that speak of a living animal."""
-
-    def denies(self, claim: Claim) -> bool:
-        """True when the words right before the claim say that it is not that."""
-        one = min(claim.named_by, key=lambda place: place.start)
-        before = self.texts.get(one.field, "")[max(0, one.start - 16) : one.start]
-        return _DENIAL.search(before) is not None
-
-    def in_heading(self, one: Found) -> bool:
-        """True for a word of the heading."""
-        return one.field == self.heading[0] and one.start < self.heading[1]
-
-
-_SILENT = frozenset({"not-other-meaning", "neutral", "other-animal"})
-"""Categories that explain a place away and say nothing about others."""
-
-
-def is_prose(folded: str) -> bool:
-    """True when the share of function words is that of sentences."""
-    words = folded.split()
-    if len(words) < 6:
-        return False
-    return sum(word in _PROSE for word in words[:200]) / min(len(words), 200) >= 0.2
-
-
-def survey(
-    found: Sequence[Found], fields: dict[str, tuple[str, str]], *, priced: bool, heading: int = _HEADING
-) -> Surroundings:
-    """Look at the whole text.
-
-    ``fields`` gives original and folded text by name of the field; the first one holds the
-    heading, which is ``heading`` characters of it at most.
-    """
-    cues = tuple(
-        (term.meaning.category, one)
-        for one in found
-        for term in one.terms
-        if isinstance(term.meaning, Cue) and term.meaning.category not in _SILENT
-    )
-    whole = " ".join(folded for _, folded in fields.values())
-    return Surroundings(
-        found=tuple(found),
-        cues=cues,
-        title_like=not is_prose(whole),
-        priced=priced or any(_PRICE.search(original) for original, _ in fields.values()),
-        sized=_SIZE.search(whole) is not None,
-        dated=_LONG_AGO.search(whole) is not None,
-        texts={name: folded for name, (_, folded) in fields.items()},
-        live_words=len(
-            {
-                term.folded
-                for one in found
-                for term in one.terms
-                if isinstance(term.meaning, SpecimenWord) and term.meaning.kind == "live"
-            }
-        ),
-        heading=(next(iter(fields), "title"), min(heading, _HEADING)),
-    )
 
 
 def claims(around: Surroundings) -> tuple[Claim, ...]:
     """Every claim of the text, the same one once, each with its two answers."""
     unique: dict[tuple[str, str], list[Claim]] = {}
-    for claim in named(around.found):
+    for claim in named(around.found, None if around.post else around.heading):
         unique.setdefault((claim.taxon.name, claim.product), []).append(claim)
     judged: list[Claim] = []
     # The surest first, so that a crowd of harmless names cannot push the offer out of sight.
@@ -147,6 +41,12 @@ def claims(around: Surroundings) -> tuple[Claim, ...]:
 _FAR = 10_000
 
 
+def _gaps(claim: Claim, other: Found) -> int | None:
+    """Characters to the nearest word of the claim, negative where they overlap; ``None`` in another field."""
+    same = [gap(one, other) for one in claim.named_by if one.field == other.field]
+    return min(same) if same else None
+
+
 def _distance(claim: Claim, other: Found) -> int | None:
     """Characters to the nearest word of the claim; ``None`` in another field."""
     same = [max(0, gap(one, other)) for one in claim.named_by if one.field == other.field]
@@ -155,6 +55,7 @@ def _distance(claim: Claim, other: Found) -> int | None:
 
 _AGAINST_REALITY = {
     "not-imitation": 20,
+    "not-look": 24,
     "not-material": 10,
     "not-depiction": 24,
     "not-document": 60,
@@ -169,7 +70,9 @@ _AGAINST_REALITY = {
 _WHOLE_HEADING = frozenset({"not-document", "not-sham", "not-plant", "not-food", "not-textile"})
 """Words that, in the heading, speak about everything the listing names: it is about a toy, a book."""
 
-_ANYWHERE = frozenset({"not-fossil", "not-news", "sale", "trade", "permit", "recent", "no-papers"})
+_ANYWHERE = frozenset(
+    {"not-fossil", "not-news", "not-talk", "sale", "dealing", "trade", "permit", "recent", "no-papers"}
+)
 """Words that speak about the listing as a whole."""
 
 _SALE_REACH = 14
@@ -182,6 +85,8 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
     indications: list[Indication] = []
     for category, one in around.cues:
         distance = _distance(claim, one)
+        if category == "not-talk" and not around.post:
+            continue  # "found in", "law", "history" are at home in an ad
         if category in _ANYWHERE:
             indications.append(Indication(category, one))
             continue
@@ -189,6 +94,9 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
             continue
         if category in _AGAINST_REALITY:
             if _beside_the_point(category, claim, coloured=coloured):
+                if category == "not-colour" and claim.product in _COLOURED and distance is not None:
+                    # "Genuine ivory pearl finish": not enough to rule it out, too much to notify.
+                    indications += [Indication(category, one)] * (distance <= _NEAR)
                 continue
             near = distance is not None and distance <= _AGAINST_REALITY[category]
             if near or (category in _WHOLE_HEADING and around.in_heading(one)):
@@ -202,7 +110,7 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
     if real is Answer.NO and claim.sure and not headed and not _speaks_beside(claim, kept):
         # A toy's or a book's heading does not make what the text goes on to name go away.
         real = Answer.UNLIKELY
-    offered = _is_offered(kept, around)
+    offered = is_offered(kept, around)
     return replace(claim, real=real, offered=offered, indications=_thinned(kept))
 
 
@@ -216,12 +124,22 @@ def _speaks_beside(claim: Claim, indications: Sequence[Indication]) -> bool:
     )
 
 
+_BESIDE_THE_LIVING = frozenset({"not-look", "not-material", "not-food", "not-colour", "not-textile"})
+_BESIDE_PLANTS = frozenset({"not-plant", "not-food", "not-look", "not-colour", "not-textile"})
+
+
 def _beside_the_point(category: str, claim: Claim, *, coloured: bool) -> bool:
     """True when words of this category say nothing about such a claim."""
-    if category == "not-colour":
-        return not coloured
+    if claim.kind == "live":
+        return category in _BESIDE_THE_LIVING
+    if claim.klass == "plant":
+        return category in _BESIDE_PLANTS
+    if category in ("not-colour", "not-look"):
+        return category == "not-colour" and not coloured
+    if category == "not-food":  # chocolate and caramel are colours of leather and fur
+        return claim.kind == "derivative" or claim.product in ("leather", "fur", "skin", "taxidermy")
     if category == "not-textile":
-        return claim.group not in ("tiger", "leopard") or claim.kind == "live"
+        return claim.group not in ("tiger", "leopard")
     named_as_product = claim.klass in ("product", "code")
     return category in ("not-depiction", "not-material") and named_as_product
 
@@ -246,6 +164,7 @@ _RULED_OUT = frozenset(
         "not-sham",
         "not-food",
         "not-textile",
+        "not-look",
         "not-said",
     }
 )
@@ -257,7 +176,10 @@ def _is_real(
 ) -> Answer:
     having = {one.category for one in indications}
     answer = Answer.YES
-    if having & _RULED_OUT or ("not-material" in having and "real" not in having):
+    ruled_out = having & _RULED_OUT
+    if ruled_out == {"not-look"} and (coloured or not _looks_beside(claim, indications)):
+        ruled_out = set()  # weighed below, or said of the bag rather than of the skin
+    if ruled_out or ("not-material" in having and "real" not in having):
         answer = Answer.NO
     elif "not-fossil" in having and claim.group not in ("mammoth", "other-ivory"):
         answer = Answer.UNLIKELY if claim.sure else Answer.NO
@@ -276,69 +198,93 @@ def _is_real(
 
 
 def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: Surroundings) -> Answer:
-    """For words that are also colours: count what speaks of material."""
+    """For words that are also colours: count what speaks of material, take off what speaks of a colour."""
     having = {one.category for one in indications}
     dealt = any(
-        one.category == "sale" and (_distance(claim, one.found) or _FAR) <= _SALE_REACH for one in indications
+        one.category in ("sale", "dealing") and (_distance(claim, one.found) or _FAR) <= _SALE_REACH
+        for one in indications
+    )
+    made = any(
+        one.category == "composite" and (gaps := _gaps(claim, one.found)) is not None and gaps < 0
+        for one in indications
     )
     points = (
         2 * ("real" in having)
         + 2 * ("craft" in having)
         + 2 * ("object" in having)
+        + 3 * made
         + ("jewelry" in having)
-        + ("antique" in having or around.dated)
+        + ("antique" in having)
+        + around.dated
         + around.sized
         + dealt
     )
-    if "not-colour" in having:
-        return Answer.UNKNOWN if points >= 4 else Answer.NO
+    colours = _against_material(claim, indications, made=made)
+    if colours:
+        return Answer.UNKNOWN if points - colours >= 2 else Answer.NO
     if points >= 3:
         return Answer.YES
     return Answer.LIKELY if points == 2 else Answer.UNLIKELY
 
 
+_BESIDE = 10
+
+
+def _looks_beside(claim: Claim, indications: Sequence[Indication]) -> bool:
+    """True when *style*, *print* or *pattern* stands right beside the name, and nothing says it is real."""
+    if any(one.category == "real" for one in indications):
+        return False
+    return any(
+        one.category == "not-look"
+        and (distance := _distance(claim, one.found)) is not None
+        and distance <= _BESIDE
+        for one in indications
+    )
+
+
+def _against_material(claim: Claim, indications: Sequence[Indication], *, made: bool) -> int:
+    """Points off for words of colour, fabric or look; those right beside the claim weigh most."""
+    words: dict[str, int] = {}
+    for one in indications:
+        if one.category in ("not-colour", "not-look"):
+            distance = _distance(claim, one.found)
+            distance = _FAR if distance is None else distance
+            if made and distance > _BESIDE:
+                continue  # an ivory handle on a silk parasol
+            word = one.found.terms[0].folded
+            words[word] = min(words.get(word, _FAR), distance)
+    if not words:
+        return 0
+    return min(len(words), 3) + (2 if min(words.values()) <= _BESIDE else 1)
+
+
+_TOLD_ALIVE = 3
+"""Different words of living and keeping after which an ad speaks of a living animal."""
+
+
+def _is_alive(claim: Claim, having: set[str], around: Surroundings) -> Answer:
+    """For a living animal: is it one, or its likeness?"""
+    sold = around.priced or bool(having & {"sale", "dealing"})
+    if sold and around.live_words >= 2:
+        return Answer.YES
+    if claim.product == "livehint" and claim.group not in SOLD_ALIVE and around.live_words < 2:
+        return Answer.UNLIKELY  # a "pair" of elephants is more often of china
+    told = not around.post and around.live_words + around.kept_words >= _TOLD_ALIVE
+    return Answer.LIKELY if sold or told or claim.product == "live" else Answer.UNLIKELY
+
+
 def _is_real_animal(claim: Claim, having: set[str], around: Surroundings) -> Answer:
     """For an animal's name beside a specimen word."""
+    if claim.klass == "plant":
+        return Answer.LIKELY
     if claim.kind == "live":
-        sold = around.priced or "sale" in having
-        if sold and around.live_words >= 2:
-            return Answer.YES
-        return Answer.LIKELY if sold or claim.product == "live" else Answer.UNLIKELY
+        return _is_alive(claim, having, around)
     if claim.group.startswith("shark") and claim.product == "tooth":
         # Nearly all shark teeth on sale are fossils, and they are called real as well.
         return Answer.LIKELY if "recent" in having else Answer.UNLIKELY
     if "real" in having:
         return Answer.YES
     return Answer.UNLIKELY if claim.product == "paw" else Answer.LIKELY
-
-
-def _is_offered(indications: Sequence[Indication], around: Surroundings) -> Answer:
-    words: dict[str, set[str]] = {}
-    for one in indications:
-        words.setdefault(one.category, set()).add(one.found.terms[0].folded)
-    sale, news = len(words.get("sale", ())), len(words.get("not-news", ()))
-    if "not-wanted" in words and not sale:
-        return Answer.NO
-    if news:
-        return _told_or_offered(sale + 2 * around.priced - news, around, news)
-    if around.priced or sale:
-        return Answer.YES
-    described = bool(words.keys() & {"condition", "antique"}) or around.sized
-    if around.title_like:
-        # On a marketplace a heading with measures, and none of the words of a report, is an offer.
-        return Answer.YES if around.sized and (described or "trade" in words) else Answer.LIKELY
-    if "trade" in words:
-        return Answer.LIKELY
-    return Answer.UNKNOWN if described else Answer.UNLIKELY
-
-
-def _told_or_offered(balance: int, around: Surroundings, news: int) -> Answer:
-    """Words of news and words of sale in one text: which of them outweigh."""
-    if balance >= 2:
-        return Answer.LIKELY
-    if balance == 1:
-        return Answer.UNKNOWN
-    return Answer.UNLIKELY if around.title_like and news == 1 else Answer.NO
 
 
 def watched(found: Sequence[Found]) -> tuple[tuple[Watched, Term, Found], ...]:

@@ -28,15 +28,16 @@ from streams.screening.lexicon import (
     watchlist_terms,
 )
 from streams.screening.matching import Found, Matcher, uncovered
-from streams.screening.offer import claims, survey, watched
+from streams.screening.offer import claims, watched
 from streams.screening.pack_tests import run_pack_tests
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.surroundings import is_post, survey
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import RuleInForce, Verdict
 
-LOGIC_VERSION = "1"
+LOGIC_VERSION = "2"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 MATCHES_LIMIT = 60
@@ -115,7 +116,13 @@ class ListingScreener:
         # When the description repeats the title, the heading is only that part of it.
         heading = len(listing.title) + 2 if "title" not in fields and listing.title else 140
         texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
-        around = survey(found, texts, priced=listing.price is not None, heading=heading)
+        around = survey(
+            found,
+            texts,
+            priced=listing.price is not None,
+            heading=heading,
+            post=listing.price is None and is_post(listing.title, listing.description),
+        )
         made = claims(around)
         text = " ".join(folded.text for folded in fields.values())
         rulings = [

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from schemas.detection import Detection
 from schemas.notice import Notice
+from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
@@ -233,6 +234,11 @@ def add_notice(
             for item, case_id in zip(notice.items, case_ids, strict=True)
         ],
     )
+    rules = [
+        {"notice_id": notice.notice_id, "rule_id": rule} for rule in dict.fromkeys(notice.detection.rule_ids)
+    ]
+    if rules:
+        tx.execute(sa.insert(g.notice_rule), rules)
     tx.execute(
         sa.insert(t.outbox).values(
             idempotency_key=notice.idempotency_key,
@@ -362,6 +368,7 @@ class NoticeRow:
     polls: int
     next_poll_at: datetime | None
     round: int
+    platform_reference: str | None = None
 
 
 _NOTICE = (
@@ -377,6 +384,7 @@ _NOTICE = (
     t.notice.c.polls,
     t.notice.c.next_poll_at,
     t.notice.c.round,
+    t.notice.c.platform_reference,
 )
 
 
@@ -403,6 +411,53 @@ def notice_body(tx: Transaction, notice_id: str) -> Notice:
     """The notice as it was written."""
     row = tx.execute(sa.select(t.notice.c.body).where(t.notice.c.notice_id == notice_id)).one()
     return Notice.from_bytes(row.body)
+
+
+def revision_of(tx: Transaction, notice_id: str) -> int:
+    """Which revision of its round a notice is."""
+    found: int = tx.execute(
+        sa.select(t.notice.c.revision).where(t.notice.c.notice_id == notice_id)
+    ).scalar_one()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class InReview:
+    """A case that waits for a person."""
+
+    case_id: str
+    platform: str
+    listing_id: str
+    url: str
+    round: int
+    severity: str
+    since: datetime
+
+
+def in_review(tx: Transaction, *, platform: str | None = None) -> tuple[InReview, ...]:
+    """Cases that wait for a person, the oldest first."""
+    c = t.case.c
+    query = (
+        sa.select(c.case_id, c.platform, c.listing_id, c.url, c.round, c.severity, c.updated_at)
+        .where(c.status == "review")
+        .order_by(c.updated_at, c.case_id)
+    )
+    if platform is not None:
+        query = query.where(c.platform == platform)
+    return tuple(InReview(*row) for row in tx.execute(query))
+
+
+def find_case(tx: Transaction, text: str) -> str | None:
+    """The case id behind a case id, or a notice's reference, id or key where it has one case."""
+    direct = tx.execute(sa.select(t.case.c.case_id).where(t.case.c.case_id == text)).scalar_one_or_none()
+    if direct is not None:
+        return str(direct)
+    notice_id = find_notice(tx, text)
+    if notice_id is None:
+        return None
+    found = tx.execute(sa.select(t.notice_item.c.case_id).where(t.notice_item.c.notice_id == notice_id))
+    every = found.scalars().all()
+    return every[0] if len(every) == 1 else None
 
 
 def find_notice(tx: Transaction, reference: str) -> str | None:

@@ -115,6 +115,15 @@ def finish(
     return bool(changed.rowcount)
 
 
+def finish_stored(tx: Transaction, platform: str, source_id: str, *, now: datetime) -> None:
+    """What a person entered needs no reading: it counts as applied with the entry itself."""
+    tx.execute(
+        sa.update(t.inbox)
+        .where(t.inbox.c.platform == platform, t.inbox.c.source_id == source_id, t.inbox.c.state == "new")
+        .values(state="applied", applied_at=now)
+    )
+
+
 def add_response(tx: Transaction, response: PlatformResponse, *, notice_id: str, case_id: str) -> bool:
     """Keep one answer about one item; ``False``: the same answer was applied before."""
     fresh = insert_new(

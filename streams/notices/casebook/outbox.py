@@ -5,6 +5,7 @@ only where the token is still the same. A sender that was frozen past its lease 
 record anything, and what it sent carries the same key and the same bytes as the next try.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
+from streams.notices.casebook.cases import insert_new
 from streams.notices.casebook.database import Transaction
 
 
@@ -28,6 +30,13 @@ class Leased:
     attempt: int
     token: int
     started_at: datetime
+    purpose: str | None = None
+    """Absent: the notice by its platform's own channel. ``fallback``: the notice by the other one;
+    ``reminder``, ``escalation``, ``withdrawal``: what follows it."""
+    recipient: str | None = None
+    """Address of a letter."""
+    notice_key: str = ""
+    """Idempotency key of the notice, which is the entry's own only for the notice itself."""
 
 
 _DUE = ("queued", "leased")
@@ -58,7 +67,11 @@ def lease(
                 t.outbox.c.content_type,
                 t.outbox.c.attempts,
                 t.outbox.c.lease_token,
+                t.outbox.c.purpose,
+                t.outbox.c.recipient,
+                t.notice.c.idempotency_key.label("notice_key"),
             )
+            .join(t.notice, t.notice.c.notice_id == t.outbox.c.notice_id)
             .where(
                 t.outbox.c.platform == platform,
                 t.outbox.c.state.in_(_DUE),
@@ -67,7 +80,7 @@ def lease(
             )
             .order_by(t.outbox.c.next_at)
             .limit(most)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, of=t.outbox)
         ).all()
         taken.extend(
             Leased(
@@ -79,6 +92,9 @@ def lease(
                 row.attempts + 1,
                 row.lease_token + 1,
                 now,
+                row.purpose,
+                row.recipient,
+                row.notice_key,
             )
             for row in rows
         )
@@ -109,14 +125,14 @@ def lease(
     tx.execute(
         sa.update(t.notice)
         .where(
-            t.notice.c.notice_id.in_([one.notice_id for one in taken]),
+            t.notice.c.notice_id.in_([one.notice_id for one in taken if one.purpose is None]),
             t.notice.c.first_attempt_at.is_(None),
         )
         .values(first_attempt_at=now, delivery="sending")
     )
     for one in taken:
         sealing.keep(tx, sealing.TRY, one.idempotency_key, one.attempt, at=now, actor=worker)
-        if one.attempt == 1:
+        if one.attempt == 1 and one.purpose is None:
             sealing.keep(tx, sealing.NOTICE_STATE, one.notice_id, at=now, actor=worker)
     return tuple(taken)
 
@@ -207,13 +223,88 @@ def requeue(tx: Transaction, idempotency_key: str, *, now: datetime) -> bool:
 
 
 def void(tx: Transaction, notice_id: str) -> bool:
-    """The notice has become pointless before it was sent; ``False``: it is under way or sent."""
+    """What waits of a notice has become pointless; ``False``: the notice itself is under way or was sent."""
     changed = tx.execute(
         sa.update(t.outbox)
-        .where(t.outbox.c.notice_id == notice_id, t.outbox.c.state == "queued")
+        .where(t.outbox.c.notice_id == notice_id, t.outbox.c.state.in_(["queued", "held"]))
         .values(state="void")
+        .returning(t.outbox.c.purpose)
     )
-    return bool(changed.rowcount)
+    return None in changed.scalars().all()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the outbox, without its body."""
+
+    idempotency_key: str
+    notice_id: str
+    platform: str
+    purpose: str | None
+    recipient: str | None
+    state: str
+    attempts: int
+    queued_at: datetime
+    last_reason: str | None
+
+
+_ENTRY = (
+    t.outbox.c.idempotency_key,
+    t.outbox.c.notice_id,
+    t.outbox.c.platform,
+    t.outbox.c.purpose,
+    t.outbox.c.recipient,
+    t.outbox.c.state,
+    t.outbox.c.attempts,
+    t.outbox.c.queued_at,
+    t.outbox.c.last_reason,
+)
+
+
+def of_notice(tx: Transaction, notice_id: str) -> tuple[Entry, ...]:
+    """Everything that was to be sent about a notice, in the order in which it was written."""
+    rows = tx.execute(
+        sa.select(*_ENTRY)
+        .where(t.outbox.c.notice_id == notice_id)
+        .order_by(t.outbox.c.queued_at, t.outbox.c.idempotency_key)
+    )
+    return tuple(Entry(*row) for row in rows)
+
+
+def add(
+    tx: Transaction,
+    *,
+    idempotency_key: str,
+    notice_id: str,
+    platform: str,
+    purpose: str,
+    recipient: str | None,
+    body: bytes,
+    content_type: str,
+    now: datetime,
+) -> bool:
+    """Put what follows a notice, or takes its other way, in the line; ``False``: it was there."""
+    fresh = insert_new(
+        tx,
+        t.outbox,
+        {
+            "idempotency_key": idempotency_key,
+            "notice_id": notice_id,
+            "platform": platform,
+            "body": body,
+            "body_sha256": hashlib.sha256(body).hexdigest(),
+            "content_type": content_type,
+            "state": "queued",
+            "queued_at": now,
+            "next_at": now,
+            "purpose": purpose,
+            "recipient": recipient,
+        },
+    )
+    if fresh:
+        sealing.keep(tx, sealing.OUTBOX, idempotency_key, at=now)
+        sealing.keep(tx, sealing.ERRAND, idempotency_key, at=now)
+    return fresh
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from schemas.checkpoint import AuditCheckpoint
+from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import tables as t
 from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
 from streams.notices.proof import Verdict, verify_rows
@@ -154,6 +155,29 @@ DEADLINE = Kind(
 DEADLINE_STATE = Kind(
     "deadline_state", t.deadline, ("deadline_id",), ("state", "met_at", "fired_at", "rescinded_at")
 )
+ERRAND = Kind("errand", t.outbox, ("idempotency_key",), ("purpose", "recipient"), once="purpose")
+"""What an entry of the outbox is for, where it is not the notice by its platform's own channel."""
+HOLD = Kind("hold", g.hold, ("hold_id",), ("case_id", "reason", "asked_by", "asked_at", "expires_at"))
+HOLD_CONFIRMED = Kind(
+    "hold_confirmed", g.hold, ("hold_id",), ("confirmed_by", "confirmed_at"), once="confirmed_at"
+)
+HOLD_ENDED = Kind("hold_ended", g.hold, ("hold_id",), ("ended_by", "ended_at", "ended_how"), once="ended_at")
+STOP = Kind("stop", g.stop, ("stop_id",), ("scope", "name", "reason", "set_by", "set_at"))
+STOP_LIFTED = Kind("stop_lifted", g.stop, ("stop_id",), ("lifted_by", "lifted_at"), once="lifted_at")
+EXCESS = Kind(
+    "excess",
+    g.excess,
+    ("excess_id",),
+    ("platform", "day", "more", "reason", "approved_by", "approved_at"),
+)
+ALLOWANCE = Kind(
+    "allowance",
+    g.allowance,
+    ("allowance_id",),
+    ("platform", "rule_id", "reason", "allowed_by", "allowed_at", "until"),
+)
+TASK = Kind("task", g.task, ("task_id",), ("notice_id", "case_id", "platform", "step", "why", "due_at"))
+TASK_DONE = Kind("task_done", g.task, ("task_id",), ("done_by", "done_at", "note"), once="done_at")
 
 KINDS: tuple[Kind, ...] = (
     EVENT,
@@ -171,6 +195,16 @@ KINDS: tuple[Kind, ...] = (
     EVIDENCE,
     DEADLINE,
     DEADLINE_STATE,
+    ERRAND,
+    HOLD,
+    HOLD_CONFIRMED,
+    HOLD_ENDED,
+    STOP,
+    STOP_LIFTED,
+    EXCESS,
+    ALLOWANCE,
+    TASK,
+    TASK_DONE,
 )
 """Everything that must be sealed; :func:`things` reads exactly this."""
 

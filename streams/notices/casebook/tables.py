@@ -190,6 +190,10 @@ outbox = Table(
     Column("lease_until", UtcInstant),
     Column("lease_token", Integer, nullable=False, server_default=text("0")),
     Column("last_reason", Text),
+    # What follows a notice, or goes another way than its platform's own: empty for the notice itself.
+    Column("purpose", Text),
+    Column("recipient", Text),
+    Index("ix_outbox_notice_id", "notice_id"),
     Index(
         "ix_outbox_platform_next_at",
         "platform",

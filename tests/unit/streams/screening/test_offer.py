@@ -6,8 +6,9 @@ from functools import cache
 import pytest
 
 from streams.screening.claims import Answer, Claim
-from streams.screening.offer import claims, is_prose, survey
+from streams.screening.offer import claims
 from streams.screening.screener import ScreeningRuleset, build_ruleset
+from streams.screening.surroundings import is_post, is_prose, survey
 from streams.screening.text import Folded
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -74,6 +75,81 @@ def test_is_it_real(text: str, real: Answer) -> None:
 )
 def test_is_it_offered(text: str, offered: Answer) -> None:
     assert claim_of(text).offered is offered
+
+
+def posted(text: str) -> Claim:
+    folded = Folded(text)
+    fields = {"description": (text, folded.text)}
+    made = claims(survey(ruleset().vocabulary.read({"description": folded}), fields, priced=False, post=True))
+    return max(made, key=lambda one: (one.real, one.offered))
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("elephant ivory bangle, DM me", Answer.YES),
+        ("elephant ivory bangle £40", Answer.YES),
+        ("elephant ivory bangle", Answer.UNLIKELY),
+        ("antique elephant ivory bangle, 7 cm", Answer.LIKELY),
+        ("elephant ivory bangle auction", Answer.LIKELY),
+        ("whoever is bidding on that elephant ivory bangle, I hope they are all ashamed", Answer.NO),
+        ("I get why they want to sell elephant ivory and it is not that simple", Answer.UNLIKELY),
+        ("elephant ivory bangle on display in the new gallery", Answer.NO),
+        ("elephant ivory worth $3 million to be incinerated, officials say", Answer.NO),
+    ],
+)
+def test_in_a_post_mere_mention_is_the_rule(text: str, offered: Answer) -> None:
+    assert posted(text).offered is offered
+
+
+@pytest.mark.parametrize(
+    ("title", "description", "post"),
+    [
+        ("", "ivory bangle, dm me", True),
+        ("ivory bangle #etsy", "", True),
+        ("Ivory bangle", "", False),
+        ("Ivory bangle", "From an estate, see https://example.com", False),
+        ("", "ivory " * 200, False),
+    ],
+)
+def test_what_counts_as_a_post(title: str, description: str, post: bool) -> None:
+    assert is_post(title, description) is post
+
+
+def headed(title: str, description: str) -> tuple[Claim, ...]:
+    fields = {"title": Folded(title), "description": Folded(description)}
+    texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
+    return claims(survey(ruleset().vocabulary.read(fields), texts, priced=False))
+
+
+@pytest.mark.parametrize(
+    ("title", "description", "claimed"),
+    [
+        (
+            "Emperor scorpion, big adult",
+            "Eats two roaches a month, docile, comes with tub",
+            {("Pandinus imperator", "live")},
+        ),
+        ("Ariocarpus retusus 15 cm", "Bare root, ready to pot.", {("Ariocarpus retusus", "unclear")}),
+        ("Parrot cage on castors", "Four feeders, swing doors. No bird included.", set()),
+        ("Emperor scorpion poster", "From an estate.", set()),
+    ],
+)
+def test_a_heading_names_what_is_kept_or_grown(
+    title: str, description: str, claimed: set[tuple[str, str]]
+) -> None:
+    made = {(one.taxon.name, one.kind) for one in headed(title, description) if one.real >= Answer.LIKELY}
+
+    assert made == claimed
+
+
+def test_a_denied_word_inside_a_phrase_does_not_speak_against() -> None:
+    assert claim_of("African ivory bangle, not plastic").real is Answer.YES
+    assert claim_of("African ivory bangle, plastic").real is Answer.NO
+
+
+def test_words_of_colour_keep_even_genuine_ivory_from_being_sure() -> None:
+    assert "not-colour" in claim_of("Genuine ivory pearl finish snare").against
 
 
 def test_a_price_field_is_an_offer() -> None:

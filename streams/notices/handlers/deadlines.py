@@ -1,0 +1,138 @@
+"""Deadlines begin, are met, fall away, or pass in silence."""
+
+from datetime import datetime
+
+from streams.notices import timing
+from streams.notices.casebook import cases, deadlines, events
+from streams.notices.casebook.database import Transaction
+from streams.notices.handlers.desk import Desk
+from streams.notices.item import FINAL_CLAIMS, Happening, Item, removal_met
+
+FIRE_AT_ONCE = 500
+"""Deadlines fired in one transaction."""
+
+
+def fire_deadlines(tx: Transaction, desk: Desk, *, now: datetime, limit: int = FIRE_AT_ONCE) -> int:
+    """Fire what is due, each once; returns how many rows were due.
+
+    The caller has drained the inbox of answers received by ``now``.
+    """
+    due = deadlines.due(tx, now=now, limit=limit)
+    if not due:
+        return 0
+    # All cases first, in the one order; then what is still due under the hold.
+    cases.hold_many(tx, {deadline.case_id for deadline in due})
+    held = deadlines.still_due(tx, due, now=now)
+    items = cases.items_of_notices(tx, {deadline.notice_id for deadline in held})
+    silent = []
+    for deadline in held:
+        item = items[deadline.notice_id, deadline.case_id]
+        if deadline.kind == "remove" and _gone_in_time(item, deadline.due_at):
+            # Gone from sight before it was due, but one look is no proof: the next looks decide.
+            deadlines.move(tx, deadline, "watching")
+        else:
+            silent.append(deadline)
+    missed = deadlines.miss(tx, silent, fired_at=now)
+    entries = [
+        events.Entry(one.case_id, one.notice_id, (_missed(one, now),))
+        for one in silent
+        if one.deadline_id in missed
+    ]
+    events.append_to_many(tx, entries, now=now, actor=desk.actor)
+    return len(due)
+
+
+def start_deadlines(
+    tx: Transaction, item: Item, desk: Desk, *, now: datetime, started: list[tuple[str, datetime]]
+) -> None:
+    """Start the clocks that the platform's agreement has for these kinds. Holds the case."""
+    policy = desk.platforms.get(item.platform)
+    if policy is None or policy.sla is None:
+        return
+    cases.hold(tx, item.case_id)
+    happened = timing.start(tx, item, policy, started, now=now)
+    events.append(
+        tx, case_id=item.case_id, happenings=happened, now=now, actor=desk.actor, notice_id=item.notice_id
+    )
+    if happened and item.claim_rank is not None:
+        # It asked us before its clock began: an answer can overtake the reply to our notice.
+        stopped = timing.reckon(tx, item, now=now)
+        events.append(
+            tx, case_id=item.case_id, happenings=stopped, now=now, actor=desk.actor, notice_id=item.notice_id
+        )
+
+
+def meet(tx: Transaction, item: Item, *, now: datetime) -> list[Happening]:
+    """Settle the deadlines that the item's state now answers; the verdict is by time of receipt."""
+    happened: list[Happening] = []
+    for deadline in deadlines.of_item(tx, item.notice_id, item.case_id):
+        if deadline.kind not in timing.DUTIES or deadline.state in ("met", "cancelled"):
+            continue
+        if deadline.kind == "remove":
+            happened.extend(_meet_removal(tx, deadline, item, now=now))
+            continue
+        met_at = item.acknowledged_at if deadline.kind == "acknowledge" else item.decided_at
+        if met_at is None or met_at > deadline.due_at:
+            # Too late or not at all: it fires, or has fired. The time it took stands on the item.
+            continue
+        happened.extend(_met(tx, deadline, met_at, now=now))
+    return happened
+
+
+def cancel(
+    tx: Transaction, item: Item, kinds: tuple[str, ...] | None, why: str, *, now: datetime
+) -> list[Happening]:
+    """End what still runs of these kinds (``None``: everything); the caller holds the case."""
+    return [
+        Happening("deadline_cancelled", now, {"kind": deadline.kind, "why": why})
+        for deadline in deadlines.of_item(tx, item.notice_id, item.case_id)
+        if (kinds is None or deadline.kind in kinds)
+        and deadline.state in ("pending", "watching", "paused")
+        and deadlines.move(tx, deadline, "cancelled")
+    ]
+
+
+def _met(
+    tx: Transaction, deadline: deadlines.Deadline, met_at: datetime, *, now: datetime
+) -> list[Happening]:
+    facts = {"kind": deadline.kind, "due_at": deadline.due_at.isoformat(), "met_at": met_at.isoformat()}
+    if deadline.state == "missed":
+        if deadlines.move(tx, deadline, "met", met_at=met_at, rescinded_at=now):
+            return [Happening("deadline_rescinded", now, facts)]
+        return []
+    return (
+        [Happening("deadline_met", met_at, facts)]
+        if deadlines.move(tx, deadline, "met", met_at=met_at)
+        else []
+    )
+
+
+def _meet_removal(
+    tx: Transaction, deadline: deadlines.Deadline, item: Item, *, now: datetime
+) -> list[Happening]:
+    if item.claim in FINAL_CLAIMS:
+        return cancel(tx, item, ("remove",), item.claim, now=now)
+    stands = deadline.state == "paused"
+    if item.removal_verified_at is not None and (stands or removal_met(item, deadline.due_at)):
+        return _met(tx, deadline, item.first_offline_at or item.removal_verified_at, now=now)
+    undecided = item.content == "offline_unconfirmed"
+    if deadline.state == "watching" and not undecided:
+        return _miss(tx, deadline, now=now)
+    return []
+
+
+def _gone_in_time(item: Item, due_at: datetime) -> bool:
+    return (
+        item.content == "offline_unconfirmed"
+        and item.first_offline_at is not None
+        and item.first_offline_at <= due_at
+    )
+
+
+def _missed(deadline: deadlines.Deadline, now: datetime) -> Happening:
+    facts = {"kind": deadline.kind, "due_at": deadline.due_at.isoformat(), "fired_at": now.isoformat()}
+    return Happening("deadline_missed", now, facts)
+
+
+def _miss(tx: Transaction, deadline: deadlines.Deadline, *, now: datetime) -> list[Happening]:
+    return [_missed(deadline, now)] if deadlines.move(tx, deadline, "missed", fired_at=now) else []

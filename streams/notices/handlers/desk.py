@@ -1,0 +1,35 @@
+"""What every handler must know besides the casebook."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from schemas.follow_up import FollowUp
+from schemas.notice import LegalBasis, Notice
+from streams.notices.policy import PlatformPolicy, SenderPolicy
+
+
+def carried_by_nobody(follow_up: FollowUp, recipient: str | None) -> tuple[bytes, str] | None:  # noqa: ARG001
+    """No channel takes a follow-up: a person has to see to it."""
+    return None
+
+
+def no_other_way(notice: Notice) -> tuple[bytes, str] | None:  # noqa: ARG001
+    """The platform has one channel only."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a handler must know besides the casebook: agreements, wording and how to render."""
+
+    platforms: Mapping[str, PlatformPolicy]
+    sender: SenderPolicy
+    law: Mapping[str, LegalBasis]
+    render: Callable[[Notice], tuple[bytes, str]]
+    """Body bytes and content type for the notice's platform; pure. Raises ``CannotWrite``."""
+    actor: str = "notices"
+    follow_up: Callable[[FollowUp, str | None], tuple[bytes, str] | None] = carried_by_nobody
+    """Body bytes and content type of a follow-up, to the platform's desk or to an address; pure.
+    ``None``: no channel of the platform carries it."""
+    fallback: Callable[[Notice], tuple[bytes, str] | None] = no_other_way
+    """The notice as the platform's other channel takes it; pure. ``None``: it has none."""

@@ -1,0 +1,187 @@
+"""A verdict on a listing arrives: open or join its case, write a notice where a rule says so."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import uuid_utils
+
+from schemas.detection import Detection
+from streams.notices.casebook import cases, events, looks
+from streams.notices.casebook.database import Transaction
+from streams.notices.handlers.desk import Desk
+from streams.notices.item import GONE, Happening, Item
+from streams.notices.requirements import Unmet, sentences, unmet_requirements
+from streams.notices.wording import CannotWrite, write_notice
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a detection."""
+
+    case_id: str | None
+    result: str
+    """``repeated``, ``joined``, ``review``, ``noticed``, ``set_aside``."""
+    notice_id: str | None = None
+    why: str | None = None
+    """Why no notice was written, where a person has to look."""
+
+
+def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: datetime) -> Taken:
+    """Open or join the one case of the listing; write a notice where a rule says so.
+
+    A verdict is taken once. A listing that is shown again after its removal was verified starts
+    the case's next round.
+    """
+    if detection.outcome not in ("notify", "review"):
+        return Taken(None, "set_aside")
+    if cases.known_detection(tx, detection.detection_id):
+        return Taken(None, "repeated")
+    case = cases.hold_by_listing(tx, detection.platform, detection.listing_id)
+    happened: list[Happening] = []
+    if case is None:
+        case = cases.open_case(tx, detection, status="detected", now=now)
+        happened.append(Happening("case_opened", now, {"url": detection.listing.url}))
+    if not cases.add_detection(tx, case.case_id, detection, now=now):
+        return Taken(case.case_id, "repeated")
+    happened.append(
+        Happening(
+            "detected",
+            detection.screened_at,
+            {
+                "detection_id": detection.detection_id,
+                "outcome": detection.outcome,
+                "rules": list(dict.fromkeys(rule.rule_id for rule in detection.rules)),
+                "ruleset_version": detection.ruleset_version,
+            },
+        )
+    )
+    item = cases.latest_item(tx, case.case_id)
+    again = item is not None and item.content in GONE and _seen_after(detection, item)
+    if again and item is not None:
+        happened.append(Happening("reappeared", detection.listing.observed_at, {"by": "detection"}))
+        cases.save_item(tx, replace(item, content="reappeared", reappeared_at=detection.listing.observed_at))
+        looks.plan(tx, item.notice_id, item.case_id, None)
+    events.append(tx, case_id=case.case_id, happenings=happened, now=now, actor=desk.actor)
+    if case.status == "dismissed" or (item is not None and not again):
+        return Taken(case.case_id, "joined")
+    number = case.round + 1 if again else case.round
+    withdrawn = item is not None and item.withdrawn
+    if detection.outcome == "notify" and not withdrawn:
+        return write(tx, case, detection, desk, now=now, number=number, previous=item)
+    why = "its last notice was withdrawn by us" if withdrawn else "a rule asks for a person"
+    return _to_review(tx, case, desk, now=now, why=why, number=number)
+
+
+def _seen_after(detection: Detection, item: Item) -> bool:
+    """A replayed old snapshot is no re-appearance: it must be newer than our proof of removal."""
+    return item.removal_verified_at is not None and detection.listing.observed_at > item.removal_verified_at
+
+
+def _to_review(
+    tx: Transaction,
+    case: cases.Case,
+    desk: Desk,
+    *,
+    now: datetime,
+    why: str,
+    number: int,
+    unmet: tuple[Unmet, ...] = (),
+) -> Taken:
+    if number != case.round:
+        cases.start_round(tx, case.case_id, number)
+    if case.status != "review":
+        cases.set_status(tx, case.case_id, "review", now=now)
+        events.append(
+            tx,
+            case_id=case.case_id,
+            happenings=[Happening("sent_to_review", now, {"why": why, **_reasons(unmet)})],
+            now=now,
+            actor=desk.actor,
+        )
+    return Taken(case.case_id, "review", why=why)
+
+
+def _reasons(unmet: tuple[Unmet, ...]) -> dict[str, list[str]]:
+    return {"unmet": [f"{one.code} {one.path}" for one in unmet]} if unmet else {}
+
+
+def write(
+    tx: Transaction,
+    case: cases.Case,
+    detection: Detection,
+    desk: Desk,
+    *,
+    now: datetime,
+    number: int,
+    previous: Item | None,
+    reviewer: str | None = None,
+    revision: int = 1,
+) -> Taken:
+    """Write a round's notice and queue it, or send the case to review. The caller holds the case.
+
+    ``reviewer``: the person who approved it; absent where a zero-tolerance rule decided.
+    """
+    platform = desk.platforms.get(case.platform)
+    if platform is None:
+        return _to_review(tx, case, desk, now=now, why="no way to reach this platform", number=number)
+    try:
+        notice = write_notice(
+            detection,
+            notice_id=str(uuid_utils.uuid7()),
+            case_id=case.case_id,
+            round=number,
+            revision=revision,
+            law=desk.law,
+            platform=platform,
+            sender=desk.sender,
+            now=now,
+            relisting_of=previous.notice_id if previous else None,
+            reviewer=reviewer,
+        )
+    except CannotWrite as error:
+        return _to_review(tx, case, desk, now=now, why=str(error), number=number)
+    unmet = unmet_requirements(notice, platform.demands, platform=case.platform, now=now)
+    if unmet:
+        why = f"the notice would be refused: {sentences(unmet)}"[:2_000]
+        return _to_review(tx, case, desk, now=now, why=why, number=number, unmet=unmet)
+    try:
+        body, content_type = desk.render(notice)
+    except CannotWrite as error:
+        return _to_review(tx, case, desk, now=now, why=str(error), number=number)
+    if number != case.round:
+        cases.start_round(tx, case.case_id, number)
+    cases.add_notice(
+        tx,
+        notice,
+        case_ids=[case.case_id],
+        body=body,
+        content_type=content_type,
+        body_sha256=hashlib.sha256(body).hexdigest(),
+        next_poll_at=None,
+    )
+    cases.set_status(tx, case.case_id, "approved", now=now)
+    events.append(
+        tx,
+        case_id=case.case_id,
+        happenings=[
+            Happening(
+                "approved",
+                now,
+                {"by": reviewer or "zero_tolerance_rule", "rules": list(notice.detection.rule_ids)},
+            ),
+            Happening(
+                "notice_queued",
+                now,
+                {
+                    "reference": notice.human_reference,
+                    "idempotency_key": notice.idempotency_key,
+                    "body_sha256": hashlib.sha256(body).hexdigest(),
+                },
+            ),
+        ],
+        now=now,
+        actor=f"person:{reviewer}" if reviewer else desk.actor,
+        notice_id=notice.notice_id,
+    )
+    return Taken(case.case_id, "noticed", notice.notice_id)

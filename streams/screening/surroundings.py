@@ -1,0 +1,201 @@
+"""What a text as a whole says, worked out once for all that it names.
+
+How it reads (like the heading of an ad, like sentences, like a post), whether it shows a price, a
+measure or a year, and which of its words speak for or against an offer.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from streams.screening.claims import Claim
+from streams.screening.lexicon import Cue, SpecimenWord
+from streams.screening.matching import Found
+
+HEADING = 140
+"""Folded characters of a text without a title that count as its heading."""
+
+_UNITS = (
+    "cm mm g gr gm gms gram grams gramm gramme grammes gramos gramas grammi kg kgs kilo kilos oz "
+    "inch inches lb lbs "
+    "克 公斤 กรัม กก г гр грамм кг см мм غرام جرام كيلو ग्राम किलो gramu グラム"
+)
+_SIZE = re.compile(rf" \d{{1,6}} ?(?:{'|'.join(_UNITS.split())})\b")
+_LONG_AGO = re.compile(
+    r" (?:c|ca|circa)? ?1(?:[678]\d\d|9[0-3]\d)s? "
+    r"| 1[4-9](?:th|e|eme)? (?:c|cent|century|siecle|jh|jahrhundert) "
+    r"| (?:sec|seculo|siglo|siecle|secolo|jahrhundert)? ?x(?:v|vi|vii|viii|ix)e? "
+)
+_SOCIAL = re.compile(r"https?://|[#@]\w")
+_LINK = re.compile(r"https?://|\bwww\.|\b(?:bit\.ly|t\.co|ebay\.|etsy\.)")
+_DENIAL = re.compile(
+    r"(?: (?:not|no|non|isn t|without|nicht|kein|keine|keinen|ohne|pas d[eu]?|pas en|sans|no es|sin|nao e"
+    r"|sem|non e|senza|не|без|нет|khong phai|khong|bukan|tanpa|ليس|ليست|بدون|नहीं|sio|si|hakuna|niet|geen) "
+    r"(?:an? |real |de |d )?"
+    r"|非|不是|没有|並非|并非|ไม่ใช่)$"
+)
+_MONEY_WORDS = (
+    "usd eur gbp euro euros dollar dollars vnd idr rp tr triệu baht yen rmb naira ksh zar rand ringgit "
+    "peso pesos quid bucks"
+)
+_PRICE = re.compile(
+    rf"[$€£¥₫₽฿₹]\s?\d|\d\s?(?:[$€£¥₫₽฿₹]|руб|บาท|元|円|(?:{'|'.join(_MONEY_WORDS.split())})\b)"
+    r"|\b(?:rp|usd|eur|rs|us)\.? ?\d",
+    re.IGNORECASE,
+)
+_SUM = re.compile(
+    r"[$€£¥]\s?[\d.,]+\s?(?:m|bn|mn|k?\s?million\w*|billion|mio|mrd|millones|milhões|млн)\b", re.IGNORECASE
+)
+"""What a haul was worth, not what something costs."""
+_FUNCTION_WORDS = (
+    "the is are was were be been they their them that this these those we our you i my me he she his "
+    "her it its have has had will would can could should not do does did who what when why how "
+    "because if than then there der die das und ist sind war waren ein eine nicht wir sie ich les "
+    "des est sont était une nous vous ils los las una es son fue que por está os uma são foi não il "
+    "lo gli che sono è non и в на не что это как с по для был были ve ll don t isn didn couldn wouldn m "
+)
+_PROSE = frozenset(_FUNCTION_WORDS.split())
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the text as a whole says, worked out once for all its claims."""
+
+    found: tuple[Found, ...]
+    cues: tuple[tuple[str, Found], ...]
+    title_like: bool
+    """True: the text reads like the heading of an ad, not like sentences."""
+    priced: bool
+    sized: bool
+    dated: bool
+    """True: a year of long ago is named."""
+    heading: tuple[str, int]
+    """Field that holds the heading, and how many folded characters of it are the heading."""
+
+    texts: dict[str, str]
+    """Folded text by field."""
+    live_words: int
+    """Different words that speak of a living animal."""
+    kept_words: int
+    """Different words about keeping one."""
+    post: bool = False
+    """True: a short text without heading and price field, as people post it. Mere mention is the rule."""
+    label_like: bool = False
+    """True: not one function word, as on a label."""
+    linked: bool = False
+    """True: it names an address."""
+
+    def denies(self, claim: Claim) -> bool:
+        """True when the words right before the claim say that it is not that."""
+        one = min(claim.named_by, key=lambda place: place.start)
+        before = self.texts.get(one.field, "")[max(0, one.start - 16) : one.start]
+        return _DENIAL.search(before) is not None
+
+    def in_heading(self, one: Found) -> bool:
+        """True for a word of the heading."""
+        return one.field == self.heading[0] and one.start < self.heading[1]
+
+
+_SILENT = frozenset({"not-other-meaning", "neutral", "other-animal"})
+"""Categories that explain a place away and say nothing about others."""
+
+
+def _heading_of(fields: Mapping[str, tuple[str, str]], length: int) -> str:
+    """The folded title where there is one: an ad may go on in sentences."""
+    title = fields.get("title")
+    if title is not None:
+        return title[1]
+    return next(iter(fields.values()))[1][:length] if length != HEADING else ""
+
+
+def is_prose(folded: str) -> bool:
+    """True when the share of function words is that of sentences."""
+    words = folded.split()
+    if len(words) < 6:
+        return False
+    return sum(word in _PROSE for word in words[:200]) / min(len(words), 200) >= 0.2
+
+
+_POST_LENGTH = 600
+
+
+def is_post(title: str, description: str) -> bool:
+    """True for a short text of one piece, as people post it in a social network.
+
+    To be asked of listings without a price of their own; on a marketplace a title alone is a heading,
+    unless it bears the marks of a post.
+    """
+    if title and (description or _SOCIAL.search(title) is None):
+        return False
+    return len(title or description) <= _POST_LENGTH
+
+
+def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
+    """The cues, without words against inside a longer phrase for: the plastic of ``not plastic``."""
+    cues = [
+        (term.meaning.category, one)
+        for one in found
+        for term in one.terms
+        if isinstance(term.meaning, Cue) and term.meaning.category not in _SILENT
+    ]
+    phrases = [
+        one for category, one in cues if category in ("real", "craft", "object", "composite", "recent")
+    ]
+    for category, one in cues:
+        inside = category.startswith("not-") and any(
+            phrase.field == one.field
+            and phrase.start <= one.start
+            and one.end <= phrase.end
+            and one.end - one.start < phrase.end - phrase.start
+            for phrase in phrases
+        )
+        if not inside:
+            yield category, one
+
+
+def survey(
+    found: Sequence[Found],
+    fields: Mapping[str, tuple[str, str]],
+    *,
+    priced: bool,
+    heading: int = HEADING,
+    post: bool = False,
+) -> Surroundings:
+    """Look at the whole text.
+
+    ``fields`` gives original and folded text by name of the field; the first one holds the
+    heading, which is ``heading`` characters of it at most. ``post``: see :func:`is_post`.
+    """
+    cues = tuple(_unexplained(found))
+    whole = " ".join(folded for _, folded in fields.values())
+    return Surroundings(
+        found=tuple(found),
+        cues=cues,
+        title_like=not is_prose(_heading_of(fields, heading) or whole),
+        priced=priced or any(_PRICE.search(_SUM.sub(" ", original)) for original, _ in fields.values()),
+        sized=_SIZE.search(whole) is not None,
+        dated=_LONG_AGO.search(whole) is not None,
+        texts={name: folded for name, (_, folded) in fields.items()},
+        live_words=len(
+            {
+                term.folded
+                for one in found
+                for term in one.terms
+                if isinstance(term.meaning, SpecimenWord)
+                and term.meaning.kind == "live"
+                and term.meaning.klass != "keeping"
+            }
+        ),
+        kept_words=len(
+            {
+                term.folded
+                for one in found
+                for term in one.terms
+                if isinstance(term.meaning, SpecimenWord) and term.meaning.klass == "keeping"
+            }
+        ),
+        heading=(next(iter(fields), "title"), min(heading, HEADING)),
+        post=post,
+        label_like=not any(word in _PROSE for word in whole.split()),
+        linked=any(_LINK.search(original) for original, _ in fields.values()),
+    )
