@@ -26,6 +26,9 @@ from streams.local.service import Service
 
 PORT_NAMES = ("kafka", "receiver", "notices", "screening", "connect", "intake", "intake-metrics", "auditor")
 
+FROZEN_AFTER_S = 60.0
+"""Answers nothing on /health for so long: killed and started again."""
+
 PRACTICE = {
     "rate_per_s": 50,
     "concurrency": 8,
@@ -259,6 +262,7 @@ def _services(
             ),
             env,
             ready=f"http://127.0.0.1:{ports['notices']}/health",
+            frozen_after_s=FROZEN_AFTER_S,
             needs=("topics", *sandbox),
         )
     )
@@ -273,6 +277,7 @@ def _services(
                 takin("screening"),
                 {**env, "TAKIN_OBSERVABILITY_PORT": str(port)},
                 ready=f"http://127.0.0.1:{port}/health",
+                frozen_after_s=FROZEN_AFTER_S,
                 needs=("topics",),
             )
         )
@@ -282,6 +287,7 @@ def _services(
             takin("auditor", "--metrics-port", str(ports["auditor"])),
             env,
             ready=f"http://127.0.0.1:{ports['auditor']}/health",
+            frozen_after_s=FROZEN_AFTER_S,
             needs=("topics",),
         )
     )
