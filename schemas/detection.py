@@ -50,6 +50,23 @@ class Specimen(Part):
     """The specimen word of the reference data, for example ``ivory`` or ``rhinoceros horn``."""
 
 
+Legality = Literal["illegal", "policy_breach", "needs_permit_check", "lawful", "unknown"]
+"""Whether the offer is allowed; ``unknown`` is neither yes nor no."""
+
+
+class LegalFinding(Part):
+    """What the law of one place, or the platform's own policy, says of the offer."""
+
+    jurisdiction: str = Field(max_length=64)
+    """ISO 3166 code, ``EU``, ``international``, or ``platform`` for its own policy."""
+    verdict: Legality
+    basis: tuple[str, ...] = ()
+    """Ids of provisions in the law table."""
+    why: str = Field(max_length=512)
+    checked: bool = False
+    """False: the row was not read against the law's text by a person."""
+
+
 class RuleFinding(Part):
     """One rule that was true for the listing."""
 
@@ -96,6 +113,8 @@ class Detection(Message):
     specimen: Specimen | None = None
     matches: tuple[Match, ...] = ()
     rules: tuple[RuleFinding, ...] = ()
+    legality: tuple[LegalFinding, ...] = ()
+    """One a place that matters: where it is shown, where the seller is, where it is sent."""
     explanation: str = Field(max_length=8_000)
     """Sentences a person can put in a file."""
     retroactive: bool = False

@@ -28,13 +28,14 @@ from schemas.progress import ScreeningProgress
 from schemas.report import Report
 from schemas.response import PlatformResponse
 from schemas.topics import CATALOGUE, Topic
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 
 MESSAGES: tuple[type[Message], ...] = (
     Listing,
     Report,
     WatchlistEntry,
     RulePackRelease,
+    ReferenceRelease,
     Detection,
     ScreeningProgress,
     Notice,

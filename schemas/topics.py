@@ -14,7 +14,7 @@ from schemas.listing import Listing
 from schemas.message import Message
 from schemas.progress import ScreeningProgress
 from schemas.report import Report
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 
 DAY_MS = 24 * 60 * 60 * 1000
 PARTITIONS = 4
@@ -79,11 +79,11 @@ REPORTS = Topic(
 WATCHLIST = Topic(
     name="watchlist",
     message=WatchlistEntry,
-    key="entry_id, or pack:NAME of a rule pack",
-    summary="Entries that analysts want looked for, and released rule packs; an empty value removes one.",
-    producers=("watchlist command", "rules command", "desk", "screening"),
+    key="entry_id, pack:NAME of a rule pack, or reference:taxa",
+    summary="Entries to look for, released rule packs and lists of taxa; an empty value removes one.",
+    producers=("watchlist command", "rules command", "reference command", "desk", "screening"),
     consumers=("screening",),
-    others=(RulePackRelease,),
+    others=(RulePackRelease, ReferenceRelease),
     cleanup="compact",
 )
 DETECTIONS = Topic(

@@ -1,10 +1,12 @@
-"""What an analyst wants looked for, and the rule packs that are released besides the built-in ones.
+"""What an analyst wants looked for, and the rule packs and reference data released besides the built-in ones.
 
-Both travel on one compacted topic and are told apart by ``type``. An empty value removes what stands
-under the key: an entry id, or ``pack:NAME`` (``pack:NAME:shadow`` for a pack that runs in shadow).
+All travel on one compacted topic and are told apart by ``type``. An empty value removes what stands
+under the key: an entry id, ``pack:NAME`` (``pack:NAME:shadow`` for a pack that runs in shadow), or
+``reference:taxa``.
 """
 
 import hashlib
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
@@ -35,6 +37,9 @@ class WatchlistEntry(Message):
     kind: EntryKind
     value: str = Field(min_length=2, max_length=1_024)
     """The word, handle, number or hash. One letter alone would match everything and is refused."""
+    distance: int | None = Field(default=None, ge=0, le=31)
+    """Only of ``image_pdq``: bits of 256 in which an image may differ; absent: 31, which the makers of
+    PDQ advise."""
     language: LanguageTag | None = None
     platform: str | None = Field(default=None, max_length=64)
     """Only on this platform; absent: everywhere."""
@@ -108,23 +113,71 @@ def pack_key(pack: str, *, shadow: bool = False) -> str:
     return f"pack:{pack}:shadow" if shadow else f"pack:{pack}"
 
 
+REFERENCE_KEY = "reference:taxa"
+"""The Kafka key of the imported list of taxa. No entry id can hold the colon."""
+REFERENCE_CHARACTERS = 900_000
+"""Longest packed table: with its fields around it still fits a record of Kafka's default limit."""
+
+
+class ReferenceRelease(Message):
+    """A list of taxa that an operator imported, put in force in every worker besides the built-in list.
+
+    The whole table travels in the record, so that every worker has the same one whatever machine it
+    runs on.
+    """
+
+    type: Literal["reference"] = "reference"
+    version: str = Field(pattern=r"^[0-9a-z][0-9a-z.-]{0,63}$")
+    state: Literal["active", "retired"] = "active"
+    """After ``retired`` only the built-in list is in force."""
+    as_of: date
+    """The day whose law the list states, as the operator says."""
+    source: str = Field(min_length=1, max_length=256)
+    """Where the operator has it from; stands in notices."""
+    licence: str = Field(min_length=1, max_length=256)
+    complete: bool = False
+    """True: the list is the whole law, so a built-in name that it lacks is no longer listed."""
+    rows: int = Field(ge=0)
+    content: str = Field(default="", max_length=REFERENCE_CHARACTERS)
+    """The table as CSV, packed with xz and written in base64; empty only when retired."""
+    sha256: Sha256
+    """Digest of the unpacked table."""
+    released_by: str = Field(min_length=1, max_length=256)
+    released_at: Instant
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if not self.content and self.state != "retired":
+            raise ValueError("a list in force needs its content")
+        return self
+
+    @property
+    def key(self) -> str:
+        """The Kafka key."""
+        return REFERENCE_KEY
+
+
 def _kind(value: Any) -> str:
     """The first entries were written without a type."""
     return str(value.get("type", "entry")) if isinstance(value, dict) else "entry"
 
 
 WatchlistMessage = Annotated[
-    Annotated[WatchlistEntry, Tag("entry")] | Annotated[RulePackRelease, Tag("pack")], Discriminator(_kind)
+    Annotated[WatchlistEntry, Tag("entry")]
+    | Annotated[RulePackRelease, Tag("pack")]
+    | Annotated[ReferenceRelease, Tag("reference")],
+    Discriminator(_kind),
 ]
 """What a record of the topic holds."""
 
-_READER: TypeAdapter[WatchlistEntry | RulePackRelease] = TypeAdapter(WatchlistMessage)
+Told = WatchlistEntry | RulePackRelease | ReferenceRelease
+_READER: TypeAdapter[Told] = TypeAdapter(WatchlistMessage)
 
 
-def read_watchlist_message(raw: bytes) -> WatchlistEntry | RulePackRelease:
+def read_watchlist_message(raw: bytes) -> Told:
     """Read a record's value.
 
     Raises:
-        pydantic.ValidationError: the bytes are not JSON or neither message; places begin with the type.
+        pydantic.ValidationError: the bytes are not JSON or none of the messages; places begin with the type.
     """
     return _READER.validate_json(raw)

@@ -30,6 +30,7 @@ AREAS = (
     "streams.connect.commands",
     "streams.screening.commands",
     "streams.watchlist.commands",
+    "streams.reference.commands",
     "streams.notices.commands",
     "streams.reports.commands",
     "streams.auditor.commands",

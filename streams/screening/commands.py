@@ -1,9 +1,16 @@
 """Commands of screening: ``takin screening`` runs a worker; the tools for rules and texts add their own."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import typer
 
 from schemas.errors import OperatorError
 from streams.screening import tools
+
+if TYPE_CHECKING:
+    from streams.screening.places import PlatformLaw
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +45,18 @@ def screening() -> None:
         raise OperatorError(f"The setting TAKIN_{name.upper()} cannot be used: {fault['msg']}.") from error
     logs.configure(settings.log_level)
     try:
-        ruleset = build_ruleset()
+        ruleset = build_ruleset(platforms=_laws(settings.platforms_file))
     except BadPack as error:
         raise OperatorError(f"A rule pack is refused: {error}") from error
     raise typer.Exit(main(settings, ruleset))
+
+
+def _laws(platforms_file: Path | None) -> "Mapping[str, PlatformLaw]":
+    """Country and policy of the configured platforms."""
+    from connectors.registry import load_platforms
+    from streams.screening.places import Places, platform_laws
+
+    if platforms_file is None:
+        return {}
+    told = [(one.name, one.country, bool(one.policy_clauses)) for one in load_platforms(platforms_file)]
+    return platform_laws(Places(), told)

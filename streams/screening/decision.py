@@ -154,6 +154,7 @@ def detection_of(
         specimen=verdict.specimen,
         matches=verdict.matches,
         rules=verdict.rules,
+        legality=verdict.legality,
         explanation=verdict.explanation,
         retroactive=retroactive,
         screened_at=now,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from schemas.detection import Match, Outcome
 from streams.screening.claims import Answer, Claim
+from streams.screening.legality import Judgement, told_of
 from streams.screening.rules import Ruling
 
 LIMIT = 8_000
@@ -63,7 +64,7 @@ def _quoted(quotes: Sequence[str]) -> str:
 
 def _listed(claim: Claim) -> str:
     taxon = claim.taxon
-    doubt = ", to be checked" if taxon.needs_check else ""
+    doubt = f" ({taxon.doubt})" if taxon.doubt else ""
     if taxon.appendix in ("none", ""):
         return f"{taxon.name} ({taxon.rank}), which is not listed in the CITES Appendices"
     return f"{taxon.name} ({taxon.rank}), CITES Appendix {taxon.appendix} as of {taxon.as_of}{doubt}"
@@ -75,6 +76,7 @@ def explain(
     claim: Claim | None,
     quotes: Mapping[int, Match],
     extra: Sequence[str] = (),
+    judgement: Judgement | None = None,
 ) -> str:
     """The explanation of a verdict. ``quotes`` gives the match of each place by its identity."""
     sentences: list[str] = []
@@ -105,6 +107,8 @@ def explain(
         basis = f" It rests on: {', '.join(rule.legal_basis)}." if rule.legal_basis else ""
         sentences.append(f"Rule {rule.id} ({rule.title}) applies.{basis}")
         sentences.extend(f"The outcome is softened because {reason}." for reason in ruling.because)
+    if judgement is not None and outcome in ("notify", "review"):
+        sentences.append(told_of(judgement))
     sentences.extend(extra)
     sentences.append(_OUTCOMES[outcome])
     return " ".join(sentences)[:LIMIT]

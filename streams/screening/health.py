@@ -12,6 +12,7 @@ def screening_health(
     ruleset_version: str,
     watchlist_entries: int,
     packs: Sequence[str] = (),
+    reference: str = "built-in",
     up_s: float,
     late_after_s: float,
 ) -> Health:
@@ -30,6 +31,7 @@ def screening_health(
         "ruleset": ruleset_version,
         "watchlist_entries": watchlist_entries,
         "packs": list(packs),
+        "reference": reference,
     }
     late = [
         f"partition {number} stands still at offset {part['decided_to']} for {part['standing_still_s']:.0f} s"

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.detection import Match
 from schemas.watchlist import WatchlistEntry
-from streams.screening.taxa import Taxa, Taxon, read_table
+from streams.screening.taxa import IMPORTED, Taxa, Taxon, read_table
 from streams.screening.text import fold_term, is_unspaced
 
 TABLES = ("animals.csv", "products.csv", "specimens.csv", "cues.csv", "codewords.csv")
@@ -147,6 +147,8 @@ def _plural(text: str) -> str | None:
 
 def _row_taxon(row: dict[str, str], taxa: Taxa) -> Taxon:
     known = taxa.by_name.get(row["taxon"])
+    if known is not None and known.status == IMPORTED:
+        return known  # the operator's own list is newer than our table
     if known is not None and known.appendix == row["appendix"] and known.rank == row["rank"]:
         return known
     return Taxon(

@@ -15,6 +15,7 @@ from schemas.watchlist import PACK_BYTES
 from streams.screening.claims import Answer, Claim
 from streams.screening.conditions import BadCondition, Conditions, Facts
 from streams.screening.law import Provision
+from streams.screening.legality import SENDABLE, reason
 from streams.screening.verdict import RuleFailed
 
 PACK_BYTES_LIMIT = PACK_BYTES
@@ -264,6 +265,14 @@ class RuleBook:
             )
         self._for_all = tuple(one for one in self.rules if "*" in one.rule.groups)
 
+    def mentions(self, fact: str) -> bool:
+        """Whether any condition may ask for this fact: one that costs time is worked out only then."""
+        return any(
+            fact in condition
+            for one in self.rules
+            for condition in (one.rule.when, *(exception.when for exception in one.rule.exceptions))
+        )
+
     @property
     def version(self) -> str:
         """Digest of all packs' content."""
@@ -305,7 +314,20 @@ class RuleBook:
             if softening.holds(facts) and ORDER[softening.outcome] < ORDER[outcome]:
                 outcome = softening.outcome
                 because.append(softening.because)
+        if outcome == "notify":
+            because += _not_sendable(facts)
+            outcome = "review" if because else outcome
         return outcome, tuple(because)
+
+
+def _not_sendable(facts: Facts) -> list[str]:
+    """Why no notice may leave on this claim, whatever the rule says. Unknown is not no."""
+    why = []
+    if facts["legality"] not in SENDABLE:
+        why.append(reason(facts["legality"]))
+    if facts["unchecked_taxon"]:
+        why.append("nobody has checked in which appendix this taxon is listed")
+    return why
 
 
 def _compiled(

@@ -11,11 +11,18 @@ from typing import Any, Self
 from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.message import digest
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
+from streams.screening import imported
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
+from streams.screening.identifiers.claims import claimed
+from streams.screening.identifiers.entries import IdentifierIndex, identifiers
+from streams.screening.identifiers.permits import Permit
+from streams.screening.images import ImageIndex
 from streams.screening.law import load_law
+from streams.screening.law_desk import LawDesk, permit_form, stated_permits
+from streams.screening.legality import Judge, Judgement, load_matrix
 from streams.screening.lexicon import (
     Animal,
     Cue,
@@ -30,6 +37,7 @@ from streams.screening.lexicon import (
 from streams.screening.matching import Found, Matcher, uncovered
 from streams.screening.offer import claims, watched
 from streams.screening.pack_tests import run_pack_tests
+from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
 from streams.screening.surroundings import is_post, survey
@@ -41,6 +49,9 @@ LOGIC_VERSION = "2"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 MATCHES_LIMIT = 60
+
+NOTIFY_CONFIDENCE = 0.9
+"""A watchlist entry that is less sure than this leads to review at most."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
 _FIELDS = ("title", "description")
@@ -77,17 +88,22 @@ class ListingScreener:
         rules: RuleBook,
         entries: Mapping[str, WatchlistEntry],
         taxa: Taxa,
+        law: LawDesk,
         base: str,
     ) -> None:
         self._vocabulary = vocabulary
         self._rules = rules
         self._taxa = taxa
+        self._law = law
+        self._asks_contacts = rules.mentions("contacts")
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
+        self._identifiers = IdentifierIndex(texts, law.countries)
+        self._images = ImageIndex(texts)
         listed = digest(entries[key].to_bytes() for key in sorted(entries))
         self._version = f"r{LOGIC_VERSION}-{base[:20]}-{listed[:12]}"
 
@@ -110,7 +126,7 @@ class ListingScreener:
         """
         fields = self._fields(listing)
         found = self._vocabulary.read(fields)
-        seen = self._watchlist(listing, fields) if self._watch or self._sellers else []
+        seen = self._watchlist(listing, fields)
         if not found and not seen:
             return _NOTHING
         # When the description repeats the title, the heading is only that part of it.
@@ -125,12 +141,25 @@ class ListingScreener:
         )
         made = claims(around)
         text = " ".join(folded.text for folded in fields.values())
-        rulings = [
-            ruling
-            for claim in made
-            for ruling in self._rules.rule(claim, _facts(claim, listing, text, priced=around.priced))
-        ]
-        return _verdict(rulings, made, seen, fields, self._taxa)
+        rulings: list[Ruling] = []
+        judged: dict[int, Judgement] = {}
+        stated = claimed(text, listing.permit_statement or "") if made else frozenset()
+        originals = [folded.original for folded in fields.values()]
+        numbers = stated_permits(originals, listing) if made else ()
+        contacts = self._contacts(fields, listing) if made and self._asks_contacts else []
+        for claim in made:
+            judgement = judged[id(claim)] = self._law.judge(claim, listing, stated)
+            facts = _facts(claim, listing, text, judgement, priced=around.priced)
+            facts["permit_form"] = permit_form(numbers)
+            facts["contacts"] = contacts
+            rulings += self._rules.rule(claim, facts)
+        return _verdict(rulings, made, seen, fields, self._taxa, judged, numbers)
+
+    def _contacts(self, fields: Mapping[str, Folded], listing: Listing) -> list[str]:
+        """Services under which the text offers to be reached or paid: ``phone``, ``zalo``, ``upi`` …"""
+        regions = self._law.regions(listing)
+        found = (one for folded in fields.values() for one in identifiers(folded.original, regions))
+        return list(dict.fromkeys(one.service for one in found))
 
     def _fields(self, listing: Listing) -> dict[str, Folded]:
         """The texts to read; a description that repeats the title is read once."""
@@ -158,9 +187,30 @@ class ListingScreener:
             for shown in (listing.seller.handle, listing.seller.account_id):
                 entry_for_seller = self._sellers.get(shown.casefold()) if shown else None
                 if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
-                    seen.append(_Seen(entry_for_seller, None, None, shown or ""))
+                    seen.append(
+                        _Seen(entry_for_seller, None, None, _shown(entry_for_seller, "seller", shown or ""))
+                    )
                     break
+        if self._identifiers or self._images:
+            self._by_normal_form(listing, fields, seen)
         return seen
+
+    def _by_normal_form(self, listing: Listing, fields: Mapping[str, Folded], seen: "list[_Seen]") -> None:
+        """Add what no spelling gives away: numbers and accounts in other writings, and images."""
+        known = {one.entry.entry_id for one in seen}
+        if self._identifiers:
+            texts = {name: folded.original for name, folded in fields.items()}
+            for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
+                if place.entry.entry_id not in known:
+                    match = _shown(place.entry, place.field, place.quote, place.start)
+                    seen.append(_Seen(place.entry, None, None, match))
+        for image in self._images.find(listing) if self._images else ():
+            how = (
+                f"{image.distance} of 256 bits differ"
+                if image.entry.kind == "image_pdq"
+                else "the same bytes"
+            )
+            seen.append(_Seen(image.entry, None, None, _shown(image.entry, "image", image.image.url), how))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +220,32 @@ class _Seen:
     entry: WatchlistEntry
     term: Term | None
     found: Found | None
-    shown: str = ""
+    match: Match | None = None
+    """Of what was found otherwise than by a term."""
+    how: str = ""
+    """How near it comes, where that is not plain."""
+
+
+def _shown(entry: WatchlistEntry, field: str, quote: str, start: int = 0) -> Match:
+    where: Any = field
+    return Match.model_construct(
+        field=where,
+        start=start,
+        end=start + len(quote),
+        quote=quote[:2_000],
+        term=entry.value[:512],
+        kind="watchlist",
+        ref=f"watchlist:{entry.entry_id}"[:256],
+        disguised=False,
+    )
 
 
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
 
 
-def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[str, object]:
+def _facts(
+    claim: Claim, listing: Listing, text: str, judgement: Judgement, *, priced: bool
+) -> dict[str, object]:
     return {
         "group": claim.group,
         "taxon": claim.taxon.name,
@@ -198,6 +267,9 @@ def _facts(claim: Claim, listing: Listing, text: str, *, priced: bool) -> dict[s
         "priced": priced,
         "platform": listing.platform,
         "language": listing.language or "",
+        "legality": judgement.verdict,
+        "legality_basis": list(judgement.basis),
+        "unchecked_taxon": claim.taxon.needs_check and not claim.curated,
         "category": (listing.category or "").encode("utf-8", "replace").decode("utf-8"),
     }
 
@@ -226,6 +298,8 @@ def _verdict(
     seen: Sequence[_Seen],
     fields: Mapping[str, Folded],
     taxa: Taxa,
+    judged: Mapping[int, Judgement],
+    numbers: Sequence[Permit],
 ) -> Verdict:
     effective = [one for one in rulings if not one.rule.pack.shadow]
     best = max(effective, key=_gravity, default=None)
@@ -243,7 +317,9 @@ def _verdict(
                 if len(quotes) < MATCHES_LIMIT:
                     quotes.setdefault(id(one), _match(one, fields))
     matches = list(quotes.values())
-    extra: list[str] = []
+    extra = [
+        f"It states the number {one.number} of a permit or certificate: {one.why}." for one in numbers[:3]
+    ]
     outcome, severity = _with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
     active = [one for one in seen if one.entry.state == "active"]
     taxon, specimen = _subject(claim, active, taxa)
@@ -251,7 +327,8 @@ def _verdict(
     if outcome in ("review", "notify"):
         listed = [one.entry.confidence for one in active if not one.entry.kind.startswith("not_")]
         score = max(score, *listed) if listed else score
-    explanation = explain(outcome, best, claim, quotes, extra) if claim or extra else _CLEAR
+    judgement = judged.get(id(claim)) if claim is not None else None
+    explanation = explain(outcome, best, claim, quotes, extra, judgement) if claim or extra else _CLEAR
     return Verdict(
         outcome=outcome,
         severity=severity,
@@ -261,6 +338,7 @@ def _verdict(
         matches=tuple(matches),
         rules=tuple(findings),
         explanation=explanation,
+        legality=judgement.findings if judgement is not None else (),
         entries=tuple(dict.fromkeys(one.entry.entry_id for one in seen)),
     )
 
@@ -289,27 +367,26 @@ def _with_watchlist(
         entry = one.entry
         if one.term is not None and one.found is not None:
             match = _match(one.found, fields, one.term)
+        elif one.match is not None:
+            match = one.match
         else:
-            match = Match.model_construct(
-                field="seller",
-                start=0,
-                end=len(one.shown),
-                quote=one.shown[:2_000],
-                term=entry.value[:512],
-                kind="watchlist",
-                ref=f"watchlist:{entry.entry_id}"[:256],
-                disguised=False,
-            )
+            continue
         if len(matches) < 2 * MATCHES_LIMIT:
             matches.append(match)
         if entry.kind.startswith("not_"):
             continue
+        says = f"shows the image {match.quote}" if match.field == "image" else f"says “{match.quote}”"
+        how = f"; {one.how}" if one.how else ""
         extra.append(
-            f"The listing says “{match.quote}”, which is on the watchlist as {entry.entry_id} "
-            f"({entry.reason}; source: {entry.source})."
+            f"The listing {says}, which is on the watchlist as {entry.entry_id} "
+            f"({entry.reason}; source: {entry.source}{how})."
         )
-        if not negative and ORDER[entry.outcome] > ORDER[outcome]:
-            outcome, severity = entry.outcome, "high" if severity == "normal" else severity
+        wanted: Outcome = entry.outcome
+        if wanted == "notify" and entry.confidence < NOTIFY_CONFIDENCE:
+            wanted = "review"
+            extra.append(f"That entry is {entry.confidence:.0%} sure, which is not enough for a notice.")
+        if not negative and ORDER[wanted] > ORDER[outcome]:
+            outcome, severity = wanted, "high" if severity == "normal" else severity
     if negative and outcome == "notify":
         outcome = "review"
     for one in negative:
@@ -345,29 +422,29 @@ def _subject(
     return None, None
 
 
+_NO_PLATFORMS: Mapping[str, PlatformLaw] = {}
+
+
 class ScreeningRuleset:
     """Reference data and packs, loaded once; see :class:`streams.screening.verdict.Ruleset`."""
 
-    def __init__(self, packs: Iterable[Pack]) -> None:
+    def __init__(self, packs: Iterable[Pack], platforms: Mapping[str, PlatformLaw] = _NO_PLATFORMS) -> None:
         self.taxa = load_taxa()
         self._built_in = tuple(packs)
+        self._home = self
+        """The same packs over the built-in list of taxa."""
         self.rules = RuleBook(self._built_in, load_law())
-        named = [term for term in named_terms(self.taxa) if term is not None]
-        self.vocabulary = Vocabulary(
-            names=Matcher([*named, *listed_terms(self.taxa)]),
-            context=Matcher(context_terms()),
-            undisguiser=Undisguiser(
-                term.folded for term in named if isinstance(term.meaning, Product | Animal)
-            ),
-        )
-        self._reference = _reference_digest()
+        self.vocabulary = _vocabulary(self.taxa)
+        self._law = LawDesk(Judge(load_matrix(self.rules.law)), Places(), platforms)
+        told = [f"{name} {law.jurisdiction} {law.policy_forbids}" for name, law in sorted(platforms.items())]
+        self._reference = digest([_reference_digest(), *told])
         self._proven: set[str] = set()
         """Digests of released texts whose examples came out right; they rest on the own rules alone."""
 
     def screener(self, entries: Mapping[str, WatchlistEntry]) -> ListingScreener:
         """An immutable screener for these entries, by entry id."""
         base = digest([self._reference, self.rules.version])
-        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, base)
+        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._law, base)
 
     def with_packs(self, releases: Mapping[str, RulePackRelease]) -> Self:
         """See :class:`streams.screening.verdict.Ruleset`; takes some hundredths of a second.
@@ -382,12 +459,57 @@ class ScreeningRuleset:
             one for one in releases.values() if one.state != "retired" and one.sha256 not in self._proven
         ]
         labels = {f"{one.pack}@{one.version}" for one in fresh}
-        _, failures = run_pack_tests(candidate, labels)
+        # Always over the built-in list: whether a pack is taken must not depend on which list came first.
+        proof = copy.copy(self._home)
+        proof.rules = candidate.rules
+        _, failures = run_pack_tests(proof, labels)
         if failures:
             more = f" (and {len(failures) - 1} more examples)" if len(failures) > 1 else ""
             raise BadPack(failures[0] + more)
         self._proven.update(one.sha256 for one in fresh)
         return candidate
+
+    def with_reference(self, release: ReferenceRelease | None) -> Self:
+        """See :class:`streams.screening.verdict.Ruleset`; takes a second or two.
+
+        Raises:
+            BadReference: the release is refused.
+        """
+        fresh = copy.copy(self)
+        home = self._home
+        if release is None or release.state == "retired":
+            fresh.taxa, fresh.vocabulary, fresh._reference = home.taxa, home.vocabulary, home._reference
+            return fresh
+        fresh.taxa = imported.lay_over(
+            home.taxa,
+            imported.unpack(release),
+            source=release.source,
+            licence=release.licence,
+            as_of=release.as_of,
+            complete=release.complete,
+        )
+        fresh.vocabulary = _vocabulary(fresh.taxa)
+        # What stands in verdicts: not who released it, nor when.
+        fresh._reference = digest(
+            [
+                home._reference,
+                release.sha256,
+                release.version,
+                release.source,
+                release.as_of.isoformat(),
+                str(release.complete),
+            ]
+        )
+        return fresh
+
+
+def _vocabulary(taxa: Taxa) -> Vocabulary:
+    named = [term for term in named_terms(taxa) if term is not None]
+    return Vocabulary(
+        names=Matcher([*named, *listed_terms(taxa)]),
+        context=Matcher(context_terms()),
+        undisguiser=Undisguiser(term.folded for term in named if isinstance(term.meaning, Product | Animal)),
+    )
 
 
 def _reference_digest() -> str:
@@ -398,11 +520,14 @@ def _reference_digest() -> str:
     return digest(part for name, entry in named for part in (name, entry.read_bytes()))
 
 
-def build_ruleset(packs_folder: Path | None = None) -> ScreeningRuleset:
+def build_ruleset(
+    packs_folder: Path | None = None, platforms: Mapping[str, PlatformLaw] = _NO_PLATFORMS
+) -> ScreeningRuleset:
     """Load reference data and packs: the packaged ones, or those of a folder. Takes about a second.
 
     Raises:
         BadPack: a pack is broken; the message says where.
         OSError: the folder cannot be read.
     """
-    return ScreeningRuleset(packaged_packs() if packs_folder is None else packs_from(packs_folder))
+    packs = packaged_packs() if packs_folder is None else packs_from(packs_folder)
+    return ScreeningRuleset(packs, platforms)

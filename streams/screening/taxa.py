@@ -10,7 +10,7 @@ import gzip
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from typing import get_args
@@ -19,6 +19,9 @@ from schemas.detection import Appendix, TaxonRef
 from streams.screening.text import fold
 
 _APPENDICES = frozenset(get_args(Appendix))
+
+IMPORTED = "imported by the operator"
+"""Status of rows that the operator brought."""
 
 _COUNTRY = re.compile(r"\b[A-Z][a-z]{3,}\b")
 
@@ -39,6 +42,11 @@ class Taxon:
     needs_check: bool
     source: str
     as_of: str
+    annex: str = ""
+    """EU annex ``A`` to ``D``; empty when it is not known and must be inferred."""
+    licence: str = ""
+    status: str = ""
+    """What is known of the row's truth: ``treaty text``, ``inferred``, ``unchecked`` or who imported it."""
 
     def names_excepted_population(self, folded: str) -> bool:
         """True when a folded text names a country whose population the annotation excepts."""
@@ -49,8 +57,17 @@ class Taxon:
     @property
     def basis(self) -> str:
         """Where the listing is known from and as of when."""
-        doubt = "; inferred, to be checked" if self.needs_check else ""
+        doubt = f"; {self.doubt}" if self.needs_check else ""
         return f"{self.source}, as of {self.as_of}{doubt}"[:512]
+
+    @property
+    def doubt(self) -> str:
+        """What is not certain of the row, in plain words; empty when nothing is."""
+        if not self.needs_check:
+            return ""
+        if self.status == "inferred":
+            return "inferred from a higher listing, to be checked"
+        return "nobody has checked this against the Appendices"
 
     def reference(self, common_name: str | None = None) -> TaxonRef:
         """This taxon as it stands in a detection."""
@@ -88,6 +105,8 @@ class Taxa:
 
     by_name: dict[str, Taxon]
     common_names: tuple[CommonName, ...]
+    synonyms: dict[str, str] = field(default_factory=dict)
+    """Accepted names by names that were or are also in use."""
 
     @cached_property
     def higher(self) -> dict[str, Taxon]:
@@ -96,10 +115,26 @@ class Taxa:
             name: taxon for name, taxon in self.by_name.items() if taxon.rank not in ("species", "subspecies")
         }
 
+    @cached_property
+    def _above(self) -> dict[str, tuple[str, str]]:
+        """Family and order of each genus that has a row or a species with one."""
+        return {
+            taxon.name.partition(" ")[0]: (taxon.family, taxon.order)
+            for taxon in self.by_name.values()
+            if taxon.rank in ("genus", "species", "subspecies")
+        }
+
     def find(self, scientific_name: str) -> Taxon | None:
-        """The taxon of that name, or the genus that it belongs to when only that is known."""
-        found = self.by_name.get(scientific_name)
-        return found or self.higher.get(scientific_name.partition(" ")[0])
+        """The row that says how this name is listed: its own, its accepted name's, or the nearest
+        higher one (species of a subspecies, genus, family, order)."""
+        name = " ".join(scientific_name.removesuffix(" spp.").split())
+        name = self.synonyms.get(name, name)
+        words = name.split()
+        if not words:
+            return None
+        genus = self.synonyms.get(words[0], words[0])
+        chain = (name, " ".join(words[:2]), genus, *self._above.get(genus, ()))
+        return next((self.by_name[one] for one in chain if one in self.by_name), None)
 
 
 def load_taxa() -> Taxa:
@@ -116,6 +151,9 @@ def load_taxa() -> Taxa:
             needs_check=row["needs_check"] == "yes",
             source=row["source"],
             as_of=row["as_of"],
+            annex=row["annex"],
+            licence=row["licence"],
+            status=row["status"],
         )
         for row in read_table("taxa.csv.gz")
     }
@@ -124,4 +162,5 @@ def load_taxa() -> Taxa:
         for table in ("names_public_domain.csv.gz", "names_cc_by_sa.csv.gz")
         for row in read_table(table)
     )
-    return Taxa(by_name=by_name, common_names=names)
+    synonyms = {row["synonym"]: row["scientific_name"] for row in read_table("synonyms.csv")}
+    return Taxa(by_name=by_name, common_names=names, synonyms=synonyms)

@@ -49,13 +49,18 @@ def _opened(name: str) -> Iterator[TextIO]:
 
 
 def _ruleset(packs: Path | None) -> "ScreeningRuleset":
+    from streams.reference.archive import Archive
+    from streams.screening.imported import BadReference
     from streams.screening.rules import BadPack
     from streams.screening.screener import build_ruleset
+    from streams.settings import Settings
 
     if packs is not None and not any(packs.glob("*.yaml")):
         raise OperatorError(f"{packs} holds no *.yaml file: give a folder with rule packs.")
     try:
-        return build_ruleset(packs)
+        return build_ruleset(packs).with_reference(Archive(Settings().data_dir).current())
+    except BadReference as bad:
+        raise OperatorError(f"The imported list of taxa cannot be used ({bad}): import it again.") from bad
     except BadPack as bad:
         raise OperatorError(f"A rule pack is refused: {bad}") from bad
     except OSError as failed:

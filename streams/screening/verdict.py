@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, Self
 
-from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
+from schemas.detection import LegalFinding, Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Verdict:
     rules: tuple[RuleFinding, ...]
     explanation: str
     """Sentences a person can put in a file."""
+    legality: tuple[LegalFinding, ...] = ()
+    """What the law of each place that matters says of it."""
     entries: tuple[str, ...] = ()
     """Ids of the watchlist entries that matched, shadow ones too: for counting."""
 
@@ -90,5 +92,13 @@ class Ruleset(Protocol):
 
         Raises:
             ValueError: one of them cannot be used; the message names file, line and reason.
+        """
+        ...
+
+    def with_reference(self, release: ReferenceRelease | None) -> Self:
+        """The same packs over the built-in list of taxa and this imported one; ``None``: built-in alone.
+
+        Raises:
+            ValueError: it cannot be used; the message says why.
         """
         ...

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.dead_letter import dead_letter
 from schemas.errors import OperatorError
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 from streams.screening.decode import Rejected
 from streams.screening.flood_guard import Flood
 from streams.screening.metrics import ScreeningMetrics
@@ -26,6 +26,7 @@ from streams.screening.watchlist import (
     build_what_can_be,
     in_force,
     is_pack,
+    is_reference,
     next_expiry,
     read_change,
 )
@@ -69,9 +70,12 @@ class WatchlistFollower:
         )
         self._topics = topics
         self._built_in = ruleset
+        self._listing = ruleset
+        """Built-in packs over the list of taxa in force."""
         self._ruleset = ruleset
         self._built_with: Ruleset | None = None
         self._releases: dict[str, RulePackRelease] = {}
+        self._imported: ReferenceRelease | None = None
         self._publish = publish
         self._worker = worker
         self._metrics = metrics
@@ -109,6 +113,11 @@ class WatchlistFollower:
     def packs(self) -> tuple[str, ...]:
         """Releases in force beside or instead of the built-in packs, ``NAME@VERSION (STATE)``."""
         return tuple(f"{one.pack}@{one.version} ({one.state})" for _, one in sorted(self._releases.items()))
+
+    @property
+    def reference(self) -> str:
+        """Version of the imported list of taxa; ``built-in`` when there is none."""
+        return self._imported.version if self._imported is not None else "built-in"
 
     async def follow(self) -> None:
         """Take changes and expiries as they come; runs until cancelled."""
@@ -203,10 +212,16 @@ class WatchlistFollower:
     async def _take(self, records: Sequence[Any]) -> None:
         changes: list[Change] = []
         packs: dict[str, list[tuple[Any, Removal | RulePackRelease]]] = {}
+        lists: list[tuple[Any, Removal | ReferenceRelease]] = []
         for record in records:
             change = read_change(record.key, record.value)
             if isinstance(change, Rejected):
                 await self._set_aside(record, change)
+                continue
+            if isinstance(change, ReferenceRelease) or (
+                isinstance(change, Removal) and is_reference(record.key)
+            ):
+                lists.append((record, change))
                 continue
             if isinstance(change, RulePackRelease) or (isinstance(change, Removal) and is_pack(record.key)):
                 packs.setdefault(record.key.decode(), []).append((record, change))
@@ -216,10 +231,28 @@ class WatchlistFollower:
                 self._records.pop(change.entry_id, None)
             else:
                 self._records[change.entry_id] = record
+        await self._take_reference(lists)
         for key, told in sorted(packs.items()):
             await self._take_pack(key, told)
         self._entries = apply(self._entries, changes)
         await self._rebuild()
+
+    async def _take_reference(self, told: Sequence[tuple[Any, Removal | ReferenceRelease]]) -> None:
+        """Put the newest of the lists in force that can be used; each one refused is set aside."""
+        for record, change in reversed(told):
+            wanted = change if isinstance(change, ReferenceRelease) and change.state == "active" else None
+            if wanted == self._imported:
+                return
+            try:
+                listing = await asyncio.to_thread(self._built_in.with_reference, wanted)
+                ruleset = await asyncio.to_thread(listing.with_packs, self._releases)
+            except Exception as error:
+                why = str(error) if isinstance(error, ValueError) else type(error).__name__
+                sentence = f"The list of taxa is refused: {why}. Import it again (takin reference import)."
+                await self._set_aside(record, Rejected("rule_failed", sentence))
+                continue
+            self._listing, self._ruleset, self._imported = listing, ruleset, wanted
+            return
 
     async def _take_pack(self, key: str, told: Sequence[tuple[Any, Removal | RulePackRelease]]) -> None:
         """Put the newest of the releases in force that can be used; each one refused is set aside."""
@@ -230,7 +263,7 @@ class WatchlistFollower:
             if wanted == self._releases:
                 return
             try:
-                ruleset = await asyncio.to_thread(self._built_in.with_packs, wanted)
+                ruleset = await asyncio.to_thread(self._listing.with_packs, wanted)
             except Exception as error:
                 why = str(error) if isinstance(error, ValueError) else type(error).__name__
                 sentence = (
@@ -264,6 +297,7 @@ class WatchlistFollower:
             "watchlist in force",
             entries=len(used),
             packs=self.packs,
+            reference=self.reference,
             ruleset=screener.version,
             build_seconds=round(time.monotonic() - started, 3),
         )

@@ -8,7 +8,10 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from schemas.watchlist import (
+    REFERENCE_KEY,
+    ReferenceRelease,
     RulePackRelease,
+    Told,
     WatchlistEntry,
     pack_key,
     read_watchlist_message,
@@ -36,7 +39,12 @@ def is_pack(key: bytes | None) -> bool:
     return (key or b"").startswith(PACK_PREFIX.encode())
 
 
-def read_change(key: bytes | None, value: bytes | None) -> Change | RulePackRelease | Rejected:
+def is_reference(key: bytes | None) -> bool:
+    """Whether the record is about the imported list of taxa."""
+    return key == REFERENCE_KEY.encode()
+
+
+def read_change(key: bytes | None, value: bytes | None) -> Told | Removal | Rejected:
     """Read one record of the topic. Never raises."""
     try:
         entry_id = (key or b"").decode()
@@ -47,7 +55,7 @@ def read_change(key: bytes | None, value: bytes | None) -> Change | RulePackRele
     return _read_message(entry_id, value) if value else Removal(entry_id)
 
 
-def _read_message(entry_id: str, value: bytes) -> WatchlistEntry | RulePackRelease | Rejected:
+def _read_message(entry_id: str, value: bytes) -> Told | Rejected:
     try:
         entry = read_watchlist_message(value)
     except ValidationError as error:
@@ -61,19 +69,21 @@ def _read_message(entry_id: str, value: bytes) -> WatchlistEntry | RulePackRelea
     return _under_its_key(entry_id, entry)
 
 
-def _under_its_key(
-    key: str, told: WatchlistEntry | RulePackRelease
-) -> WatchlistEntry | RulePackRelease | Rejected:
+def _under_its_key(key: str, told: Told) -> Told | Rejected:
     """Refuse what stands under another key: a later change could not replace it."""
     if isinstance(told, WatchlistEntry):
         wanted, keys = told.entry_id, {told.entry_id}
+    elif isinstance(told, ReferenceRelease):
+        wanted, keys = told.key, {told.key}
     else:
         # A retired release may stand under either key: it ends what stood there.
         wanted = told.key
         keys = {wanted, pack_key(told.pack, shadow=True)} if told.state == "retired" else {wanted}
     if key in keys:
         return told
-    what = "the entry's id" if isinstance(told, WatchlistEntry) else "the pack's key"
+    what = {WatchlistEntry: "the entry's id", RulePackRelease: "the pack's key"}.get(
+        type(told), "the list's key"
+    )
     return Rejected(
         "wrong_shape",
         f"The key {key[:128]!a} is not {what} {wanted}, "

@@ -234,6 +234,7 @@ class Worker:
             ruleset_version=follower.screener.version,
             watchlist_entries=follower.entries,
             packs=follower.packs,
+            reference=follower.reference,
             up_s=time.monotonic() - self._started,
             late_after_s=self._settings.stall_s / 2,
         )

@@ -57,7 +57,10 @@ def list_entries(
 
 
 def add(
-    kind: Annotated[str, typer.Argument(help="term, code_word, hashtag, seller, phone, handle, not_term …")],
+    kind: Annotated[
+        str,
+        typer.Argument(help="term, code_word, hashtag, seller, phone, handle, payment, image_pdq …"),
+    ],
     value: Annotated[str, typer.Argument(help="The word, name or number.")],
     reason: Annotated[str, typer.Option(help="Why; it stands in the explanation.")],
     source: Annotated[str, typer.Option(help="Where that is known from.")],
@@ -70,6 +73,12 @@ def add(
     language: Annotated[str | None, typer.Option(help="BCP 47 tag of the word.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days.")] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="Count only; send nothing.")] = False,
+    confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="How sure it is; below 0.9 a match is reviewed at most.")
+    ] = 1.0,
+    distance: Annotated[
+        int | None, typer.Option(min=0, max=31, help="Of image_pdq: bits of 256 that may differ.")
+    ] = None,
     entry_id: Annotated[
         str | None, typer.Option("--id", help="Its id; absent: made of kind and word.")
     ] = None,
@@ -83,7 +92,7 @@ def add(
 
     from schemas.watchlist import WatchlistEntry
     from streams.settings import Settings
-    from streams.watchlist.exchange import entry_id_of
+    from streams.watchlist.exchange import advice_for, check_entry, entry_id_of
     from streams.watchlist.store import write_entries
 
     now = datetime.now(UTC)
@@ -103,6 +112,8 @@ def add(
                 "added_by": getpass.getuser(),
                 "added_at": now,
                 "expires_at": now + timedelta(days=days) if days else None,
+                "confidence": confidence,
+                "distance": distance,
                 "state": "shadow" if shadow else "active",
             }
         )
@@ -110,8 +121,14 @@ def add(
         problem = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in problem["loc"])
         raise OperatorError(f"The entry was not added: {field}: {problem['msg']}.") from error
+    try:
+        check_entry(entry)
+    except ValueError as error:
+        raise OperatorError(f"The entry was not added: {error}.") from error
     asyncio.run(write_entries(Settings().kafka_bootstrap_servers, [entry]))
     print(f"{entry.entry_id} is on the watchlist.")
+    if advice_for(entry):
+        print(advice_for(entry))
 
 
 def import_file(

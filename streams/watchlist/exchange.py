@@ -16,10 +16,15 @@ from pydantic import ValidationError
 
 from schemas.message import digest
 from schemas.watchlist import WatchlistEntry
+from streams.screening.identifiers.entries import keys_of
+from streams.screening.images import KINDS as IMAGES
+from streams.screening.images import hash_of
 from streams.screening.lexicon import watchlist_terms
 
 Format = Literal["csv", "json"]
 COLUMNS = tuple(name for name in WatchlistEntry.model_fields if name not in ("schema_version", "type"))
+PHONE_DIGITS = 5
+"""The shortest numbers that somebody would put on the list."""
 FILE_BYTES = 20_000_000
 """A larger file is refused unread."""
 
@@ -146,9 +151,34 @@ def _row(line: int, fields: Any, defaults: Defaults) -> Row:
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(step) for step in fault["loc"])
         raise ValueError(f"{place}: {fault['msg']}") from None
+    check_entry(entry)
+    return Row(line, entry, frozenset(own.keys() - told.keys()))
+
+
+def check_entry(entry: WatchlistEntry) -> None:
+    """Refuse what no worker could match with.
+
+    Raises:
+        ValueError: the value comes down to one letter, or it is no image hash.
+    """
+    if entry.kind in IMAGES:
+        hash_of(entry)
+    elif entry.distance is not None:
+        raise ValueError("distance: only an image_pdq entry has one")
     for _ in watchlist_terms([entry]):
         pass  # raises when the value comes down to one letter
-    return Row(line, entry, frozenset(own.keys() - told.keys()))
+    if entry.kind == "phone" and len(re.findall(r"\d", entry.value)) < PHONE_DIGITS:
+        raise ValueError(f"a telephone number has {PHONE_DIGITS} digits or more")
+
+
+def advice_for(entry: WatchlistEntry) -> str:
+    """What would make an entry find more; empty when nothing would."""
+    if entry.kind == "phone" and not keys_of(entry):
+        return (
+            "It is no number with its country code, so only this very writing is found: "
+            "write it as +84 … and it is found however sellers write it."
+        )
+    return ""
 
 
 def _table(text: str) -> Iterator[tuple[int, Any]]:

@@ -9,7 +9,14 @@ from pydantic import ValidationError
 from schemas.envelope import cloud_event_headers
 from schemas.errors import OperatorError
 from schemas.topics import WATCHLIST
-from schemas.watchlist import RulePackRelease, WatchlistEntry, read_watchlist_message
+from schemas.watchlist import (
+    REFERENCE_KEY,
+    ReferenceRelease,
+    RulePackRelease,
+    Told,
+    WatchlistEntry,
+    read_watchlist_message,
+)
 from streams.local.records import consumer_of, producer_at, up_to_now
 
 TOPIC = WATCHLIST.name
@@ -37,8 +44,39 @@ async def read_releases(bootstrap: str, *, topic: str = TOPIC) -> dict[str, Rule
     return {key: one for key, one in told.items() if isinstance(one, RulePackRelease)}
 
 
-async def _read(bootstrap: str, topic: str) -> dict[str, WatchlistEntry | RulePackRelease]:
-    told: dict[str, WatchlistEntry | RulePackRelease] = {}
+async def read_reference(bootstrap: str, *, topic: str = TOPIC) -> ReferenceRelease | None:
+    """The imported list of taxa in force, if there is one.
+
+    Raises:
+        OperatorError: no broker answers, or the topic is not there.
+    """
+    told = (await _read(bootstrap, topic)).get(REFERENCE_KEY)
+    return told if isinstance(told, ReferenceRelease) and told.state == "active" else None
+
+
+async def write_reference(bootstrap: str, release: ReferenceRelease, *, topic: str = TOPIC) -> None:
+    """Put a list of taxa in force, or retire it; returns when Kafka has it.
+
+    Raises:
+        OperatorError: no broker answers, or it refused.
+    """
+    headers = cloud_event_headers(
+        event_id=f"{release.key}/{release.version}/{release.released_at.isoformat()}",
+        source="takin/reference",
+        event_type="takin.reference-release.v1",
+        at=release.released_at,
+    )
+    async with consumer_of(bootstrap, topic), producer_at(bootstrap) as producer:
+        try:
+            await producer.send_and_wait(
+                topic, key=release.key.encode(), value=release.to_bytes(), headers=headers
+            )
+        except KafkaError as error:
+            raise _refused(f"of the list {release.version}", error) from error
+
+
+async def _read(bootstrap: str, topic: str) -> dict[str, Told]:
+    told: dict[str, Told] = {}
     async with consumer_of(bootstrap, topic) as (consumer, partitions):
         async for record in up_to_now(consumer, partitions):
             entry_id = (record.key or b"").decode("utf-8", "replace")

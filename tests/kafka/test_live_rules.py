@@ -44,7 +44,10 @@ class Verdicts:
     async def __aenter__(self) -> "Verdicts":
         await self._consumer.start()
         await self._producer.start()
-        self._consumer.assign([TopicPartition(self._topics.detections, number) for number in range(4)])
+        partitions = [TopicPartition(self._topics.detections, number) for number in range(4)]
+        self._consumer.assign(partitions)
+        for partition in partitions:
+            await self._consumer.position(partition)  # else "latest" is settled after the first verdict
         return self
 
     async def __aexit__(self, *_: object) -> None:

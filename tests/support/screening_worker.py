@@ -17,7 +17,7 @@ from typing import Any
 from schemas.errors import OperatorError
 from schemas.listing import Listing
 from schemas.message import digest
-from schemas.watchlist import RulePackRelease, WatchlistEntry
+from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 from streams.screening import worker as worker_module
 from streams.screening.agent import BatchScreener
 from streams.screening.decision import decide
@@ -58,6 +58,9 @@ class WordRuleset:
         return WordScreener(frozenset(words), "words-" + digest(sorted(words))[:12])
 
     def with_packs(self, releases: Mapping[str, RulePackRelease]) -> "WordRuleset":
+        return self
+
+    def with_reference(self, release: ReferenceRelease | None) -> "WordRuleset":
         return self
 
 

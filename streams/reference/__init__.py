@@ -1,0 +1,1 @@
+"""Reference data of the operator: read, compared, kept, released."""
