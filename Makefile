@@ -16,7 +16,7 @@ TOOLS := $(VENV)/.installed-dev
 .PHONY: help
 help: ## Show this
 	@echo "Takin watches platforms for offers of protected wildlife. Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(TOOLS): requirements/dev.lock requirements/bootstrap.lock pyproject.toml
 	@deploy/ci/environment.sh dev
@@ -37,7 +37,11 @@ test: $(TOOLS) ## Everything that must hold: lint, types, all tests, once agains
 
 .PHONY: unit
 unit: $(TOOLS) ## The quick tests: no broker, no database server; ARGS go to pytest
-	@$(VENV)/bin/python -m pytest -q -m "not slow and not kafka and not postgres" $(or $(ARGS),tests/unit tests/contracts tests/golden tests/test_architecture.py)
+	@$(VENV)/bin/python -m pytest -q -m "not slow and not kafka and not postgres and not browser" $(or $(ARGS),tests/unit tests/contracts tests/golden tests/test_architecture.py)
+
+.PHONY: bench
+bench: $(TOOLS) ## Measure the screening beside its limit; ARGS="--quick --listings 1000" for less
+	@$(VENV)/bin/python -m tests.bench.screening $(ARGS)
 
 .PHONY: lint
 lint: $(TOOLS) ## Lint, format check, types, generated files
@@ -63,6 +67,11 @@ observability: $(TOOLS) ## Write the page of metrics and the dashboards from the
 .PHONY: excerpt
 excerpt: $(RUNTIME) ## Run the demonstration and write its excerpt into the README
 	@$(VENV)/bin/python deploy/ci/readme_excerpt.py
+
+.PHONY: screenshots
+screenshots: $(TOOLS) ## Take the pictures of the desk's pages in deploy/screenshots again
+	@deploy/ci/chromium.sh
+	@$(VENV)/bin/python deploy/ci/screenshots.py
 
 .PHONY: lock
 lock: $(TOOLS) ## Lock the requirements again; ARGS=--upgrade takes newer versions

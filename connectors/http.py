@@ -7,11 +7,12 @@ connection 5 s, and a total over the whole exchange.
 """
 
 import asyncio
+import contextlib
 import email.utils
 import re
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -30,6 +31,8 @@ MAX_HEADERS = 128
 """Header lines of a reply; httpcore itself stops at 100 kB of them."""
 RETRY_AFTER_MIN_S = 1.0
 RETRY_AFTER_MAX_S = 3_600.0
+POOL = 4
+"""Connections to one platform that are managed together."""
 USER_AGENT = "takin/0.1 (wildlife listing notices)"
 
 
@@ -78,7 +81,11 @@ class OutboundClient:
         self.policy = policy
         self.limits = limits
         self._user_agent = user_agent
-        self._transport = _Transport(policy, limits, tls_context(ca_file))
+        # Several small pools: httpcore walks through all of a pool's requests and connections at each step.
+        self._pools = tuple(
+            _Transport(policy, tls_context(ca_file), connections=min(POOL, limits.connections - start))
+            for start in range(0, limits.connections, POOL)
+        )
 
     async def request(
         self,
@@ -141,7 +148,12 @@ class OutboundClient:
                 }
             },
         )
-        response = await self._transport.handle_async_request(request)
+        pool = min(self._pools, key=lambda one: one.load)
+        with pool.used():
+            return await self._exchange_in(pool, request, cap)
+
+    async def _exchange_in(self, pool: "_Transport", request: httpx.Request, cap: int) -> Reply:
+        response = await pool.handle_async_request(request)
         try:
             if len(response.headers.raw) > MAX_HEADERS:
                 raise PlatformUnavailable(
@@ -158,22 +170,39 @@ class OutboundClient:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        for pool in self._pools:
+            await pool.aclose()
 
 
 class _Transport(httpx.AsyncBaseTransport):
     """httpx over httpcore with our own way of opening connections."""
 
-    def __init__(self, policy: EgressPolicy, limits: HttpLimits, context: ssl.SSLContext) -> None:
+    def __init__(self, policy: EgressPolicy, context: ssl.SSLContext, *, connections: int) -> None:
+        self._connections = connections
+        self._under_way = 0
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
-            max_connections=limits.connections,
-            max_keepalive_connections=limits.connections,
+            max_connections=connections,
+            max_keepalive_connections=connections,
             # Shorter than the 5 s after which many servers hang up, so that a request does not start on
             # a connection that is just being closed.
             keepalive_expiry=3.0,
             network_backend=GuardedBackend(policy),
         )
+
+    @property
+    def load(self) -> float:
+        """Exchanges under way for each connection it may have."""
+        return self._under_way / self._connections
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """Count one exchange for as long as it lasts."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = await self._pool.handle_async_request(

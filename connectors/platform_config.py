@@ -8,10 +8,17 @@ from typing import Annotated, Any, Literal, Self
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from connectors.guard_config import (
+    LADDER,
+    BreakerConfig,
+    Fallback,
+    LadderStep,
+    MailAddress,
+    QualityConfig,
+    Seconds,
+)
 from connectors.http import USER_AGENT, HttpLimits
 from schemas.message import LanguageTag, PlatformName
-
-Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
 
 
 def _as_tuple(value: Any) -> Any:
@@ -146,11 +153,6 @@ class CoopOptions(_Config):
     policy_id: str | None = Field(default=None, max_length=128)
 
 
-MailAddress = Annotated[
-    str, Field(max_length=320, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}$")
-]
-
-
 class MailOptions(_Config):
     """How mail reaches a platform. The password for ``username`` is the platform's ``api_key``."""
 
@@ -224,6 +226,17 @@ class PlatformConfig(_Config):
     sla: Sla | None = None
     probe: Probing = Probing()
     delivery: DeliveryPace = DeliveryPace()
+    escalation: tuple[LadderStep, ...] = Field(default=LADDER, max_length=4)
+    """What is done when the platform does not decide. Empty: nothing."""
+    breaker: BreakerConfig = BreakerConfig()
+    fallback: Fallback | None = None
+    daily_notices: int | None = Field(default=None, ge=0, le=1_000_000)
+    """Most new notices a day (UTC); two people can approve more (`takin notices approve-excess`)."""
+    daily_requests: int | None = Field(default=None, ge=0, le=10_000_000)
+    """Most tries of every kind a day (UTC)."""
+    repeat_window_s: Seconds = 86_400.0
+    """Least time between two notices on one appearance of a listing."""
+    quality: QualityConfig = QualityConfig()
     user_agent: str = Field(default=USER_AGENT, min_length=1, max_length=256, pattern=r"^[ -~]+$")
     ca_file: Path | None = None
     """Certificate authority of a platform that does not use a public one."""
@@ -246,6 +259,10 @@ class PlatformConfig(_Config):
             scheme, _, rest = reference.partition(":")
             if scheme not in ("env", "file") or not rest:
                 raise ValueError("an api_key is given as env:NAME or file:PATH")
+        return self
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
         for needed in NEEDS.get(self.kind, ()):
             if not getattr(self, needed):
                 raise ValueError(f"kind: {self.kind} needs {needed}")
@@ -254,6 +271,12 @@ class PlatformConfig(_Config):
                 raise ValueError("mail.tls may be none only with private_address: true")
             if self.mail.username and not self.api_key:
                 raise ValueError("mail.username needs api_key, which holds its password")
+        if len({one.step for one in self.escalation}) < len(self.escalation):
+            raise ValueError("escalation names a step twice")
+        if self.mail is None and any(one.to for one in self.escalation):
+            raise ValueError("escalation has an address (to), so the platform needs mail to write to it")
+        if self.fallback is not None:
+            self.by_fallback()
         return self
 
     def _check_reference(self, reference: str) -> None:
@@ -267,6 +290,19 @@ class PlatformConfig(_Config):
                 "a secret may stand in this file only for kind: sandbox with dev_only: true; "
                 "use env:NAME or file:PATH"
             )
+
+    def by_fallback(self) -> "PlatformConfig":
+        """The platform as its fallback channel reaches it.
+
+        Raises:
+            ValueError: what that channel needs is not there.
+        """
+        assert self.fallback is not None, "asked only where there is one"
+        theirs = self.fallback.model_dump(exclude={"after_s"}, exclude_none=True)
+        # Nobody answers by it with a signature, and a mailbox needs none from us.
+        unused = {"fallback", "webhook_secret"} | ({"secret"} if self.fallback.kind != self.kind else set())
+        own = self.model_dump(exclude={*unused, *theirs}, exclude_unset=True)
+        return PlatformConfig.model_validate({**own, **theirs})
 
     @property
     def base(self) -> str:

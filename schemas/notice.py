@@ -181,4 +181,7 @@ class Notice(Message):
     """Notice id of the earlier round."""
     reply_to: str | None = Field(default=None, max_length=2_048)
     """Where signed answers are received."""
+    reply_page: str | None = Field(default=None, max_length=2_048)
+    """A page on which this notice can be answered without a login, until it expires; who has the address
+    can answer."""
     tags: tuple[str, ...] = ()

@@ -21,12 +21,15 @@ EntryKind = Literal[
     "phone",
     "handle",
     "payment",
+    "regex",
     "image_sha256",
     "image_pdq",
     "not_term",
     "not_seller",
 ]
-"""``not_*`` entries are the negative list: what they match is never noticed because of a term."""
+"""``regex`` is looked for in the text as the seller wrote it, upper and lower case alike (RE2: no
+look-around, no back-references). ``not_*`` entries are the negative list: what they match is never
+noticed because of a term."""
 
 
 class WatchlistEntry(Message):

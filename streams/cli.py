@@ -35,6 +35,7 @@ AREAS = (
     "streams.reports.commands",
     "streams.auditor.commands",
     "streams.doctor.commands",
+    "streams.desk.commands",
 )
 """Modules with a ``register(app)`` that adds their commands; cheap to import."""
 

@@ -2,11 +2,22 @@
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
 NOISY = ("aiokafka", "httpx", "httpcore", "uvicorn", "asyncio", "alembic", "faust", "mode")
 """Libraries whose debug lines could carry addresses or secrets, and cost time."""
+
+
+class _StandardError:
+    """Standard error as it is when something is written: loggers outlive a stream put in its place."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure(level: str = "info") -> None:
@@ -24,6 +35,6 @@ def configure(level: str = "info") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )

@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     """Longest time that new rows of the audit chain wait for their checkpoint."""
     checkpoint_rows: int = Field(default=1_000, ge=1)
     """So many new rows make a checkpoint at once."""
+    desk_base: str | None = None
+    """Where browsers see the desk, for example ``https://desk.example.org``: notices then carry a link by
+    which they are answered without a login."""
+    desk_key_file: Path | None = None
+    """The desk's own secret, the same for every process that serves the desk or writes reply links;
+    absent: ``desk.key`` in ``data_dir``, made at the first start."""
     observability_host: str = "127.0.0.1"
     """Address of ``/metrics`` and ``/health``; loopback unless set."""
     log_level: str = "info"
@@ -49,6 +55,11 @@ class Settings(BaseSettings):
     def checkpoints(self) -> Path:
         """Where checkpoints are, or would be."""
         return self.checkpoints_file or self.data_dir / "checkpoints.jsonl"
+
+    @property
+    def desk_key(self) -> Path:
+        """Where the desk's own secret is, or will be made."""
+        return self.desk_key_file or self.data_dir / "desk.key"
 
     @property
     def evidence_dir(self) -> Path:

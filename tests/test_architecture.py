@@ -60,7 +60,7 @@ CLIENT_NAMES = re.compile(
     r"(Async)?(Client|HTTPTransport)|get|post|put|patch|delete|head|options|request|stream"
 )
 
-PARTS_OF = {"pydantic_core": "pydantic"}
+PARTS_OF = {"pydantic_core": "pydantic", "markupsafe": "jinja2"}
 """Packages that come with another as one thing."""
 
 

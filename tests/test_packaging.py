@@ -26,6 +26,8 @@ DATA = {
     "type markers": "*/py.typed",
     "reference data": "streams/screening/reference/*",
     "rule packs": "streams/screening/packs/*.yaml",
+    "the desk's templates": "streams/desk/templates/*.html",
+    "the desk's style and scripts": "streams/desk/static/desk.*",
     "sandbox scenarios": "connectors/sandbox/scenarios/*",
     "lock of the Kafka jars": "streams/local/kafka-jars.lock",
     "database migrations": "streams/notices/casebook/migrations/versions/v*.py",

@@ -47,4 +47,8 @@ def follow_up_mail(
     message["Auto-Submitted"] = "auto-generated"
     text = follow_up_letter(follow_up, languages, options.templates)
     message.set_content(text, cte="quoted-printable")
-    return message.as_bytes()
+    raw = message.as_bytes()
+    for name in (b"Message-ID", b"In-Reply-To", b"References"):
+        # Folded right after its name, as the standard library does it, not every server finds the id again.
+        raw = raw.replace(b"\r\n" + name + b":\r\n <", b"\r\n" + name + b": <", 1)
+    return raw

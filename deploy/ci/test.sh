@@ -19,8 +19,9 @@ step "types"
 step "generated files"
 "$bin/python" -m schemas.generate --check
 "$bin/python" -m deploy.generate --check
-step "a PostgreSQL server and the Kafka jars"
+step "a PostgreSQL server, Chromium and the Kafka jars"
 deploy/ci/postgresql.sh
+deploy/ci/chromium.sh
 "$bin/python" -c '
 import sys
 from schemas.errors import OperatorError
@@ -32,7 +33,10 @@ except OperatorError as error:
     sys.exit(f"takin: {error}")
 '
 step "tests that need no broker, in two processes"
-"$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka" --ignore=tests/bench --durations=10
+"$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka" --ignore=tests/bench --ignore=tests/browser --durations=10
+# The browser driver keeps an event loop of its own running, beside which no other test can start one.
+step "pages in a real browser"
+"$bin/python" -m pytest tests/browser -m "not long"
 step "tests on a real Kafka"
 "$bin/python" -m pytest -m "kafka and not long" --ignore=tests/bench --durations=15
 step "tests against the built wheel"

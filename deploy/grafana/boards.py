@@ -1,4 +1,4 @@
-"""What the dashboards show: six boards, each panel with a unit, a sentence and the runbook it leads to.
+"""What the dashboards show: seven boards, each panel with a unit, a sentence and the runbook it leads to.
 
 In an expression ``@`` stands for the matchers of job and instance that every query has.
 """
@@ -226,4 +226,42 @@ WORKERS = Board(
     ),
 )  # fmt: skip
 
-BOARDS = (SLA, PIPELINE, CONNECTORS, RULES, NOTICES, WORKERS)
+DESK = Board(
+    "takin-desk",
+    "Takin: guards and desk",
+    "What keeps notices back, whether each platform's channel works, and whether the web desk answers.",
+    (
+        Panel("Stops in force", "The kill switch: stops of sending, by what they stop.", "short",
+              (("sum by (scope) (takin_sending_stops{@})", "{{scope}}"),), "SendingStopped"),
+        Panel("Holds", "Police holds on cases, by state.", "short",
+              (("sum by (state) (takin_case_holds{@})", "{{state}}"),), "SendingStopped"),
+        Panel("Kept back", "Entries of the outbox that a hold or a stopped rule keeps back.", "short",
+              (("max(takin_outbox_kept_back_notices{@})", "kept back"),), "SendingStopped"),
+        Panel("Channel", "Breaker of each channel: 0 closed, 1 a trial is under way, 2 open.", "short",
+              (('max by (platform, channel) (takin_channel_breaker_state{@,platform=~"$platform"})',
+                "{{platform}} {{channel}}"),), "ChannelDown"),
+        Panel("Health of channels", "Share of answers, speed and age of what waits, over an hour.", "percentunit",
+              (('min by (platform) (takin_channel_health_ratio{@,platform=~"$platform"})', "{{platform}}"),),
+              "ChannelDown"),
+        Panel("Sent another way", "Notices moved to the fallback channel in the range shown.", "short",
+              (("sum(increase(takin_fallbacks_total{@}[$__range]))", "moved"),), "ChannelDown", "number"),
+        Panel("Rules below the stop line", "Rules whose notices go to a person, by their record with the platform.",
+              "short",
+              (('max by (platform) (takin_rules_below_stop_line{@,platform=~"$platform"})', "{{platform}}"),),
+              "SendingStopped"),
+        Panel("Steps for a person", "Steps of the escalation ladder that wait for a person.", "short",
+              (('max by (platform) (takin_escalation_tasks{@,platform=~"$platform"})', "{{platform}}"),),
+              "NoticeForgotten"),
+        Panel("Sign-ins", "Attempts to sign in a second, by how they ended.", "cps",
+              ((f"sum by (result) (rate(takin_desk_logins_total{{@}}[{RATE}]))", "{{result}}"),), "DeskSlow"),
+        Panel("Pages of the desk", "95th percentile of the time to answer a request.", "s",
+              ((f"histogram_quantile(0.95, sum by (le) (rate(takin_desk_request_seconds_bucket{{@}}[{RATE}])))",
+                "p95"),), "DeskSlow", width=12),
+        Panel("Answers at the desk", "A second, by the way they came.", "cps",
+              ((f"sum by (way) (rate(takin_desk_answers_total{{@}}[{RATE}]))", "{{way}}"),), "AnswersSetAside",
+              width=12),
+    ),
+    platforms=True,
+)  # fmt: skip
+
+BOARDS = (SLA, PIPELINE, CONNECTORS, RULES, NOTICES, DESK, WORKERS)

@@ -24,7 +24,10 @@ from streams.local.ports import free_port
 from streams.local.readiness import join_group
 from streams.local.service import Service
 
-PORT_NAMES = ("kafka", "receiver", "notices", "screening", "connect", "intake", "intake-metrics", "auditor")
+PORT_NAMES = (
+    *("kafka", "receiver", "notices", "screening", "connect", "intake", "intake-metrics"),
+    *("desk", "desk-metrics", "auditor"),
+)
 
 FROZEN_AFTER_S = 60.0
 """Answers nothing on /health for so long: killed and started again."""
@@ -76,6 +79,8 @@ class Machine:
     """Listings a second; absent: as fast as it goes."""
     follow: bool = False
     screening_workers: int = 1
+    logins: bool = False
+    """Make an account of the desk for every role and practice platform, with random passwords."""
     intake: bool = False
     """Also take listings and reports over HTTP; a key for it is made at the first run."""
 
@@ -119,7 +124,7 @@ def prepare(machine: Machine) -> Prepared:
         _make_key(folder, names or [one.name for one in load_platforms(platforms_file)])
     summary = folder / "connect-summary.json"
     summary.unlink(missing_ok=True)
-    shown = ["notices", "screening", *workers, "auditor", "connect", "intake-metrics"]
+    shown = ["notices", "desk-metrics", "screening", *workers, "auditor", "connect", "intake-metrics"]
     idle = {"connect"} if machine.source is None else set()
     idle |= set() if machine.intake else {"intake-metrics"}
     targets = [
@@ -220,6 +225,7 @@ def _services(
         "DATABASE_URL": casebook_url,
         "TAKIN_DATA_DIR": str(folder),
         "TAKIN_PLATFORMS_FILE": str(platforms_file),
+        "TAKIN_DESK_BASE": f"http://127.0.0.1:{ports['desk']}",
     }
     services: list[Service] = []
     if machine.bootstrap is None:
@@ -264,6 +270,21 @@ def _services(
             ready=f"http://127.0.0.1:{ports['notices']}/health",
             frozen_after_s=FROZEN_AFTER_S,
             needs=("topics", *sandbox),
+        )
+    )
+    services.append(
+        Service(
+            "desk",
+            takin(
+                "desk",
+                *("--port", str(ports["desk"]), "--metrics-port", str(ports["desk-metrics"])),
+                *("--reply-base", f"http://127.0.0.1:{ports['receiver']}"),
+                *sender,
+            ),
+            env,
+            ready=f"http://127.0.0.1:{ports['desk-metrics']}/health",
+            frozen_after_s=FROZEN_AFTER_S,
+            needs=("notices",),
         )
     )
     workers = []

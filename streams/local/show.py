@@ -31,6 +31,12 @@ WORDS: Mapping[str, str] = {
     "deadline_missed": "DEADLINE MISSED",
     "deadline_rescinded": "deadline met after all",
     "sent_to_review": "waits for a person",
+    "follow_up_queued": "we press: a step of the ladder",
+    "escalation_due": "A PERSON HAS TO PRESS",
+    "fallback_used": "goes by the other channel",
+    "withdrawn": "we took the notice back",
+    "hold_confirmed": "held: nothing is sent",
+    "hold_ended": "no longer held",
 }
 """Events worth a line, and what they are called on it."""
 
@@ -50,6 +56,8 @@ def _facts(kind: str, data: Mapping[str, Any]) -> str:
         facts.append(f"after {span(float(data['after_s']))}")
     if kind == "deadline_missed":
         facts.append(f"to {data.get('kind')}")
+    if kind in ("follow_up_queued", "escalation_due"):
+        facts.append(str(data.get("step")))
     if kind == "attempt_failed":
         facts.append(str(data.get("reason")))
         if data.get("next_at"):

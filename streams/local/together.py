@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import OperatorError
+from streams.local.logins import make_logins
 from streams.local.machine import Machine, Prepared, prepare
 from streams.local.show import EventTail
 from streams.local.standing import Standing, Watch, sentence, summary
@@ -55,6 +56,7 @@ async def run(machine: Machine, wishes: Wishes, say: Say) -> dict[str, Any]:
         loop.add_signal_handler(number, stop.set)
     prepared = prepare(machine)
     casebook = await asyncio.to_thread(Casebook.open, prepared.casebook_url, threads=2)
+    logins = await asyncio.to_thread(make_logins, casebook, machine) if machine.logins else ()
     logs = machine.data_dir.absolute() / "logs"
     try:
         supervisor = Supervisor(
@@ -71,6 +73,8 @@ async def run(machine: Machine, wishes: Wishes, say: Say) -> dict[str, Any]:
             raise OperatorError("Stopped while starting.", exit_code=130)
         await starting
         _say_where(machine, prepared, say)
+        for line in logins:
+            say(f"  {line}")
         running = asyncio.create_task(supervisor.run())
         try:
             return await _watch(machine, prepared, wishes, say, casebook, supervisor, running, stopping)
@@ -100,6 +104,8 @@ def _say_where(machine: Machine, prepared: Prepared, say: Say) -> None:
         f"metrics and health: screening http://127.0.0.1:{prepared.ports['screening']}/, "
         f"notices http://127.0.0.1:{prepared.ports['notices']}/"
     )
+    made = "sign in as" if machine.logins else "accounts: takin accounts add"
+    say(f"desk: http://127.0.0.1:{prepared.ports['desk']}/  {made}")
 
 
 def _important(say: Say) -> Say:

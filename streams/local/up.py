@@ -48,6 +48,7 @@ def demo(
             rate=rate,
             wishes=Wishes(once=once, settle_within_s=DEMO_WITHIN_S, report=report, verbose=verbose),
             embedded=True,
+            logins=True,
         )
 
 
@@ -128,6 +129,7 @@ def _run(
     workers: int = 1,
     embedded: bool = False,
     intake: bool = False,
+    logins: bool = False,
 ) -> None:
     import asyncio
 
@@ -154,5 +156,6 @@ def _run(
         rate=rate,
         screening_workers=workers,
         intake=intake,
+        logins=logins,
     )
     asyncio.run(run(machine, wishes, typer.echo))

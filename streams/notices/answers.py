@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from streams.notices import handlers
+from streams.notices import desk_answer, handlers
 from streams.notices.casebook import cases, inbox, looks
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.loops import Bell
@@ -71,9 +71,15 @@ class Answers:
     async def _apply(self, received: inbox.Received) -> None:
         now = self._clock()
         try:
-            responses = self._outside.read(received)
-        except (Unreadable, KeyError) as error:
-            reason = error.reason if isinstance(error, Unreadable) else "unknown_platform"
+            # What people enter at our own desk is in our words, whichever way their platform speaks.
+            if received.channel == desk_answer.CHANNEL:
+                responses = desk_answer.responses(received)
+            else:
+                responses = self._outside.read(received)
+        except (Unreadable, KeyError, desk_answer.NotReadable) as error:
+            reason = getattr(error, "reason", None) or (
+                "unknown_platform" if isinstance(error, KeyError) else "wrong_shape"
+            )
             await self._casebook.run(
                 inbox.finish,
                 received.inbox_id,

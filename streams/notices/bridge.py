@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from connectors.answers import receipt_response
 from connectors.channels.email import EmailChannel
@@ -15,9 +17,18 @@ from connectors.errors import (
     PlatformUnavailable,
     UnreadableAnswer,
 )
-from connectors.platform import Delivery, Observation, Platform, ProbeTarget, RawAnswer, Receipt
+from connectors.platform import (
+    Delivery,
+    Observation,
+    Platform,
+    ProbeTarget,
+    RawAnswer,
+    Receipt,
+    RenderedNotice,
+)
 from connectors.platform_config import PlatformConfig, Sla
-from connectors.registry import resolve_secrets
+from connectors.registry import build, resolve_secrets
+from connectors.sink import SinkLetters, SinkPlatform
 from schemas.errors import OperatorError
 from schemas.follow_up import FollowUp
 from schemas.notice import LegalBasis, Notice, SlaPromise
@@ -25,10 +36,20 @@ from schemas.response import PlatformResponse
 from streams.notices.casebook.inbox import Received
 from streams.notices.casebook.looks import LookDue
 from streams.notices.casebook.outbox import AttemptResult, Leased
+from streams.notices.guards.breaker import BreakerPolicy
 from streams.notices.handlers import Accepted
 from streams.notices.handlers.following import FOLLOWING
 from streams.notices.item import Look
-from streams.notices.policy import DAY_S, LookPolicy, PlatformPolicy, PollPolicy, RetryPolicy, SlaTerms
+from streams.notices.policy import (
+    DAY_S,
+    LookPolicy,
+    PlatformPolicy,
+    PollPolicy,
+    RetryPolicy,
+    SlaTerms,
+    Step,
+    StopLine,
+)
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
 from streams.notices.requirements import Demands, host_of
 from streams.notices.warc import Capture
@@ -36,23 +57,19 @@ from streams.notices.wording import CannotWrite
 from streams.sla.calendar import Unit
 from streams.sla.regimes import built_in, calendar_of
 
-
-def letters_of(configs: Sequence[PlatformConfig]) -> dict[str, EmailChannel]:
-    """By platform, the mail server by which letters to named persons leave, where there is one.
-
-    Raises:
-        OperatorError: its password is missing.
-    """
-    return {
-        config.name: EmailChannel(config, resolve_secrets(config, "api_key") if config.mail.username else ())
-        for config in configs
-        if config.mail is not None
-    }
-
-
 PARSER = "submit-reply/1"
 XARF_KINDS = frozenset({"xarf", "email"})
 """Kinds of platform that get a notice as XARF v4, or with it."""
+
+
+class Letters(Protocol):
+    """Carries letters to named persons."""
+
+    def render_follow_up(self, follow_up: FollowUp, recipient: str | None) -> RenderedNotice:
+        """The whole message; pure."""
+
+    async def deliver(self, delivery: Delivery, recipient: str | None = None) -> Receipt:
+        """Once."""
 
 
 class Bridge:
@@ -62,11 +79,13 @@ class Bridge:
         self,
         platforms: Mapping[str, Platform],
         *,
-        letters: Mapping[str, EmailChannel] = MappingProxyType({}),
+        letters: Mapping[str, Letters] = MappingProxyType({}),
+        fallbacks: Mapping[str, Platform] = MappingProxyType({}),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._platforms = dict(platforms)
         self._letters = dict(letters)
+        self._fallbacks = dict(fallbacks)
         self._clock = clock
 
     def render(self, notice: Notice) -> tuple[bytes, str]:
@@ -79,6 +98,17 @@ class Bridge:
             rendered = self._platforms[notice.addressee.platform].render(notice)
         except PlatformRefused as error:
             raise CannotWrite(error.detail) from error
+        return rendered.body, rendered.content_type
+
+    def render_fallback(self, notice: Notice) -> tuple[bytes, str] | None:
+        """The same for the platform's other channel; ``None``: it has none, or no room for this notice."""
+        other = self._fallbacks.get(notice.addressee.platform)
+        if other is None:
+            return None
+        try:
+            rendered = other.render(notice)
+        except PlatformRefused:
+            return None
         return rendered.body, rendered.content_type
 
     def render_follow_up(self, follow_up: FollowUp, recipient: str | None) -> tuple[bytes, str] | None:
@@ -101,13 +131,17 @@ class Bridge:
         if leased.recipient is not None:
             return self._letters[leased.platform].deliver(delivery, leased.recipient)
         if leased.purpose in FOLLOWING:
-            return self._platforms[leased.platform].follow_up(delivery, leased.notice_key)
+            return self._platforms[leased.platform].follow_up(delivery, leased.about)
+        if leased.purpose == "fallback":
+            return self._fallbacks[leased.platform].submit(delivery)
         return self._platforms[leased.platform].submit(delivery)
 
     async def deliver(self, leased: Leased, timeout_s: float) -> tuple[AttemptResult, Accepted | None]:
         """One attempt, and what it ended with as a value."""
+        same_notice = leased.purpose in (None, "fallback")
         delivery = Delivery(
-            idempotency_key=leased.idempotency_key,
+            # By whichever channel it comes, the notice is one: the platform can see that by its key.
+            idempotency_key=leased.about if same_notice else leased.idempotency_key,
             body=leased.body,
             content_type=leased.content_type,
             attempt=leased.attempt,
@@ -125,9 +159,7 @@ class Bridge:
         except TimeoutError:
             return AttemptResult("retry", "timeout"), None
         response = (
-            receipt_response(
-                leased.platform, leased.idempotency_key, receipt, self._clock(), parser_version=PARSER
-            )
+            receipt_response(leased.platform, leased.about, receipt, self._clock(), parser_version=PARSER)
             if receipt.acknowledged and leased.purpose not in FOLLOWING
             else None
         )
@@ -191,7 +223,7 @@ class Bridge:
 
     async def aclose(self) -> None:
         """Close connections."""
-        for platform in self._platforms.values():
+        for platform in (*self._platforms.values(), *self._fallbacks.values()):
             await platform.aclose()
 
 
@@ -305,6 +337,60 @@ def policy_of(config: PlatformConfig, *, today: date | None = None) -> PlatformP
         ),
         concurrency=config.concurrency,
         attempt_timeout=timedelta(seconds=config.timeouts.total_s),
+        breaker=BreakerPolicy(
+            config.breaker.failures,
+            timedelta(seconds=config.breaker.open_s),
+            timedelta(seconds=config.breaker.longest_s),
+        ),
+        other_way=config.fallback is not None or config.mail is not None,
+        fallback_after=timedelta(seconds=config.fallback.after_s) if config.fallback else None,
+        daily_notices=config.daily_notices,
+        daily_requests=config.daily_requests,
+        ladder=_ladder(config, today or datetime.now(UTC).date()),
+        quality=StopLine(
+            config.quality.least_success,
+            config.quality.most_overturned,
+            config.quality.least_n,
+            timedelta(days=config.quality.days),
+        ),
+        repeat_window=timedelta(seconds=config.repeat_window_s),
+    )
+
+
+def _ladder(config: PlatformConfig, today: date) -> tuple[Step, ...]:
+    """The platform's own steps; where it says nothing, those of its regime, at its times."""
+    steps = tuple(Step(one.step, one.at, one.to) for one in config.escalation)
+    if config.sla is None or config.sla.regime is None or "escalation" in config.model_fields_set:
+        return steps
+    theirs = built_in().row(config.sla.regime, today).escalation
+    return steps if theirs is None else tuple(Step(name, at) for name, at in theirs.items())
+
+
+def make_bridge(configs: Sequence[PlatformConfig], *, sink: Path | None = None) -> "Bridge":
+    """Every channel of these platforms, to be used inside a running event loop.
+
+    ``sink``: test mode. What would reach a real desk or a mailbox goes to that folder instead;
+    only platforms that are for development (``dev_only``) are still spoken to.
+
+    Raises:
+        OperatorError: a secret is missing.
+    """
+    letters: dict[str, Letters] = {}
+    for config in configs:
+        if config.mail is None:
+            continue
+        keys = resolve_secrets(config, "api_key") if config.mail.username else ()
+        mail = EmailChannel(config, keys)
+        letters[config.name] = mail if sink is None else SinkLetters(mail, sink, config.name)
+
+    def reached(config: PlatformConfig) -> Platform:
+        real = build(config)
+        return real if sink is None or config.dev_only else SinkPlatform(real, sink)
+
+    return Bridge(
+        {config.name: reached(config) for config in configs},
+        letters=letters,
+        fallbacks={one.name: reached(one.by_fallback()) for one in configs if one.fallback is not None},
     )
 
 

@@ -111,6 +111,11 @@ def content_hash(names: Sequence[str], values: Sequence[Value]) -> str:
     return digest(parts)
 
 
+MOVED = frozenset({"deadline"})
+"""Kinds that are sealed again when a recorded event moves them: a deadline whose clock was stopped."""
+
+
 def may_change(subject: str) -> bool:
     """Whether a subject is of a kind that is sealed again at every change."""
-    return subject.partition(":")[0].endswith(STATE)
+    kind = subject.partition(":")[0]
+    return kind.endswith(STATE) or kind in MOVED

@@ -10,6 +10,7 @@ import structlog
 from streams.notices import handlers
 from streams.notices.casebook import deadlines
 from streams.notices.casebook.database import Casebook
+from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ class DeadlineClock:
         metrics: NoticeMetrics,
         *,
         drain: Callable[[datetime], Awaitable[int]],
+        fired: Bell | None = None,
         tick_s: float = 0.5,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = steady_seconds,
@@ -44,6 +46,7 @@ class DeadlineClock:
         self._desk = desk
         self._metrics = metrics
         self._drain = drain
+        self._fired = fired
         self._tick_s = tick_s
         self._clock = clock
         self._monotonic = monotonic
@@ -58,6 +61,8 @@ class DeadlineClock:
             pass
         while await self._casebook.look(deadlines.any_due, now=now):
             fired = await self._casebook.run(handlers.fire_deadlines, self._desk, now=now)
+            if self._fired is not None:
+                self._fired.ring()  # A step of the ladder may have put something in the line.
             if fired < handlers.FIRE_AT_ONCE:
                 break
         await asyncio.sleep(self._tick_s)

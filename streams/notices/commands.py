@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from schemas.errors import OperatorError
 from streams.local.visible import visible
 from streams.notices.acts import commands as acts
+from streams.notices.guards import commands as guards
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
     notices.command("inform")(inform)
     notices.command("validate")(validate)
     acts.register(notices)
+    guards.register(notices)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
     audit.command("key")(key)
@@ -48,12 +51,18 @@ def serve(
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
     ] = 8711,
+    test_mode: Annotated[
+        bool, typer.Option("--test-mode", help="Reach no real desk: what would be sent goes to a folder.")
+    ] = False,
 ) -> None:
     """Take detections, send notices, receive answers, look at listings, fire deadlines.
 
     Example: takin notices serve --platforms platforms.yaml --sender sender.yaml
     """
+    from dataclasses import replace
+
     from connectors.registry import load_platforms
+    from streams.desk.keys import reply_links
     from streams.logs import configure
     from streams.notices.law import load_law
     from streams.notices.notary import Pace
@@ -77,11 +86,13 @@ def serve(
             "Say who sends the notices with --sender FILE: a notice to a real platform needs a name, "
             "an e-mail address and a person who answers for it (DSA Article 16(2))."
         )
+    if test_mode:
+        policy = replace(policy, test_mode=True)
     service = NoticeService(
         bootstrap=settings.kafka_bootstrap_servers,
         casebook_url=settings.casebook_url,
         platforms=configs,
-        sender=policy,
+        sender=replace(policy, reply_links=reply_links(settings)),
         law=load_law(),
         receiver_host=host,
         receiver_port=port,
@@ -95,6 +106,7 @@ def serve(
         if settings.audit_key_file is not None or settings.audit_key.exists()
         else None,
         evidence_dir=settings.evidence_dir,
+        sink_dir=settings.data_dir / "test-mode",
     )
     asyncio.run(serve_until_signal(service))
 
@@ -109,6 +121,9 @@ def _casebook() -> Any:
 def list_notices(
     platform: Annotated[str | None, typer.Option(help="Only this platform.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only what is still owed.")] = False,
+    escalations: Annotated[
+        bool, typer.Option("--escalations", help="Steps that wait for a person instead.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Notices with what was said and what was seen, oldest first.
@@ -118,6 +133,9 @@ def list_notices(
     from streams.notices.casebook import figures
     from streams.reports.sla import is_open, span
 
+    if escalations:
+        _list_escalations(platform, as_json=as_json)
+        return
     casebook = _casebook()
     try:
         items = casebook.answer(figures.item_times)
@@ -149,6 +167,24 @@ def list_notices(
                 f"{item.reference}  {item.platform}  {visible(item.listing_id)}  "
                 f"round {item.round}  {age} old  {item.delivery}  "
                 f"said: {item.claim}  seen: {item.content}{late}"
+            )
+
+
+def _list_escalations(platform: str | None, *, as_json: bool) -> None:
+    from streams.notices.casebook import tasks
+
+    casebook = _casebook()
+    try:
+        waiting = casebook.answer(tasks.waiting, platform=platform)
+    finally:
+        casebook.close()
+    for one in waiting:
+        if as_json:
+            print(json.dumps({**asdict(one), "due_at": one.due_at.isoformat()}))
+        else:
+            print(
+                f"{one.task_id}  {one.reference}  {one.platform}  {visible(one.step)}  "
+                f"since {one.due_at:%Y-%m-%d %H:%M:%S}Z  {visible(one.why)}"
             )
 
 
@@ -255,6 +291,11 @@ def resend(
             if notice_id is None:
                 raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
             notice = cases.notice_by_id(tx, notice_id)
+            if any(one.purpose == "fallback" for one in outbox.of_notice(tx, notice_id)):
+                raise OperatorError(
+                    f"{reference} went by the platform's fallback channel, and is not sent a second time: "
+                    f"its delivery is {notice.delivery}."
+                )
             if not outbox.requeue(tx, notice.idempotency_key, now=datetime.now(UTC)):
                 raise OperatorError(f"{reference} is not undeliverable: its delivery is {notice.delivery}.")
             cases.save_notice(tx, notice_id, delivery="queued")
@@ -267,6 +308,7 @@ def inform(
     reference: Annotated[str, typer.Argument(help="Reference of the notice that the platform asked about.")],
     text: Annotated[str, typer.Argument(help="What to tell it.")],
     platforms: Annotated[Path | None, typer.Option(help="The platforms file.")] = None,
+    by: Annotated[str | None, typer.Option("--as", help="Your name, as it shall stand on record.")] = None,
 ) -> None:
     """Answer a platform's request for information.
 
@@ -276,8 +318,9 @@ def inform(
     """
     from connectors.registry import build, load_platforms
     from streams.notices import handlers
+    from streams.notices.acts.people import actor
     from streams.notices.bridge import Bridge
-    from streams.notices.casebook import cases
+    from streams.notices.casebook import cases, stops
     from streams.notices.ports import NoAnswer
     from streams.settings import Settings
 
@@ -292,6 +335,16 @@ def inform(
             if notice_id is None:
                 raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
             notice = cases.notice_by_id(tx, notice_id)
+            in_test_mode = "lifecycle:test" in cases.notice_body(tx, notice_id).tags
+            stopped = [one for one in stops.in_force(tx) if one.name in ("", notice.platform)]
+        if in_test_mode and not all(one.dev_only for one in configs if one.name == notice.platform):
+            raise OperatorError(
+                f"{notice.human_reference} was written in test mode: {notice.platform} never had it."
+            )
+        if stopped:
+            raise OperatorError(
+                f"Sending is stopped by {stopped[0].set_by}: {stopped[0].reason}. See `takin notices resume`."
+            )
 
         async def send() -> None:
             bridge = Bridge({one.name: build(one) for one in configs if one.name == notice.platform})
@@ -308,7 +361,7 @@ def inform(
             notice_id,
             given_at=datetime.now(UTC),
             sha256=hashlib.sha256(text.encode()).hexdigest(),
-            actor="person",
+            actor=actor(by) if by else "person",
         )
     finally:
         casebook.close()
@@ -332,8 +385,6 @@ def validate(
 
     Example: takin notices validate notice.json --platforms platforms.yaml
     """
-    from dataclasses import replace
-
     from connectors.registry import load_platforms
     from streams.notices.bridge import policy_of
     from streams.notices.requirements import Demands, read_notice, unmet_requirements

@@ -11,10 +11,11 @@ import structlog
 
 from streams.notices import handlers
 from streams.notices.casebook import outbox
-from streams.notices.casebook.database import Casebook, CasebookUnavailable
+from streams.notices.casebook.database import Casebook
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.ports import Outside
+from streams.notices.settling import AT_ONCE, Settler
 
 log = structlog.get_logger()
 
@@ -37,6 +38,7 @@ class Dispatcher:
         tick_s: float = 0.25,
         chance: Random | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        settle_at_once: int = AT_ONCE,
     ) -> None:
         self._casebook = casebook
         self._desk = desk
@@ -45,8 +47,14 @@ class Dispatcher:
         self._worker = worker
         self._answered = answered
         self._tick_s = tick_s
-        self._chance = chance or Random()  # noqa: S311 - spreads retries, no secret
         self._clock = clock
+        self._settler = Settler(
+            casebook,
+            desk,
+            chance=chance or Random(),  # noqa: S311 - spreads retries, no secret
+            clock=clock,
+            at_once=settle_at_once,
+        )
         self.bell = Bell()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._tokens: dict[str, int] = {}
@@ -103,36 +111,18 @@ class Dispatcher:
         self, one: outbox.Leased, result: outbox.AttemptResult, accepted: handlers.Accepted | None
     ) -> None:
         """Write the result. While the casebook is away the lease keeps being prolonged as long as it can."""
-        for wait in (0.2, 1.0, 3.0, None):
-            try:
-                if accepted is not None:
-                    await self._casebook.run(
-                        handlers.delivered, one, result, accepted, self._desk, now=self._clock()
-                    )
-                    self._answered.ring()
-                else:
-                    state = await self._casebook.run(
-                        handlers.not_delivered,
-                        one,
-                        result,
-                        self._desk,
-                        now=self._clock(),
-                        chance=self._chance,
-                    )
-                    log.info(
-                        "not_delivered",
-                        platform=one.platform,
-                        notice_id=one.notice_id,
-                        attempt=one.attempt,
-                        reason=result.reason,
-                        next=state,
-                    )
-            except CasebookUnavailable:
-                if wait is None:
-                    raise
-                await asyncio.sleep(wait)
-            else:
-                return
+        became = await self._settler.settle(handlers.Ended(one, result, accepted))
+        if accepted is not None:
+            self._answered.ring()
+        else:
+            log.info(
+                "not_delivered",
+                platform=one.platform,
+                notice_id=one.notice_id,
+                attempt=one.attempt,
+                reason=result.reason,
+                next=became,
+            )
 
     async def drain(self, grace_s: float) -> None:
         """Let attempts under way finish, at most for ``grace_s``; unfinished ones are tried again later."""

@@ -184,11 +184,76 @@ LAG = Metric(
     (Label("topic", source="the topic catalogue", at_most=20), PARTITION),
 )
 
+CHANNEL = Label("channel", ("own", "other"))
+BREAKER = Metric(
+    "takin_channel_breaker_state",
+    "gauge",
+    "count",
+    "Breaker of a platform's channel: 0 closed, 1 half open (a trial is under way), 2 open.",
+    (PLATFORM, CHANNEL),
+)
+CHANNEL_DOWN = Metric(
+    "takin_channel_down_seconds",
+    "gauge",
+    "seconds",
+    "How long a platform's channel has not worked; absent when it works.",
+    (PLATFORM, CHANNEL),
+)
+CHANNEL_HEALTH = Metric(
+    "takin_channel_health_ratio",
+    "gauge",
+    "ratio",
+    "Health of a platform's channels in the last hour: share of answers, speed, age of what waits.",
+    (PLATFORM,),
+)
+FALLBACKS = Metric(
+    "takin_fallbacks_total",
+    "counter",
+    "count",
+    "Notices moved to the fallback channel because the platform's own had not worked for too long.",
+)
+STOPS = Metric(
+    "takin_sending_stops",
+    "gauge",
+    "count",
+    "Stops of sending in force.",
+    (Label("scope", ("all", "platform", "rule")),),
+)
+HOLDS = Metric(
+    "takin_case_holds",
+    "gauge",
+    "count",
+    "Holds on cases.",
+    (Label("state", ("in_force", "waits_for_second_person")),),
+)
+KEPT_BACK = Metric(
+    "takin_outbox_kept_back_notices",
+    "gauge",
+    "count",
+    "Entries of the outbox that a hold or a stopped rule keeps back.",
+)
+CAP_LEFT = Metric(
+    "takin_daily_cap_left_notices",
+    "gauge",
+    "count",
+    "New notices that may still go to a platform today (UTC); absent where there is no cap.",
+    (PLATFORM,),
+)
+BELOW_LINE = Metric(
+    "takin_rules_below_stop_line",
+    "gauge",
+    "count",
+    "Rules whose record with a platform sends their notices to a person.",
+    (PLATFORM,),
+)
+TASKS = Metric("takin_escalation_tasks", "gauge", "count", "Steps that wait for a person.", (PLATFORM,))
+
 METRICS = (
     DETECTIONS, DEAD_LETTERS, ATTEMPTS, ATTEMPT_SECONDS, ANSWERS, LOOKS, EVIDENCE_LOST,
     AUDIT_UNSIGNED, AUDIT_CHECKPOINT_AT, AUDIT_BROKEN, RESPONSE_SECONDS, DEADLINES_RESOLVED,
     DEADLINES_PENDING, DEADLINES_LATE, DEADLINES_UNFIRED, CASE_EVENTS, UNPUBLISHED, LOOP_ERRORS,
-    OUTBOX, OUTBOX_AGE, INBOX, INBOX_AGE, NOTICES_OPEN, OLDEST_OPEN, LAG,
+    OUTBOX, OUTBOX_AGE, INBOX, INBOX_AGE, NOTICES_OPEN, OLDEST_OPEN, LAG, BREAKER, CHANNEL_DOWN,
+    CHANNEL_HEALTH, FALLBACKS, STOPS, HOLDS, KEPT_BACK, CAP_LEFT, BELOW_LINE, TASKS,
 )  # fmt: skip
 """Everything that the notice service shows."""
 
@@ -223,6 +288,16 @@ class NoticeMetrics:
         self.open_notices = NOTICES_OPEN.make(Gauge, registry)
         self.oldest_open = OLDEST_OPEN.make(Gauge, registry)
         self.lag = LAG.make(Gauge, registry)
+        self.breaker = BREAKER.make(Gauge, registry)
+        self.channel_down = CHANNEL_DOWN.make(Gauge, registry)
+        self.channel_health = CHANNEL_HEALTH.make(Gauge, registry)
+        self.fallbacks = FALLBACKS.make(Counter, registry)
+        self.stops = STOPS.make(Gauge, registry)
+        self.holds = HOLDS.make(Gauge, registry)
+        self.kept_back = KEPT_BACK.make(Gauge, registry)
+        self.cap_left = CAP_LEFT.make(Gauge, registry)
+        self.below_line = BELOW_LINE.make(Gauge, registry)
+        self.tasks = TASKS.make(Gauge, registry)
 
     def expect(self, platforms: Iterable[str]) -> None:
         """Show what is counted of these platforms at 0, so that the first of a kind is seen as a rise."""

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from random import Random
 
 from schemas.notice import LegalBasis, Party, SlaPromise, TrustedFlagger
+from streams.notices.guards.breaker import BreakerPolicy
+from streams.notices.reply_link import ReplyLinks
 from streams.notices.requirements import Demands
 from streams.sla.calendar import Calendar, Unit
 from streams.sla.clock import Limit, NeedInfo, due
@@ -89,6 +91,41 @@ class PollPolicy:
         return now + min(timedelta(seconds=wait), self.longest)
 
 
+REPEAT_WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the escalation ladder."""
+
+    name: str
+    """``reminder``, ``contact``, ``manager``, ``regulator``; each stands once in a ladder."""
+    at: float
+    """Share of the time that the platform had to decide: 0.5 is half of it."""
+    to: str | None = None
+    """Mail address of a letter; a step without one is a person's to take, but for the reminder."""
+
+    @property
+    def by_channel(self) -> bool:
+        """It goes to the desk itself, by the platform's channel."""
+        return self.name == "reminder"
+
+
+@dataclass(frozen=True, slots=True)
+class StopLine:
+    """Where a rule's record with a platform stops its automatic notices.
+
+    After Alibaba's admission rule for good-faith notifiers: 90 % success, 5 % successful
+    counter-notices, over 3 months.
+    """
+
+    least_success: float = 0.9
+    most_overturned: float = 0.05
+    least_n: int = 20
+    """Decided notices below which nothing is judged."""
+    over: timedelta = timedelta(days=90)
+
+
 DAY_S = 86_400
 """In a promise that counts days, this many seconds stand for one day."""
 
@@ -127,6 +164,22 @@ class PlatformPolicy:
     """Deliveries under way at once."""
     attempt_timeout: timedelta = timedelta(seconds=30)
     """Total time of one attempt."""
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    """When its channel is left alone."""
+    other_way: bool = False
+    """It has a fallback channel, or letters can be sent about it."""
+    fallback_after: timedelta | None = None
+    """Its own channel has not worked for so long: the fallback channel is used."""
+    daily_notices: int | None = None
+    """Most new notices a day (UTC); more needs two people. ``None``: no cap."""
+    daily_requests: int | None = None
+    """Most tries of every kind a day (UTC). ``None``: no cap."""
+    ladder: tuple[Step, ...] = ()
+    """What is done on silence, see :mod:`streams.notices.handlers.ladder`."""
+    quality: StopLine = StopLine()
+    """From which record of a rule its notices to this platform need a person."""
+    repeat_window: timedelta = REPEAT_WINDOW
+    """Least time between two notices on one appearance of a listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +193,8 @@ class SenderPolicy:
     trusted_flagger: TrustedFlagger | None = None
     reply_base: str | None = None
     """Address under which ``/answers/{platform}`` receives signed answers."""
+    reply_links: ReplyLinks | None = None
+    """Makes the link by which a notice is answered without a login; absent: there is no desk."""
     test_mode: bool = False
     """True: notices carry ``lifecycle:test``, which a receiver validates and drops."""
 

@@ -17,14 +17,14 @@ from prometheus_client import CollectorRegistry
 from connectors.observability import Health, Progress, serve_observability
 from connectors.platform_config import PlatformConfig
 from connectors.publisher import Publisher, Record
-from connectors.registry import build
 from connectors.serving import RunningServer, bind, serve
 from schemas.checkpoint import AuditCheckpoint
 from schemas.envelope import cloud_event_headers
+from schemas.errors import OperatorError
 from schemas.notice import LegalBasis
 from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS
 from streams.notices.answers import Answers, Poller
-from streams.notices.bridge import Bridge, letters_of, policy_of
+from streams.notices.bridge import Bridge, make_bridge, policy_of
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.checkpoints import CheckpointLog, load_key
@@ -32,6 +32,7 @@ from streams.notices.clock import DeadlineClock
 from streams.notices.dispatcher import Dispatcher
 from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
+from streams.notices.guards.keeper import Keeper
 from streams.notices.handlers import Desk
 from streams.notices.intake import DetectionIntake
 from streams.notices.loops import Bell, keep_on
@@ -75,6 +76,8 @@ class NoticeService:
     """Absent: the audit chain is not signed."""
     evidence_dir: Path | None = None
     """Where pages are kept as evidence; absent: they are not."""
+    sink_dir: Path | None = None
+    """In test mode, where goes what would go to real desks."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set.
@@ -84,15 +87,20 @@ class NoticeService:
         """
         receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
-        bridge = Bridge(
-            {config.name: build(config) for config in self.platforms}, letters=letters_of(self.platforms)
-        )
+        bridge = make_bridge(self.platforms, sink=self._sink())
         try:
             async with Publisher(self.bootstrap, now=lambda: datetime.now(UTC)) as publisher:
                 await self._serve(stopping, receiver_socket, casebook, bridge, publisher)
         finally:
             await bridge.aclose()
             casebook.close()
+
+    def _sink(self) -> Path | None:
+        if not self.sender.test_mode:
+            return None
+        if self.sink_dir is None:
+            raise OperatorError("Test mode needs a folder for what would go to real desks.")
+        return self.sink_dir
 
     async def _serve(
         self,
@@ -114,6 +122,7 @@ class NoticeService:
             law=self.law,
             render=bridge.render,
             follow_up=bridge.render_follow_up,
+            fallback=bridge.render_fallback,
         )
         changed = Bell()
         answers = Answers(casebook, bridge, metrics, changed=changed)
@@ -128,8 +137,9 @@ class NoticeService:
             evidence=EvidenceStore(self.evidence_dir) if self.evidence_dir else None,
         )
         poller = Poller(casebook, desk, bridge, answered=answers.bell)
-        clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain)
+        clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain, fired=dispatcher.bell)
         gauges = Gauges(casebook, metrics)
+        keeper = Keeper(casebook, desk, metrics, bells=(dispatcher.bell,))
 
         async def publish_events(waiting: Sequence[events.Unpublished]) -> None:
             refused = await publisher.write([_event_record(one) for one in waiting])
@@ -200,6 +210,7 @@ class NoticeService:
                 "deadlines": clock.step,
                 "relay": relay.step,
                 "gauges": gauges.step,
+                "guards": keeper.step,
             }
             if notary is not None:
                 steps["notary"] = notary.step

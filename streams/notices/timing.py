@@ -6,12 +6,14 @@ Why it stands still is read from the same casebook: the platform's questions by 
 receipt, our information, and its decision. The order in which they were applied changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from streams.notices.casebook import deadlines, events, inbox, looks
+from streams.notices.casebook import deadlines, events, holds, inbox, looks
 from streams.notices.casebook.database import Transaction
+from streams.notices.casebook.deadlines import Duty
 from streams.notices.item import Happening, Item
 from streams.notices.policy import PlatformPolicy, due_dates, limit_of
 from streams.sla.calendar import Calendar
@@ -19,41 +21,61 @@ from streams.sla.clock import ClockEvent, Due, Limit, due
 
 STOPPABLE = ("decide", "remove")
 """Duties that a question to us can stop; the question itself is the acknowledgement."""
-DUTIES = ("acknowledge", *STOPPABLE)
-"""What a platform can owe. Rows of other kinds are steps of the ladder, see :mod:`.ladder`."""
+DUTIES = deadlines.DUTIES
 ESCALATION = "escalation."
 """What the kind of a step's row begins with; its name follows."""
 RUNNING = ("pending", "watching", "paused", "missed")
 
 
-def start(
-    tx: Transaction, item: Item, policy: PlatformPolicy, started: list[tuple[str, datetime]], *, now: datetime
-) -> tuple[Happening, ...]:
-    """Write the deadlines that are not there yet; returns their events. The caller holds the case."""
-    if policy.sla is None:
-        return ()
-    fresh = deadlines.set_due(
-        tx,
-        notice_id=item.notice_id,
-        case_id=item.case_id,
-        platform=item.platform,
-        sla=policy.sla,
-        dates=due_dates(policy.sla, started, policy.terms),
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Clocks of one item that begin to run."""
+
+    item: Item
+    policy: PlatformPolicy
+    started: tuple[tuple[str, datetime], ...]
+    """Kinds of duty, and since when."""
+    first: tuple[Happening, ...] = ()
+    """What else is recorded of the item, before its deadlines."""
+
+
+def start(tx: Transaction, begun: Sequence[Begun], *, now: datetime) -> tuple[tuple[Happening, ...], ...]:
+    """Write the deadlines that are not there yet; returns each item's events. The caller holds the cases."""
+    wanted = [
+        (
+            Duty(one.item.notice_id, one.item.case_id, one.item.platform, kind, started_at, due_at),
+            one.policy.sla,
+        )
+        for one in begun
+        if one.policy.sla is not None
+        for kind, started_at, due_at in due_dates(one.policy.sla, one.started, one.policy.terms)
+    ]
+    fresh: dict[tuple[str, str], list[Duty]] = {}
+    for duty in deadlines.set_due(tx, wanted):
+        fresh.setdefault((duty.notice_id, duty.case_id), []).append(duty)
+    # A look at the very moment a removal is due, so that the answer is not a guess.
+    removals = [duty for duties in fresh.values() for duty in duties if duty.kind == "remove"]
+    looks.advance_many(tx, [(duty.notice_id, duty.case_id, duty.due_at) for duty in removals])
+    return tuple(
+        tuple(_set(duty, one.policy, now) for duty in fresh.get((one.item.notice_id, one.item.case_id), ()))
+        for one in begun
     )
-    began = dict(started)
-    happened = []
-    for kind, due_at in fresh:
-        limit = limit_of(policy.sla, kind, policy.terms)
-        assert limit is not None, "a deadline is set only where the promise has a number"
-        facts = {"kind": kind, "due_at": due_at.isoformat(), "started_at": began[kind].isoformat()}
-        happened.append(Happening("deadline_set", now, {**facts, **_as_facts(limit, policy.terms.calendar)}))
-        _look_when_due(tx, item, kind, due_at)
-    return tuple(happened)
+
+
+def _set(duty: Duty, policy: PlatformPolicy, now: datetime) -> Happening:
+    limit = None if policy.sla is None else limit_of(policy.sla, duty.kind, policy.terms)
+    assert limit is not None, "a deadline is set only where the promise has a number"
+    facts = {
+        "kind": duty.kind,
+        "due_at": duty.due_at.isoformat(),
+        "started_at": duty.started_at.isoformat(),
+        **_as_facts(limit, policy.terms.calendar),
+    }
+    return Happening("deadline_set", now, facts)
 
 
 def _look_when_due(tx: Transaction, item: Item, kind: str, due_at: datetime) -> None:
     if kind == "remove":
-        # A look at the very moment it is due, so that the answer is not a guess.
         looks.advance(tx, item.notice_id, item.case_id, due_at)
 
 
@@ -78,21 +100,63 @@ def reckon(tx: Transaction, item: Item, *, now: datetime) -> tuple[Happening, ..
     A stopped deadline keeps the instant at which it was due last and fires nothing. One that fired
     although a question received in time had stopped it is rescinded by an event of its own.
     """
-    clock_events = _clock_events(tx, item)
+    held = _holds(tx, item)
+    clock_events = (*_clock_events(tx, item), *held)
     if not clock_events:
         return ()
     terms = _terms(tx, item)
     happened: list[Happening] = []
-    for deadline in deadlines.of_item(tx, item.notice_id, item.case_id):
+    every = deadlines.of_item(tx, item.notice_id, item.case_id)
+    base = ladder_base(every)
+    for deadline in every:
         known = terms.get(deadline.kind)
-        if deadline.kind not in STOPPABLE or deadline.state not in RUNNING or known is None:
+        if deadline.kind not in DUTIES or deadline.state not in RUNNING or known is None:
             continue
         limit, calendar = known
-        if limit.need_info == "run":
+        if deadline.kind not in STOPPABLE:
+            # A question to us is itself the acknowledgement; only a hold stops the wait for it.
+            limit = replace(limit, need_info="run")
+        if limit.need_info == "run" and not held:
             continue
         found = due(limit, deadline.started_at, clock_events, calendar)
-        happened.extend(_change(tx, item, deadline, found, now=now))
+        changed = _change(tx, item, deadline, found, now=now)
+        happened.extend(changed)
+        if changed and base is not None and deadline.deadline_id == base.deadline_id:
+            _move_steps(tx, every, deadline, found)
     return tuple(happened)
+
+
+def ladder_base(every: Sequence[deadlines.Deadline]) -> deadlines.Deadline | None:
+    """The duty by which an item's ladder is counted: to decide, else to remove, else to acknowledge."""
+    by_kind = {deadline.kind: deadline for deadline in every}
+    return next((by_kind[kind] for kind in ("decide", "remove", "acknowledge") if kind in by_kind), None)
+
+
+def _move_steps(
+    tx: Transaction, every: Sequence[deadlines.Deadline], base: deadlines.Deadline, found: Due
+) -> None:
+    """The next step of the ladder stands while its duty stands, and moves by as much as that moves."""
+    for step in every:
+        if not step.kind.startswith(ESCALATION) or step.state not in ("pending", "paused"):
+            continue
+        if found.due_at is None:
+            deadlines.reckoned(tx, step, state="paused", due_at=step.due_at, rescinded_at=None)
+        else:
+            moved = step.due_at + (found.due_at - base.due_at)
+            deadlines.reckoned(tx, step, state="pending", due_at=moved, rescinded_at=None)
+
+
+def _holds(tx: Transaction, item: Item) -> tuple[ClockEvent, ...]:
+    """When nothing was to be taken down; not what happened after the platform had decided."""
+    found: list[ClockEvent] = []
+    for hold in holds.of_case(tx, item.case_id):
+        assert hold.confirmed_at is not None, "holds.of_case gives confirmed ones"
+        if item.decided_at is not None and hold.confirmed_at >= item.decided_at:
+            continue
+        found.append(ClockEvent("hold_set", hold.confirmed_at))
+        if hold.ended_at is not None:
+            found.append(ClockEvent("hold_lifted", hold.ended_at))
+    return tuple(found)
 
 
 def _change(

@@ -167,6 +167,9 @@ def write_notice(
         round=round,
         revision=revision,
         relisting_of=relisting_of,
+        reply_page=sender.reply_links.link(notice_id=notice_id, platform=platform.name, issued_at=now)
+        if sender.reply_links
+        else None,
         reply_to=f"{sender.reply_base}/answers/{platform.name}" if sender.reply_base else None,
         tags=tags(detection, test_mode=sender.test_mode),
     )

@@ -68,6 +68,16 @@ class Claim:
         return any(one.disguised for one in self.named_by)
 
     @property
+    def misspelt(self) -> bool:
+        """True when the name had to be put right: a hint, never enough for a notice."""
+        return any(one.misspelt for one in self.named_by)
+
+    @property
+    def pictured(self) -> bool:
+        """True when a picture (emoji) stands for the name: a hint, never enough for a notice."""
+        return any(one.pictured for one in self.named_by)
+
+    @property
     def by_scientific_name(self) -> bool:
         """True when the text gives the scientific name of a species."""
         return self.ref.startswith("taxon:") and " " in self.taxon.name

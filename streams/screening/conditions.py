@@ -6,6 +6,7 @@ recursion, so a condition ends. The engine is cel-cpp (``cel_bind``); nothing ou
 knows it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,6 +46,10 @@ FACTS: dict[str, type | str] = {
 """What a condition may speak of, with its type. Absent texts are the empty string."""
 
 
+REMEMBERED = 2_000
+"""Answers kept for each condition."""
+
+
 class BadCondition(ValueError):
     """A condition does not parse or does not fit the facts; the message says where."""
 
@@ -79,8 +84,21 @@ class Conditions:
         except Exception as refused:  # the binding raises RuntimeError and ValueError alike
             raise BadCondition(str(refused)) from refused
         evaluate = self._interpreter.evaluate
+        names = [name for name in FACTS if re.search(rf"\b{name}\b", expression)]
+        if not names:
+            always = evaluate(plan, {}) is True
+            return lambda _: always
+        told: dict[tuple[Any, ...], bool] = {}
 
         def holds(facts: Facts) -> bool:
-            return evaluate(plan, facts) is True
+            # The same few facts come again and again, and looking is twenty times quicker than asking.
+            key = tuple([tuple(fact) if isinstance(fact := facts[name], list) else fact for name in names])
+            answer = told.get(key)
+            if answer is None:
+                answer = evaluate(plan, facts) is True
+                if len(told) >= REMEMBERED:
+                    told.clear()
+                told[key] = answer
+            return answer
 
         return holds

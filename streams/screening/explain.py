@@ -1,6 +1,6 @@
 """Sentences that an officer can put in a file: what was quoted, what it was taken for, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from schemas.detection import Match, Outcome
 from streams.screening.claims import Answer, Claim
@@ -70,6 +70,61 @@ def _listed(claim: Claim) -> str:
     return f"{taxon.name} ({taxon.rank}), CITES Appendix {taxon.appendix} as of {taxon.as_of}{doubt}"
 
 
+_QUESTIONS = {"sale": "offered", "trade": "offered", "permit": "papers", "no-papers": "papers"}
+"""What words of a category answer; all others speak for or against its being real."""
+
+
+def _how_written(claim: Claim, named: Sequence[Match]) -> Iterator[str]:
+    """How the name is written, where that is not the plain way."""
+    if claim.disguised:
+        hidden = _quoted([match.quote for match in named if match.disguised])
+        yield f"{hidden or 'The name'} is written in disguise and had to be read through it."
+    if claim.misspelt:
+        yield f"{_quoted([match.quote for match in named])} holds a misspelt name that had to be put right."
+    if claim.pictured:
+        yield "A picture (emoji) stands for the name."
+
+
+def _weighed(claim: Claim, quotes: Mapping[int, Match]) -> Iterator[str]:
+    """The words that decided, by the question that they answer."""
+    parts: dict[str, dict[str, list[str]]] = {}
+    for one in claim.indications:
+        if one.category == "condition" or id(one.found) not in quotes:
+            continue
+        question = _QUESTIONS.get(one.category, "real" if one.supports else "against")
+        parts.setdefault(question, {}).setdefault(one.category, []).append(quotes[id(one.found)].quote)
+    for question, lead in (
+        ("real", "Held to be real because of"),
+        ("offered", "Held to be an offer because of"),
+        ("papers", "Of papers the text says"),
+        ("against", "Against it speaks"),
+    ):
+        if question in parts:
+            told = "; ".join(
+                f"{_quoted(words)} ({_REASONS.get(name, name)})" for name, words in parts[question].items()
+            )
+            yield f"{lead} {told}."
+    if claim.sure and not (claim.misspelt or claim.pictured):
+        yield "The words used hardly ever mean anything else."
+    if "against" not in parts:
+        yield "Nothing in the text speaks against it."
+
+
+def _unknown(claim: Claim) -> Iterator[str]:
+    """What the text leaves open; at least the one thing that a text never proves."""
+    if claim.taxon.rank not in ("species", "subspecies"):
+        yield f"which species of {claim.taxon.name} it is"
+    if claim.kind != "live" and "antique" not in claim.support:
+        yield "its age"
+    if "permit" not in claim.support:
+        yield "whether there is a permit"
+    if claim.real is not Answer.YES:
+        yield "whether it is the real thing"
+    if claim.offered is not Answer.YES:
+        yield "whether it is offered"
+    yield "what the object itself is, which only an examination shows"
+
+
 def explain(
     outcome: Outcome,
     ruling: Ruling | None,
@@ -81,31 +136,21 @@ def explain(
     """The explanation of a verdict. ``quotes`` gives the match of each place by its identity."""
     sentences: list[str] = []
     if claim is not None:
-        named = [quotes[id(one)].quote for one in claim.named_by if id(one) in quotes]
+        named = [quotes[id(one)] for one in claim.named_by if id(one) in quotes]
         product = claim.product if claim.kind != "live" else "a living animal"
-        sentences.append(f"The listing says {_quoted(named)}, taken for {product} of {_listed(claim)}.")
-        if claim.disguised:
-            sentences.append("The words were disguised and had to be read through the disguise.")
-        for answers, positive in (("speaks for it", True), ("speaks against it", False)):
-            parts: dict[str, list[str]] = {}
-            for one in claim.indications:
-                if one.supports is positive and one.category != "condition" and id(one.found) in quotes:
-                    parts.setdefault(one.category, []).append(quotes[id(one.found)].quote)
-            if parts:
-                told = "; ".join(
-                    f"{_quoted(words)} ({_REASONS.get(name, name)})" for name, words in parts.items()
-                )
-                sentences.append(f"What {answers}: {told}.")
-            elif not positive:
-                sentences.append("Nothing in the text speaks against it.")
+        told = _quoted([match.quote for match in named])
+        sentences.append(f"The listing says {told}, taken for {product} of {_listed(claim)}.")
+        sentences.extend(_how_written(claim, named))
+        sentences.extend(_weighed(claim, quotes))
         sentences.append(
             f"That it is the real thing is {_ANSWERS[claim.real]}; "
             f"that it is offered is {_ANSWERS[claim.offered]}."
         )
+        sentences.append(f"Not known from the text: {'; '.join(_unknown(claim))}.")
     if ruling is not None:
         rule = ruling.rule.rule
         basis = f" It rests on: {', '.join(rule.legal_basis)}." if rule.legal_basis else ""
-        sentences.append(f"Rule {rule.id} ({rule.title}) applies.{basis}")
+        sentences.append(f"Rule {rule.id} of pack {ruling.rule.pack.label} ({rule.title}) applies.{basis}")
         sentences.extend(f"The outcome is softened because {reason}." for reason in ruling.because)
     if judgement is not None and outcome in ("notify", "review"):
         sentences.append(told_of(judgement))

@@ -8,13 +8,13 @@ all else from the hand-kept tables in ``reference/``.
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.detection import Match
 from schemas.watchlist import WatchlistEntry
 from streams.screening.taxa import IMPORTED, Taxa, Taxon, read_table
-from streams.screening.text import fold_term, is_unspaced
+from streams.screening.text import fold, fold_term, is_unspaced
 
 TABLES = ("animals.csv", "products.csv", "specimens.csv", "cues.csv", "codewords.csv")
 
@@ -200,6 +200,21 @@ def named_terms(taxa: Taxa) -> Iterator[Term | None]:
         if row["use"] != "never-alone":
             for text, language in _spellings(row):
                 yield make_term(text, language, code, f"code:{row['id']}")
+
+
+def emoji_terms(named: Iterable[Term | None]) -> Iterator[Term | None]:
+    """Pictures that stand for an animal or product of the hand-kept tables; only ever a hint."""
+    meanings: dict[str, Meaning] = {}
+    for term in named:
+        if term is not None:
+            meanings.setdefault(term.ref, term.meaning)
+    for row in read_table("emoji.csv"):
+        ref = f"{row['stands_for']}:{row['id']}"
+        meaning = meanings[ref]
+        if isinstance(meaning, Animal):
+            meaning = replace(meaning, ambiguous=True)  # pictures decorate all kinds of listings
+        for text in row["terms"].split("|"):
+            yield Term(fold(text), text, "und", meaning, ref, None)
 
 
 def context_terms() -> Iterator[Term | None]:

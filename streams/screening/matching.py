@@ -1,5 +1,6 @@
 """Finds every known term of a folded text in one pass, however many terms there are."""
 
+import dataclasses
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 import ahocorasick_rs
 
 from streams.screening.lexicon import Cue, Meaning, Term
-from streams.screening.text import Folded, is_unspaced
+from streams.screening.text import EMOJI, Folded, is_unspaced
 
 HITS_LIMIT = 3_000
 """Raw hits looked at in one field; a text made of nothing but terms must not cost more than its length."""
@@ -27,8 +28,23 @@ class Found:
     terms: tuple[Term, ...]
     explains: bool = True
     """True when what lies inside this phrase has no meaning of its own."""
-    disguised: bool = False
-    """True when the text had to be undisguised to read it."""
+    folded: Folded | None = dataclasses.field(default=None, compare=False, repr=False)
+    """The text it was found in, to ask how it was written there; that is not asked of every hit."""
+
+    @property
+    def disguised(self) -> bool:
+        """True when the text had to be undisguised to read it."""
+        return self.folded is not None and self.folded.is_disguised(self.start, self.end)
+
+    @property
+    def misspelt(self) -> bool:
+        """True when a word of it had to be put right."""
+        return self.folded is not None and self.folded.is_misspelt(self.start, self.end)
+
+    @property
+    def pictured(self) -> bool:
+        """True when a picture stands for a word of it."""
+        return self.folded is not None and not EMOJI.isdisjoint(self.folded.text[self.start : self.end])
 
 
 class Matcher:
@@ -52,14 +68,17 @@ class Matcher:
     def __len__(self) -> int:
         return len(self._terms)
 
+    def spellings(self) -> Iterator[str]:
+        """Every spelling, folded."""
+        return (terms[0].folded for terms in self._terms)
+
     def meanings(self) -> Iterator[tuple[Meaning, ...]]:
         """What each spelling may mean."""
         return (tuple(term.meaning for term in terms) for terms in self._terms)
 
-    def find(self, field: str, folded: Folded) -> list[Found]:
+    def find(self, name: str, folded: Folded) -> list[Found]:
         """Every term in the field, in no particular order, at word borders only."""
         text = folded.text
-        plain = folded.read is folded.original and folded.original.isascii()
         found: list[Found] = []
         hits = self._automaton.find_matches_as_indexes(text, overlapping=True)
         for pattern, start, end in hits if len(hits) <= HITS_LIMIT else _thinned(hits):
@@ -72,8 +91,7 @@ class Matcher:
             right = end - (text[end - 1] == " ")
             if text[left] > "\u0dff" and is_unspaced(text[left]) and not _stands_alone(text, left, right):
                 continue
-            disguised = not plain and folded.is_disguised(left, right)
-            found.append(Found(field, left, right, terms, self._explaining[pattern], disguised))
+            found.append(Found(name, left, right, terms, self._explaining[pattern], folded))
         return found
 
 
@@ -92,7 +110,7 @@ def _spelled(terms: Sequence[Term], folded: Folded, start: int, end: int) -> tup
     """The terms whose marks are right at this place."""
     if all(term.exact is None for term in terms):
         return tuple(terms)
-    if folded.original.isascii():
+    if folded.read.isascii():
         return tuple(term for term in terms if term.exact is None)
     first, last = folded.span(start, end)
     written = unicodedata.normalize("NFC", folded.original[first:last]).casefold()

@@ -34,8 +34,18 @@ def claims(around: Surroundings) -> tuple[Claim, ...]:
     ordered = sorted(unique.values(), key=lambda same: (not same[0].sure, same[0].klass != "product"))
     for same in ordered[:CLAIMS_LIMIT]:
         weighed = [weigh(claim, around) for claim in same[:6]]
-        judged.append(max(weighed, key=lambda one: (min(one.real, one.offered), one.real, one.sure)))
+        judged.append(max(weighed, key=_weight))
     return tuple(judged)
+
+
+def _weight(claim: Claim) -> tuple[bool, Answer, Answer, bool]:
+    """What is named in exact words comes before what is guessed from a misspelling or a picture."""
+    return (
+        not (claim.misspelt or claim.pictured),
+        min(claim.real, claim.offered),
+        claim.real,
+        claim.sure,
+    )
 
 
 _FAR = 10_000

@@ -292,7 +292,7 @@ class RuleBook:
             try:
                 if not compiled.holds(facts):
                     continue
-                outcome, because = self._outcome(compiled, weakest, facts)
+                outcome, because = self._outcome(compiled, claim, weakest, facts)
             except Exception as failed:
                 if compiled.pack.shadow:
                     continue  # a candidate that fails must not set a listing aside
@@ -302,7 +302,9 @@ class RuleBook:
         return rulings
 
     @staticmethod
-    def _outcome(compiled: CompiledRule, weakest: Answer, facts: Facts) -> tuple[Outcome, tuple[str, ...]]:
+    def _outcome(
+        compiled: CompiledRule, claim: Claim, weakest: Answer, facts: Facts
+    ) -> tuple[Outcome, tuple[str, ...]]:
         rule = compiled.rule
         because: list[str] = []
         outcome: Outcome = rule.outcome
@@ -316,6 +318,8 @@ class RuleBook:
                 because.append(softening.because)
         if outcome == "notify":
             because += _not_sendable(facts)
+            # Another claim of the same specimen, in exact words, is ruled by itself and not softened.
+            because += [hint] if (hint := _hint(claim)) else []
             outcome = "review" if because else outcome
         return outcome, tuple(because)
 
@@ -338,6 +342,13 @@ def _compiled(
     except BadCondition as refused:
         where = f"{pack.place('rules', rule, *path)}: pack {pack.pack}, rule {pack.rules[rule].id}"
         raise BadPack(f"{where}: {refused}") from refused
+
+
+def _hint(claim: Claim) -> str:
+    """Why the way the name is written is not enough for a notice; empty when it is."""
+    if claim.misspelt:
+        return "the name is misspelt and had to be put right"
+    return "a picture stands for the name" if claim.pictured else ""
 
 
 def _softer(one: Outcome, other: Outcome) -> Outcome:

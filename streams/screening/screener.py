@@ -1,14 +1,15 @@
 """The screening itself: text to matches to claims to rules to a verdict, pure from end to end."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
-from schemas.detection import Match, Outcome, RuleFinding, Severity, Specimen, TaxonRef
+from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
 from schemas.listing import Listing
 from schemas.message import digest
 from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
@@ -16,6 +17,8 @@ from streams.screening import imported
 from streams.screening.claims import Claim
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
+from streams.screening.expressions import Expressions, Place
+from streams.screening.gate import Anchors, Gate
 from streams.screening.identifiers.claims import claimed
 from streams.screening.identifiers.entries import IdentifierIndex, identifiers
 from streams.screening.identifiers.permits import Permit
@@ -25,36 +28,33 @@ from streams.screening.law_desk import LawDesk, permit_form, stated_permits
 from streams.screening.legality import Judge, Judgement, load_matrix
 from streams.screening.lexicon import (
     Animal,
-    Cue,
     Product,
-    Term,
+    SpecimenWord,
     context_terms,
+    emoji_terms,
     listed_terms,
     named_terms,
-    quote,
     watchlist_terms,
 )
 from streams.screening.matching import Found, Matcher, uncovered
+from streams.screening.misspelling import ordinary_words
 from streams.screening.offer import claims, watched
 from streams.screening.pack_tests import run_pack_tests
 from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_watchlist
 from streams.screening.surroundings import is_post, survey
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import RuleInForce, Verdict
 
-LOGIC_VERSION = "2"
+LOGIC_VERSION = "3"
 """Raised with every change of code that can change a verdict, because the version must say so."""
-
-MATCHES_LIMIT = 60
-
-NOTIFY_CONFIDENCE = 0.9
-"""A watchlist entry that is less sure than this leads to review at most."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
 _FIELDS = ("title", "description")
+_NONE: Mapping[str, bool] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,21 @@ class Vocabulary:
     """Everything that is looked for, apart from the watchlist; compiled once."""
 
     names: Matcher
+    anchors: Anchors
+    """Of the names."""
     context: Matcher
     undisguiser: Undisguiser
 
-    def read(self, fields: Mapping[str, Folded]) -> list[Found]:
+    def read(self, fields: Mapping[str, Folded], quiet: Mapping[str, bool] = _NONE) -> list[Found]:
         """Names and the words around them, in order; nothing when no field names anything.
+
+        ``quiet`` are the fields that hold no name for sure.
 
         The words around are looked for only then: most listings name nothing.
         """
-        named = {name: self.names.find(name, folded) for name, folded in fields.items()}
+        named = {
+            name: [] if quiet.get(name) else self.names.find(name, folded) for name, folded in fields.items()
+        }
         if not any(named.values()):
             return []
         found: list[Found] = []
@@ -99,11 +105,16 @@ class ListingScreener:
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
         self._watch = Matcher(watched_terms) if watched_terms else None
+        self._expressions = Expressions(texts)
+        own = Anchors(term.folded for term in watched_terms)
+        self._gate = Gate([vocabulary.anchors, own], vocabulary.undisguiser)
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
         self._identifiers = IdentifierIndex(texts, law.countries)
         self._images = ImageIndex(texts)
+        self._beside = bool(self._sellers or self._expressions or self._identifiers or self._images)
+        """True: entries that can match a listing whose text holds no name."""
         listed = digest(entries[key].to_bytes() for key in sorted(entries))
         self._version = f"r{LOGIC_VERSION}-{base[:20]}-{listed[:12]}"
 
@@ -124,9 +135,20 @@ class ListingScreener:
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.
         """
-        fields = self._fields(listing)
-        found = self._vocabulary.read(fields)
-        seen = self._watchlist(listing, fields)
+        quiet = {
+            name: self._gate.passes(text)
+            for name, text in (("title", listing.title), ("description", listing.description))
+        }
+        if all(quiet.values()) and not self._beside:
+            return _NOTHING
+        raw = {"title": listing.title, "description": listing.description}
+        # Numbers, accounts and images need no normal form of the text.
+        only_those = all(quiet.values()) and not (self._sellers or self._expressions)
+        if only_those and not self._by_normal_form(raw, listing, ()):
+            return _NOTHING
+        fields = self._fields(listing, quiet)
+        found = self._vocabulary.read(fields, quiet)
+        seen = self._watchlist(listing, fields, quiet)
         if not found and not seen:
             return _NOTHING
         # When the description repeats the title, the heading is only that part of it.
@@ -161,83 +183,80 @@ class ListingScreener:
         found = (one for folded in fields.values() for one in identifiers(folded.original, regions))
         return list(dict.fromkeys(one.service for one in found))
 
-    def _fields(self, listing: Listing) -> dict[str, Folded]:
+    def _fields(self, listing: Listing, quiet: Mapping[str, bool]) -> dict[str, Folded]:
         """The texts to read; a description that repeats the title is read once."""
         title, description = listing.title, listing.description
         fields: dict[str, Folded] = {}
         if title and not description.startswith(title):
-            fields["title"] = self._meant(title)
+            fields["title"] = self._meant(title, quiet["title"])
         if description:
-            fields["description"] = self._meant(description)
+            fields["description"] = self._meant(description, quiet["description"])
         return fields
 
-    def _meant(self, text: str) -> Folded:
-        plain = Folded(text)
-        meant = self._vocabulary.undisguiser.read(text, plain.text)
-        return plain if meant is text or meant == text else Folded(text, meant)
+    def _meant(self, text: str, quiet: bool) -> Folded:
+        if quiet:
+            return Folded(text)
+        return Folded(text, self._vocabulary.undisguiser.edits(text))
 
-    def _watchlist(self, listing: Listing, fields: Mapping[str, Folded]) -> "list[_Seen]":
-        seen: list[_Seen] = []
+    def _watchlist(
+        self, listing: Listing, fields: Mapping[str, Folded], quiet: Mapping[str, bool]
+    ) -> list[Seen]:
+        seen: list[Seen] = []
         if self._watch is not None:
             for name, folded in fields.items():
-                for entry, term, one in watched(self._watch.find(name, folded)):
+                if quiet[name]:
+                    continue
+                found = self._watch.find(name, folded)
+                if folded.edits:
+                    # An entry may be the very spelling that was read as something else.
+                    known = {one.terms for one in found}
+                    plain = self._watch.find(name, Folded(folded.original))
+                    found += [one for one in plain if one.terms not in known]
+                for entry, term, one in watched(found):
                     if entry.entry.platform in (None, listing.platform):
-                        seen.append(_Seen(entry.entry, term, one))
+                        seen.append(Seen(entry.entry, term, one))
+        for place in self._places(listing):
+            seen.append(
+                Seen(place.entry, None, None, shown(place.entry, place.field, place.quote, place.start))
+            )
         if self._sellers and listing.seller is not None:
-            for shown in (listing.seller.handle, listing.seller.account_id):
-                entry_for_seller = self._sellers.get(shown.casefold()) if shown else None
+            for account in (listing.seller.handle, listing.seller.account_id):
+                entry_for_seller = self._sellers.get(account.casefold()) if account else None
                 if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
-                    seen.append(
-                        _Seen(entry_for_seller, None, None, _shown(entry_for_seller, "seller", shown or ""))
-                    )
+                    match = shown(entry_for_seller, "seller", account or "")
+                    seen.append(Seen(entry_for_seller, None, None, match))
                     break
         if self._identifiers or self._images:
-            self._by_normal_form(listing, fields, seen)
+            texts = {name: folded.original for name, folded in fields.items()}
+            seen += self._by_normal_form(texts, listing, seen)
         return seen
 
-    def _by_normal_form(self, listing: Listing, fields: Mapping[str, Folded], seen: "list[_Seen]") -> None:
-        """Add what no spelling gives away: numbers and accounts in other writings, and images."""
+    def _by_normal_form(self, texts: Mapping[str, str], listing: Listing, seen: Sequence[Seen]) -> list[Seen]:
+        """What no spelling gives away: numbers and accounts in other writings, and images."""
         known = {one.entry.entry_id for one in seen}
+        more: list[Seen] = []
         if self._identifiers:
-            texts = {name: folded.original for name, folded in fields.items()}
             for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
                 if place.entry.entry_id not in known:
-                    match = _shown(place.entry, place.field, place.quote, place.start)
-                    seen.append(_Seen(place.entry, None, None, match))
+                    match = shown(place.entry, place.field, place.quote, place.start)
+                    more.append(Seen(place.entry, None, None, match))
         for image in self._images.find(listing) if self._images else ():
             how = (
                 f"{image.distance} of 256 bits differ"
                 if image.entry.kind == "image_pdq"
                 else "the same bytes"
             )
-            seen.append(_Seen(image.entry, None, None, _shown(image.entry, "image", image.image.url), how))
+            more.append(Seen(image.entry, None, None, shown(image.entry, "image", image.image.url), how))
+        return more
 
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A watchlist entry that the listing matches."""
-
-    entry: WatchlistEntry
-    term: Term | None
-    found: Found | None
-    match: Match | None = None
-    """Of what was found otherwise than by a term."""
-    how: str = ""
-    """How near it comes, where that is not plain."""
-
-
-def _shown(entry: WatchlistEntry, field: str, quote: str, start: int = 0) -> Match:
-    where: Any = field
-    return Match.model_construct(
-        field=where,
-        start=start,
-        end=start + len(quote),
-        quote=quote[:2_000],
-        term=entry.value[:512],
-        kind="watchlist",
-        ref=f"watchlist:{entry.entry_id}"[:256],
-        disguised=False,
-    )
+    def _places(self, listing: Listing) -> Iterator[Place]:
+        """Where the analysts' regular expressions are found."""
+        for place in (
+            *self._expressions.find("title", listing.title),
+            *self._expressions.find("description", listing.description),
+        ):
+            if place.entry.platform in (None, listing.platform):
+                yield place
 
 
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)
@@ -274,28 +293,10 @@ def _facts(
     }
 
 
-def _term_for(one: Found) -> Term:
-    """The term to show for a place: what names a taxon or product before what merely indicates."""
-    return next((term for term in one.terms if not isinstance(term.meaning, Cue)), one.terms[0])
-
-
-def _match(one: Found, fields: Mapping[str, Folded], term: Term | None = None) -> Match:
-    folded = fields[one.field]
-    start, end = folded.span(one.start, one.end)
-    return quote(
-        term or _term_for(one),
-        one.field,
-        start,
-        end,
-        folded.original[start:end],
-        disguised=one.disguised,
-    )
-
-
 def _verdict(
     rulings: Sequence[Ruling],
     made: Sequence[Claim],
-    seen: Sequence[_Seen],
+    seen: Sequence[Seen],
     fields: Mapping[str, Folded],
     taxa: Taxa,
     judged: Mapping[int, Judgement],
@@ -311,16 +312,16 @@ def _verdict(
     if claim is not None:
         for one in (*claim.named_by, *(indication.found for indication in claim.indications)):
             if len(quotes) < MATCHES_LIMIT:
-                quotes.setdefault(id(one), _match(one, fields))
+                quotes.setdefault(id(one), match_of(one, fields))
         for ruling in effective:
             for one in ruling.claim.named_by:
                 if len(quotes) < MATCHES_LIMIT:
-                    quotes.setdefault(id(one), _match(one, fields))
+                    quotes.setdefault(id(one), match_of(one, fields))
     matches = list(quotes.values())
     extra = [
         f"It states the number {one.number} of a permit or certificate: {one.why}." for one in numbers[:3]
     ]
-    outcome, severity = _with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
+    outcome, severity = with_watchlist(seen, fields, matches, findings, extra, (outcome, severity))
     active = [one for one in seen if one.entry.state == "active"]
     taxon, specimen = _subject(claim, active, taxa)
     score = claim.score if claim else 0.0
@@ -347,68 +348,8 @@ def _gravity(ruling: Ruling) -> tuple[int, float, bool]:
     return (ORDER[ruling.outcome], ruling.claim.score, ruling.rule.rule.zero_tolerance)
 
 
-def _with_watchlist(
-    seen: Sequence[_Seen],
-    fields: Mapping[str, Folded],
-    matches: list[Match],
-    findings: list[RuleFinding],
-    extra: list[str],
-    so_far: tuple[Outcome, Severity],
-) -> tuple[Outcome, Severity]:
-    """Add what the watchlist says to the verdict so far.
-
-    Of shadow entries only a finding is told: neither evidence nor explanation may rest on them.
-    """
-    outcome, severity = so_far
-    findings.extend(_entry_finding(one.entry) for one in seen if not one.entry.kind.startswith("not_"))
-    active = [one for one in seen if one.entry.state == "active"]
-    negative = [one for one in active if one.entry.kind.startswith("not_")]
-    for one in active:
-        entry = one.entry
-        if one.term is not None and one.found is not None:
-            match = _match(one.found, fields, one.term)
-        elif one.match is not None:
-            match = one.match
-        else:
-            continue
-        if len(matches) < 2 * MATCHES_LIMIT:
-            matches.append(match)
-        if entry.kind.startswith("not_"):
-            continue
-        says = f"shows the image {match.quote}" if match.field == "image" else f"says “{match.quote}”"
-        how = f"; {one.how}" if one.how else ""
-        extra.append(
-            f"The listing {says}, which is on the watchlist as {entry.entry_id} "
-            f"({entry.reason}; source: {entry.source}{how})."
-        )
-        wanted: Outcome = entry.outcome
-        if wanted == "notify" and entry.confidence < NOTIFY_CONFIDENCE:
-            wanted = "review"
-            extra.append(f"That entry is {entry.confidence:.0%} sure, which is not enough for a notice.")
-        if not negative and ORDER[wanted] > ORDER[outcome]:
-            outcome, severity = wanted, "high" if severity == "normal" else severity
-    if negative and outcome == "notify":
-        outcome = "review"
-    for one in negative:
-        extra.append(f"On the negative list as {one.entry.entry_id}: {one.entry.reason}.")
-    return outcome, severity
-
-
-def _entry_finding(entry: WatchlistEntry) -> RuleFinding:
-    return RuleFinding.model_construct(
-        rule_id=f"watchlist.{entry.kind.replace('_', '-')}",
-        pack="watchlist",
-        title=entry.reason[:512],
-        outcome=entry.outcome,
-        severity="high",
-        zero_tolerance=False,
-        legal_basis=(),
-        shadow=entry.state != "active",
-    )
-
-
 def _subject(
-    claim: Claim | None, seen: Sequence[_Seen], taxa: Taxa
+    claim: Claim | None, seen: Sequence[Seen], taxa: Taxa
 ) -> tuple[TaxonRef | None, Specimen | None]:
     if claim is not None:
         product = claim.product[:128]
@@ -504,12 +445,32 @@ class ScreeningRuleset:
 
 
 def _vocabulary(taxa: Taxa) -> Vocabulary:
-    named = [term for term in named_terms(taxa) if term is not None]
+    named = list(named_terms(taxa))
+    names = Matcher([*named, *emoji_terms(named), *listed_terms(taxa)])
     return Vocabulary(
-        names=Matcher([*named, *listed_terms(taxa)]),
+        names=names,
+        anchors=Anchors(names.spellings()),
         context=Matcher(context_terms()),
-        undisguiser=Undisguiser(term.folded for term in named if isinstance(term.meaning, Product | Animal)),
+        undisguiser=Undisguiser(**undisguiser_terms(taxa)),
     )
+
+
+def undisguiser_terms(taxa: Taxa) -> dict[str, Any]:
+    """What an :class:`Undisguiser` is made from."""
+    named = [term for term in named_terms(taxa) if term is not None]
+    context = [term for term in context_terms() if term is not None]
+    return {
+        "terms": [term.folded for term in named if isinstance(term.meaning, Product | Animal)],
+        "names": [term.folded for term in listed_terms(taxa) if term is not None and term.language == "la"],
+        "joins": {
+            word
+            for term in context
+            if isinstance(term.meaning, SpecimenWord)
+            for word in term.folded.split()
+            if len(word) > 2
+        },
+        "ordinary": ordinary_words(),
+    }
 
 
 def _reference_digest() -> str:

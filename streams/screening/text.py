@@ -12,8 +12,10 @@ none of it raises, whatever the text holds (lone surrogates, control characters,
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal
 
 _TABLE_LIMIT = 60_000
 """Characters remembered at most; hostile text must not make the table grow without end."""
@@ -46,10 +48,16 @@ _DROPPED_RANGES = (
 
 _LETTERS = {
     "đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th",
-    "ɑ": "a", "ɡ": "g", "ɩ": "i", "ʋ": "v", "ʏ": "y", "ɪ": "i", "ᴏ": "o", "ʀ": "r", "ᴠ": "v",
+    "ɑ": "a", "ɡ": "g", "ɩ": "i", "ʋ": "v",
+    "ᴀ": "a", "ʙ": "b", "ᴄ": "c", "ᴅ": "d", "ᴇ": "e", "ꜰ": "f", "ɢ": "g", "ʜ": "h", "ɪ": "i", "ᴊ": "j",
+    "ᴋ": "k", "ʟ": "l", "ᴍ": "m", "ɴ": "n", "ᴏ": "o", "ᴘ": "p", "ǫ": "q", "ʀ": "r", "ꜱ": "s", "ᴛ": "t",
+    "ᴜ": "u", "ᴠ": "v", "ᴡ": "w", "ʏ": "y", "ᴢ": "z",
     "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ة": "ه", "ک": "ك", "ی": "ي",
 }  # fmt: skip
 """Letters that Unicode does not decompose but that writers use for one another."""
+
+EMOJI = frozenset("🐘🦷🦏🐅🐯🐆🐢🦜🐍🐊🦎🦈🐒🐵🦍🦧🐻🐼🦅🦉🦇🦴🩸🥩")
+"""Pictures that stand in for a word, each a word of its own; all others are as good as spaces."""
 
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -87,6 +95,8 @@ def _fold_character(code: int) -> str:
     character = chr(code)
     if 0xAC00 <= code <= 0xD7A3:  # Hangul syllables stay whole
         return character
+    if character in EMOJI:
+        return f" {character} "
     folded: list[str] = []
     for piece in unicodedata.normalize("NFKD", character).casefold():
         for part in unicodedata.normalize("NFKD", piece):
@@ -101,17 +111,10 @@ def _fold_character(code: int) -> str:
 class _FoldTable(dict[int, str]):
     """``str.translate`` table that fills itself; a memo of :func:`_fold_character`."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.uneven: set[str] = set()
-        """Characters seen so far whose folded form is not exactly one character long."""
-
     def __missing__(self, code: int) -> str:
         folded = _fold_character(code)
         if len(self) < _TABLE_LIMIT:
             self[code] = folded
-            if len(folded) != 1:
-                self.uneven.add(chr(code))
         return folded
 
 
@@ -132,6 +135,11 @@ def fold(text: str) -> str:
     return f" {folded} " if folded else " "
 
 
+def fold_each(text: str) -> list[str]:
+    """The folded form of each character by itself: empty, one or more characters, or a space."""
+    return [_TABLE[ord(character)] for character in text]
+
+
 def fold_term(term: str) -> str:
     """The form under which a term is looked up: bare for unspaced scripts, padded otherwise."""
     folded = fold(term)
@@ -143,33 +151,87 @@ def fold_term(term: str) -> str:
     return f"{left}{body}{right}"
 
 
-_LETTERS_RUN = re.compile("[^ ]+")
+_WORDS = re.compile(r"\S+")
+
+
+EditKind = Literal["disguise", "misspelling", "joined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A place of the original that is read as something else; the quote is always the whole place."""
+
+    start: int
+    end: int
+    meant: str
+    kind: EditKind
+    """``joined``: words run together, as in a hashtag; nothing was hidden."""
 
 
 class Folded:
     """A text with its normal form; the way back is worked out only when somebody asks for it.
 
-    ``read`` is the text as it was meant when the original is disguised: as long as the original,
-    character for character. Quotes are always taken from the original.
+    ``edits`` say what the text was meant to say where it is disguised: in order of place, none
+    overlapping another. Quotes are always taken from the original.
     """
 
-    __slots__ = ("__dict__", "original", "read", "text")
+    __slots__ = ("__dict__", "edits", "original", "read", "text")
 
-    def __init__(self, original: str, read: str | None = None) -> None:
+    def __init__(self, original: str, edits: Sequence[Edit] = ()) -> None:
         self.original = original
-        self.read = original if read is None else read
+        self.edits = edits
+        self.read = edited(original, edits) if edits else original
         self.text = fold(self.read)
 
     @cached_property
-    def _origin(self) -> Callable[[int], int]:
-        """From the index of a folded character to the index of the original one."""
-        read = self.read
-        translated = read.translate(_ASCII if read.isascii() else _TABLE)
-        if len(translated) == len(read) and (
-            read.isascii() or (_TABLE.uneven.isdisjoint(read) and not _HAS_UNSPACED.search(translated))
-        ):
-            return _even_origin(self.text, translated)
-        return _uneven_origins(read).__getitem__
+    def _words(self) -> tuple[list[int], list[re.Match[str]]]:
+        """Where each word (between white space) begins in the normal form, and the word as read."""
+        begins, words, at = [], [], 1
+        for word in _WORDS.finditer(self.read):
+            size = _folded_size(word.group())
+            if size:
+                begins.append(at)
+                words.append(word)
+                at += size
+        return begins, words
+
+    @cached_property
+    def _inside(self) -> dict[int, list[int]]:
+        """Origins inside the words that were asked for, by number of the word."""
+        return {}
+
+    def _origin(self, index: int) -> int:
+        """From the index of a folded character to the index of the one that was read."""
+        begins, words = self._words
+        number = max(0, bisect_right(begins, index) - 1)
+        if index < begins[number]:  # only at the very start
+            return words[number].start()
+        origins = self._inside.get(number)
+        if origins is None:
+            origins = self._inside[number] = _origins(words[number].group())
+        return words[number].start() + origins[index - begins[number] + 1]
+
+    @cached_property
+    def _seams(self) -> tuple[list[int], list[int]]:
+        """Where each edit begins and ends in the text as read."""
+        begins, ends, grown = [], [], 0
+        for edit in self.edits:
+            begins.append(edit.start + grown)
+            ends.append(begins[-1] + len(edit.meant))
+            grown += len(edit.meant) - (edit.end - edit.start)
+        return begins, ends
+
+    def _written(self, read: int) -> tuple[int, int]:
+        """The place of the original for one character of the text as read."""
+        begins, ends = self._seams
+        at = bisect_right(begins, read) - 1
+        if at < 0:
+            return (read, read + 1)
+        edit = self.edits[at]
+        if read < ends[at]:
+            return (edit.start, edit.end)
+        here = read - ends[at] + edit.end
+        return (here, here + 1)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Code points of the original for the folded ``start:end``; spaces at its ends do not count."""
@@ -180,18 +242,29 @@ class Folded:
         if start >= end:
             return (0, 0)
         first = self._origin(start)
-        last = self._origin(end - 1) + 1
+        last = self._origin(end - 1)
+        if self.edits:
+            first, last = self._written(first)[0], self._written(last)[1]
+        else:
+            last += 1
         # Marks and ignorable characters after the last letter belong to the quote's last letter.
         while last < len(self.original) and unicodedata.combining(self.original[last]):
             last += 1
         return (first, last)
 
+    def _edited_as(self, kind: str, first: int, last: int) -> bool:
+        return any(edit.kind == kind and edit.start < last and edit.end > first for edit in self.edits)
+
+    def is_misspelt(self, start: int, end: int) -> bool:
+        """True when the folded ``start:end`` holds a word that was put right."""
+        return bool(self.edits) and self._edited_as("misspelling", *self.span(start, end))
+
     def is_disguised(self, start: int, end: int) -> bool:
         """True when the folded ``start:end`` was read through a disguise."""
-        if self.read is self.original and self.original.isascii():
+        if not self.edits and self.original.isascii():
             return False
         first, last = self.span(start, end)
-        if self.read[first:last] != self.original[first:last]:
+        if self._edited_as("disguise", first, last):
             return True
         quote = self.original[first:last]
         foreign = [character for character in quote if character > "\x7f"]
@@ -200,33 +273,37 @@ class Folded:
         return bool(foreign) and all(character in _JOINING for character in foreign)
 
 
+def edited(original: str, edits: Sequence[Edit]) -> str:
+    """The text as it was meant."""
+    pieces: list[str] = []
+    at = 0
+    for edit in edits:
+        pieces += (original[at : edit.start], edit.meant)
+        at = edit.end
+    return "".join((*pieces, original[at:]))
+
+
 _JOINING = frozenset("\u200c\u200d\u200e\u200f\u061c")
 """Invisible, but at home in Arabic and Indic writing; a disguise only between plain ASCII letters."""
 
 
 def _is_dress(character: str) -> bool:
     """True for characters that only serve to look like, or to hide between, others."""
-    if unicodedata.category(character) == "Cf":
+    if unicodedata.category(character) == "Cf" or "LETTER SMALL CAPITAL" in unicodedata.name(character, ""):
         return True
     return unicodedata.decomposition(character).startswith(
-        ("<font>", "<circle>", "<square>", "<super>", "<sub>")
+        ("<font>", "<circle>", "<square>", "<super>", "<sub>", "<wide>")
     )
 
 
-def _even_origin(folded: str, translated: str) -> Callable[[int], int]:
-    """When every character folded to exactly one, only runs of spaces were shortened."""
-    there = [run.start() for run in _LETTERS_RUN.finditer(translated)]
-    here = [run.start() for run in _LETTERS_RUN.finditer(folded)]
-
-    def origin(index: int) -> int:
-        run = bisect_right(here, index) - 1
-        return there[run] + index - here[run]
-
-    return origin
+@lru_cache(maxsize=50_000)
+def _folded_size(word: str) -> int:
+    """Characters of a folded word with the space after it; none when nothing of it is left."""
+    return len(fold(word)) - 1
 
 
-def _uneven_origins(read: str) -> list[int]:
-    """Origins worked out character by character; the reference for the quick way."""
+def _origins(read: str) -> list[int]:
+    """For each character of the normal form, spaces at its ends too, the index of the one it is from."""
     origins: list[int] = []
     characters: list[str] = []
     previous = " "

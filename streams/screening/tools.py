@@ -17,7 +17,7 @@ from streams.screening import release_commands
 if TYPE_CHECKING:
     from schemas.listing import Listing
     from streams.screening.screener import ScreeningRuleset
-    from streams.screening.verdict import Verdict
+    from streams.screening.verdict import Screener, Verdict
 
 PROGRESS_EVERY_SECONDS = 2.0
 
@@ -297,21 +297,36 @@ def list_rules(
             typer.echo(f"{rule.id:34} {rule.outcome:8} {rule.severity:9} {name:20} {rule.title}")
 
 
-def explain_listings(file: FileArgument, packs: PacksOption = None) -> None:
+def explain_listings(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="JSON lines, as for `takin screen`; `-` reads standard input."),
+    ] = "-",
+    text: Annotated[str, typer.Option("--text", help="Explain this text instead of a file.")] = "",
+    packs: PacksOption = None,
+) -> None:
     """Say in sentences what the rules make of each listing and why.
 
-    Example:  echo '{"id":"1","title":"Carved elephant ivory, 52 g"}' | takin rules explain -
+    Example:  takin rules explain --text "Carved elephant ivory, 52 g, for sale"
     """
     screener = _ruleset(packs).screener({})
+    if text:
+        _explained(listing_from({"id": "text", "title": text[:4_000]}), screener)
+        return
     with _opened(file) as lines:
         reader = _Reader(lines)
         for _, listing in reader.rows():
-            verdict = screener.screen(listing, listing.observed_at)
-            printable = verdict.explanation.encode("utf-8", "backslashreplace").decode("utf-8")
-            typer.echo(f"{listing.listing_id}: {verdict.outcome}, {verdict.severity}. {printable}")
-            for finding in verdict.rules:
-                typer.echo(f"    {finding.rule_id} ({finding.pack}): {finding.outcome}")
+            _explained(listing, screener)
     typer.echo(reader.summary(), err=True)
+
+
+def _explained(listing: "Listing", screener: "Screener") -> None:
+    verdict = screener.screen(listing, listing.observed_at)
+    printable = verdict.explanation.encode("utf-8", "backslashreplace").decode("utf-8")
+    typer.echo(f"{listing.listing_id}: {verdict.outcome}, {verdict.severity}. {printable}")
+    for finding in verdict.rules:
+        typer.echo(f"    {finding.rule_id} ({finding.pack}): {finding.outcome}")
+    typer.echo(f"    rule set {screener.version}")
 
 
 def register(app: typer.Typer) -> None:

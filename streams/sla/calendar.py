@@ -9,7 +9,7 @@ regulation also says that working days are all days but Saturdays, Sundays and p
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Literal
 
@@ -90,6 +90,7 @@ class Calendar:
         return f"{self.zone} {self.region or 'weekends'}; tzdata {tzdata_version()}; {holidays_version()}"
 
 
+@cache
 def holidays_version() -> str:
     """The release of the public holidays, for example ``holidays 0.109``."""
     return f"holidays {version('holidays')}"

@@ -39,6 +39,9 @@ class ExtensionRow(_Row):
     """In the row's unit, over all extensions on this ground."""
 
 
+Rung = Literal["reminder", "contact", "manager", "regulator"]
+
+
 class Regime(_Row):
     """One row: what holds for whom, since when and by which clause."""
 
@@ -57,6 +60,8 @@ class Regime(_Row):
     calendar: str = Field(default=ADDRESSEE, pattern=_REGION)
     need_info: NeedInfo
     extensions: tuple[ExtensionRow, ...] = ()
+    escalation: Mapping[Rung, Annotated[float, Field(gt=0, le=100)]] | None = None
+    """Steps on silence, each with its share of the time to decide; absent: the usual ones."""
     source: str = Field(min_length=1, max_length=512)
     valid_from: date
     valid_to: date | None = None

@@ -6,7 +6,7 @@ every machine, and the version that it was computed with must be known.
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.resources import files
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ _SECOND = timedelta(seconds=1)
 _ZONE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z][A-Za-z0-9_+\-]*){0,2}")
 
 
+@cache
 def tzdata_version() -> str:
     """The release of the zone rules, for example ``2026.6``."""
     return version("tzdata")

@@ -59,7 +59,7 @@ def list_entries(
 def add(
     kind: Annotated[
         str,
-        typer.Argument(help="term, code_word, hashtag, seller, phone, handle, payment, image_pdq …"),
+        typer.Argument(help="term, code_word, hashtag, seller, phone, handle, payment, image_pdq, regex …"),
     ],
     value: Annotated[str, typer.Argument(help="The word, name or number.")],
     reason: Annotated[str, typer.Option(help="Why; it stands in the explanation.")],

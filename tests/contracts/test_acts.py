@@ -15,8 +15,8 @@ from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.handlers import Accepted
 from streams.notices.item import Look
+from tests.support.fresh import fresh_url
 from tests.support.notices import T0, at, make_desk, make_detection, make_response
-from tests.support.postgres import PostgresServer
 
 
 def by_desk(follow_up: FollowUp, recipient: str | None) -> tuple[bytes, str] | None:
@@ -29,12 +29,7 @@ MUTE = make_desk()
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def casebook(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Casebook]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'casebook.db'}"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres")
-        url = server.fresh_database(server.template("casebook", lambda one: Casebook.open(one).close()))
-    book = Casebook.open(url)
+    book = Casebook.open(fresh_url(request, tmp_path), migrate=False)
     yield book
     verdict = book.answer(sealing.verify)
     book.close()

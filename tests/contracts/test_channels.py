@@ -91,6 +91,13 @@ async def server() -> AsyncIterator[RudeServer]:
         yield running
 
 
+PATIENT = {"connect_s": 10, "read_s": 10, "write_s": 10, "pool_s": 10, "total_s": 20}
+"""For answers that come: a busy machine is no reason to give up on them."""
+
+IMPATIENT = {"connect_s": 0.5, "read_s": 0.5, "write_s": 0.5, "pool_s": 0.5, "total_s": 1.0}
+"""For answers that never come."""
+
+
 def made(sample: Sample, url: str, **changes: Any) -> Platform:
     config = PlatformConfig.model_validate(
         {
@@ -100,7 +107,7 @@ def made(sample: Sample, url: str, **changes: Any) -> Platform:
             "private_address": True,
             "api_key": "env:KEY",
             "rate_per_s": 1_000,
-            "timeouts": {"connect_s": 0.5, "read_s": 0.5, "write_s": 0.5, "pool_s": 0.5, "total_s": 1.0},
+            "timeouts": PATIENT,
             **sample.options,
             **changes,
         }
@@ -115,7 +122,7 @@ async def platform(sample: Sample, server: RudeServer) -> AsyncIterator[Platform
     await channel.aclose()
 
 
-def delivery(platform: Platform, *, attempt: int = 1, timeout_s: float = 1.0) -> Delivery:
+def delivery(platform: Platform, *, attempt: int = 1, timeout_s: float = 20.0) -> Delivery:
     rendered = platform.render(notice())
     return Delivery(KEY, rendered.body, rendered.content_type, attempt, timeout_s)
 
@@ -254,9 +261,10 @@ async def test_a_closed_endpoint_is_gone_and_a_redirect_is_not_followed(
     ids=lambda value: getattr(value, "__name__", None) if callable(value) else None,
 )
 async def test_rudeness_ends_in_time_and_in_little_memory(
-    rude: Any, reason: str, server: RudeServer, platform: Platform
+    rude: Any, reason: str, sample: Sample, server: RudeServer
 ) -> None:
-    sent = delivery(platform)
+    platform = made(sample, server.url, timeouts=IMPATIENT if reason == "timeout" else PATIENT)
+    sent = delivery(platform, timeout_s=1.0 if reason == "timeout" else 20.0)
     server.manners = rude
     started = time.monotonic()
     tracemalloc.start()
@@ -267,9 +275,10 @@ async def test_rudeness_ends_in_time_and_in_little_memory(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
+        await platform.aclose()
 
     assert trouble.value.reason == reason
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 10
     assert peak < 10_000_000
 
 
@@ -372,7 +381,7 @@ class Receiver:
             case "taken, reset":
                 await manners.resets_in_the_middle(asked, writer)
             case "taken, late":
-                await asyncio.sleep(0.7)
+                await asyncio.sleep(1.0)
                 await answer(self.sample.accepted[0], b'{"reportId":"late"}')(asked, writer)
             case "taken, bomb":
                 await answer(202, manners.BOMB, ("content-encoding", "gzip"))(asked, writer)
@@ -398,13 +407,14 @@ async def _until_taken(platform: Platform, attempts: int = 10) -> Receipt:
     ],
     ids=" ".join,
 )
-async def test_each_key_has_one_effect(
-    ways: list[str], sample: Sample, server: RudeServer, platform: Platform
-) -> None:
+async def test_each_key_has_one_effect(ways: list[str], sample: Sample, server: RudeServer) -> None:
     receiver = Receiver(sample, list(ways))
     server.manners = receiver
+    late = {"connect_s": 10, "read_s": 0.5, "write_s": 10, "pool_s": 10, "total_s": 20}
+    platform = made(sample, server.url, timeouts=late if "taken, late" in ways else PATIENT)
 
     receipt = await _until_taken(platform)
+    await platform.aclose()
 
     assert list(receiver.effects.values()) == ["r-1"]
     assert receipt.platform_reference == "r-1"

@@ -105,6 +105,13 @@ async def server() -> AsyncIterator[RudeServer]:
         yield running
 
 
+PATIENT = {"connect_s": 10, "read_s": 10, "write_s": 10, "pool_s": 10, "total_s": 20}
+"""For answers that come: a busy machine is no reason to give up on them."""
+
+IMPATIENT = {"connect_s": 0.5, "read_s": 0.5, "write_s": 0.5, "pool_s": 0.5, "total_s": 1.0}
+"""For answers that never come."""
+
+
 def config(sample: Sample, url: str, **changes: Any) -> PlatformConfig:
     return PlatformConfig.model_validate(
         {
@@ -116,7 +123,7 @@ def config(sample: Sample, url: str, **changes: Any) -> PlatformConfig:
             "secret": "env:OURS",
             "webhook_secret": "env:THEIRS",
             "rate_per_s": 1_000,
-            "timeouts": {"connect_s": 0.5, "read_s": 0.5, "write_s": 0.5, "pool_s": 0.5, "total_s": 1.0},
+            "timeouts": PATIENT,
             **changes,
         }
     )
@@ -132,7 +139,7 @@ async def platform(sample: Sample, server: RudeServer) -> AsyncIterator[Platform
     await made.aclose()
 
 
-def delivery(body: bytes = b'{"notice":1}', *, attempt: int = 1, timeout_s: float = 1.0) -> Delivery:
+def delivery(body: bytes = b'{"notice":1}', *, attempt: int = 1, timeout_s: float = 20.0) -> Delivery:
     return Delivery(KEY, body, "application/json", attempt, timeout_s)
 
 
@@ -287,21 +294,24 @@ async def test_a_redirect_is_not_followed(status: int, server: RudeServer, platf
     ids=lambda value: getattr(value, "__name__", None) if callable(value) else None,
 )
 async def test_rudeness_ends_in_time_as_something_to_try_again(
-    manners: Any, reasons: set[str], server: RudeServer, platform: Platform
+    manners: Any, reasons: set[str], sample: Sample, server: RudeServer
 ) -> None:
+    timeouts = IMPATIENT if reasons == {"timeout"} else PATIENT
+    platform = build(config(sample, server.url, timeouts=timeouts), environment=ENVIRONMENT)
     server.manners = manners
     started = time.monotonic()
     tracemalloc.start()
 
     try:
         with pytest.raises(PlatformUnavailable) as trouble:
-            await platform.submit(delivery())
+            await platform.submit(delivery(timeout_s=1.0 if reasons == {"timeout"} else 20.0))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
+        await platform.aclose()
 
     assert trouble.value.reason in reasons
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 10
     assert peak < 5_000_000
 
 
@@ -329,7 +339,7 @@ async def test_the_delivery_s_own_limit_counts(server: RudeServer, platform: Pla
     with pytest.raises(PlatformUnavailable):
         await platform.submit(delivery(timeout_s=0.3))
 
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 5
 
 
 async def test_a_platform_that_hangs_does_not_leave_connections_behind(
@@ -561,11 +571,14 @@ async def test_polling_trouble_is_told_as_such(server: RudeServer, platform: Pla
     ids=lambda value: getattr(value, "__name__", None) if callable(value) else None,
 )
 async def test_only_the_platform_s_own_word_counts_as_gone(
-    manners: Any, state: str, reason: str, server: RudeServer, platform: Platform
+    manners: Any, state: str, reason: str, sample: Sample, server: RudeServer
 ) -> None:
+    timeouts = IMPATIENT if reason == "timeout" else PATIENT
+    platform = build(config(sample, server.url, timeouts=timeouts), environment=ENVIRONMENT)
     server.manners = manners
 
     seen = await platform.probe(ProbeTarget("L-1", f"{server.url}/listing/L-1", "0" * 64))
+    await platform.aclose()
 
     assert (seen.state, seen.reason) == (state, reason)
     assert seen.at.tzinfo is not None

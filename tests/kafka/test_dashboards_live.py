@@ -122,12 +122,13 @@ def test_every_panel_shows_data_of_a_real_run(tmp_path: Path) -> None:
             )
         )
         with httpx.Client(base_url=f"http://127.0.0.1:{web}", trust_env=False, timeout=10) as client:
+            httpx.get(f"http://127.0.0.1:{ports['desk']}/login", trust_env=False).raise_for_status()
             empty = settle(client, queries)
             assert empty == []
             assert labels_are_closed(client) > 50
             health = client.get("/api/v1/targets").json()["data"]["activeTargets"]
             assert {one["labels"]["process"] for one in health if one["health"] == "up"} >= {
-                *("notices", "screening", "auditor", "intake", "follower"),
+                *("notices", "desk", "screening", "auditor", "intake", "follower"),
             }
             failed = [
                 rule["name"]

@@ -179,7 +179,8 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
     assert wrong == check_log(signed, key) == verdict.breaks == ()
     assert verdict.covered == verdict.rows
     assert len(signed) > 1
-    assert [r.value for r in told] == [one.to_bytes() for one in signed]
+    # At least once: one whose acknowledgement was cut off by the stop is told again.
+    assert list(dict.fromkeys(r.value for r in told)) == [one.to_bytes() for one in signed]
     assert unpublished == ()
     assert len(effects) == 10
     assert set(effects.values()) == {1}

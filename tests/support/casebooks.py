@@ -3,12 +3,14 @@
 from datetime import timedelta
 from random import Random
 
-from streams.notices import handlers
-from streams.notices.casebook import cases, exhibits, inbox, looks
+from streams.notices import acts, handlers
+from streams.notices.casebook import accounts, cases, exhibits, inbox, looks, outbox, tasks
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.exhibits import Exhibit
 from streams.notices.casebook.outbox import AttemptResult
+from streams.notices.casebook.viewer import Viewer
 from streams.notices.handlers import Accepted
+from streams.notices.handlers.follow_ups import follow_up_key
 from streams.notices.item import Look
 from tests.support.notices import T0, at, make_desk, make_detection, make_response
 
@@ -76,7 +78,40 @@ def fill(casebook: Casebook, listings: int, *, page: str = "c" * 64) -> list[str
         )
         casebook.decide(exhibits.add, exhibit)
     casebook.decide(handlers.fire_deadlines, DESK, now=at(4_000))
+    guard(casebook, notices[0])
     return notices
+
+
+def guard(casebook: Casebook, notice_id: str) -> None:
+    """One act of every kind that keeps notices back, and what follows a notice."""
+    with casebook.read() as tx:
+        [item] = cases.items_of_notice(tx, notice_id)
+        key = cases.notice_by_id(tx, notice_id).idempotency_key
+    case_id = item.case_id
+    decide = casebook.decide
+    ada = Viewer("a1", "ada", "Ada", "analyst")
+    decide(accounts.log_access, ada, act="case", subject=case_id, now=at(4_102))
+    decide(acts.stop_sending, "rule", "ivory", by="Ada", reason="wrong rule", now=at(4_103))
+    decide(acts.resume_sending, "rule", "ivory", by="Ada", now=at(4_104))
+    decide(acts.approve_excess, "market", 5, by="Ada", reason="seizure", now=at(4_105))
+    until = at(9_000)
+    decide(acts.allow_rule, "market", "ivory", by="Ada", reason="mended", until=until, now=at(4_106))
+    about = {"notice_id": notice_id, "platform": "market", "now": at(4_107)}
+    decide(tasks.add, case_id=case_id, step="regulator", why="silence", **about)
+    task = casebook.answer(tasks.waiting)[0]
+    decide(acts.finish_task, task.task_id, by="Ada", note="telephoned", now=at(4_108))
+    decide(
+        outbox.add,
+        idempotency_key=follow_up_key("reminder", key, "reminder"),
+        purpose="reminder",
+        recipient=None,
+        body=b"{}",
+        content_type="application/json",
+        **about,
+    )
+    decide(acts.ask_hold, case_id, by="Ada", reason="case 17", expires_at=at(9_000), now=at(4_110))
+    decide(acts.confirm_hold, case_id, by="Ben", now=at(4_111))
+    decide(acts.release_hold, case_id, by="Ada", now=at(4_112))
 
 
 def _lease(casebook: Casebook, seconds: float, most: int):  # type: ignore[no-untyped-def]

@@ -10,25 +10,46 @@ review.dismiss             a case in review: no notice, with the reason
 answers.enter_answer       what a platform said by telephone or on paper, and counter-notices,
                            appeals, reinstatements and partial measures that came that way
 withdrawal.withdraw        take a notice back and tell the platform
+holds.ask_hold             "do not take down yet": asked by one person,
+holds.confirm_hold         in force when another confirms,
+holds.release_hold         until it is released or lapses
+switches.stop_sending      the kill switch: all, one platform, one rule
+switches.resume_sending    let it go on
+switches.approve_excess    more than a platform's daily cap, by two people
+allowances.allow_rule      a rule goes on below its stop line for a while
+allowances.finish_task     a step of the ladder that waited for a person was taken
 =========================  =================================================================
 
 What a platform asked for is given with :func:`streams.notices.handlers.information_given` after its
 channel took it (``takin notices inform``).
 """
 
+from streams.notices.acts.allowances import allow_rule, finish_task
 from streams.notices.acts.answers import ENTERED, enter_answer
+from streams.notices.acts.holds import ask_hold, confirm_hold, lapse_holds, release_hold
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
 from streams.notices.acts.review import approve, dismiss
-from streams.notices.acts.withdrawal import withdraw
+from streams.notices.acts.switches import approve_excess, resume_sending, stop_sending
+from streams.notices.acts.withdrawal import Withdrawn, withdraw
 
 __all__ = [
     "ENTERED",
     "ActRefused",
+    "Withdrawn",
     "actor",
+    "allow_rule",
     "approve",
+    "approve_excess",
+    "ask_hold",
+    "confirm_hold",
     "dismiss",
     "enter_answer",
+    "finish_task",
+    "lapse_holds",
     "person_named",
+    "release_hold",
+    "resume_sending",
     "same_person",
+    "stop_sending",
     "withdraw",
 ]

@@ -62,9 +62,9 @@ def case_named(tx: Any, text: str) -> str:
     Raises:
         OperatorError: there is none, or the notice has several.
     """
-    from streams.notices.casebook import cases
+    from streams.notices.casebook import review as review_rows
 
-    found = cases.find_case(tx, text)
+    found = review_rows.find_case(tx, text)
     if found is None:
         raise OperatorError(
             f"The casebook has no single case {text!r}: give a case id, or the reference of a notice about "
@@ -95,8 +95,11 @@ def with_desk(
     reply_base: str,
 ) -> T:
     """Run ``act(tx, desk, now)`` in one transaction, with the desk that the service has, too."""
-    from connectors.registry import build, load_platforms
-    from streams.notices.bridge import Bridge, letters_of, policy_of
+    from dataclasses import replace
+
+    from connectors.registry import load_platforms
+    from streams.desk.keys import reply_links
+    from streams.notices.bridge import make_bridge, policy_of
     from streams.notices.handlers import Desk
     from streams.notices.law import load_law
     from streams.notices.sender import demonstration_sender, load_sender
@@ -114,14 +117,15 @@ def with_desk(
         raise OperatorError("Say who sends the notices: --sender FILE or TAKIN_SENDER_FILE.")
 
     async def run() -> T:
-        bridge = Bridge({config.name: build(config) for config in configs}, letters=letters_of(configs))
+        bridge = make_bridge(configs)
         try:
             desk = Desk(
                 platforms={config.name: policy_of(config) for config in configs},
-                sender=policy,
+                sender=replace(policy, reply_links=reply_links(Settings())),
                 law=load_law(),
                 render=bridge.render,
                 follow_up=bridge.render_follow_up,
+                fallback=bridge.render_fallback,
             )
             return decide(lambda tx, now: act(tx, desk, now))
         finally:
@@ -139,11 +143,11 @@ def review(
     Example: takin notices review --platform sandbox-prompt
     """
     from streams.local.visible import visible
-    from streams.notices.casebook import cases
+    from streams.notices.casebook import review as review_rows
 
     book = casebook()
     try:
-        waiting = book.answer(cases.in_review, platform=platform)
+        waiting = book.answer(review_rows.in_review, platform=platform)
     finally:
         book.close()
     for one in waiting:

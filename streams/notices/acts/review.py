@@ -9,6 +9,7 @@ from streams.notices.guards.repeat import earlier_stands
 from streams.notices.handlers.desk import Desk
 from streams.notices.handlers.detection import Taken, write
 from streams.notices.item import Happening
+from streams.notices.policy import REPEAT_WINDOW
 
 
 def approve(tx: Transaction, case_id: str, desk: Desk, *, by: str, now: datetime) -> Taken:
@@ -23,7 +24,9 @@ def approve(tx: Transaction, case_id: str, desk: Desk, *, by: str, now: datetime
     person = person_named(by)
     case = _in_review(tx, case_id)
     previous = cases.latest_item(tx, case_id)
-    why_not = earlier_stands(previous, number=case.round, now=now)
+    platform = desk.platforms.get(case.platform)
+    window = platform.repeat_window if platform else REPEAT_WINDOW
+    why_not = earlier_stands(previous, number=case.round, now=now, window=window)
     revision = 1
     if previous is not None and previous.round >= case.round:
         earlier = cases.notice_by_id(tx, previous.notice_id)

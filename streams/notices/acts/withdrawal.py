@@ -6,9 +6,9 @@ from datetime import datetime
 from streams.notices.acts.people import ActRefused, actor, person_named, reason_given
 from streams.notices.casebook import cases, events, looks, outbox, tasks
 from streams.notices.casebook.database import Transaction
-from streams.notices.follow_ups import queue, write_follow_up
 from streams.notices.handlers.deadlines import cancel
 from streams.notices.handlers.desk import Desk
+from streams.notices.handlers.follow_ups import queue, write_follow_up
 from streams.notices.item import WITHDRAWN_RANK, Happening, Item
 
 

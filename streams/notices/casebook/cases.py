@@ -130,6 +130,15 @@ def set_status(
     )
 
 
+def set_status_of_many(tx: Transaction, case_ids: Collection[str], status: str, *, now: datetime) -> None:
+    """:func:`set_status` for several cases at once."""
+    tx.execute(
+        sa.update(t.case)
+        .where(t.case.c.case_id.in_(case_ids))
+        .values(status=status, close_reason=None, updated_at=now)
+    )
+
+
 def start_round(tx: Transaction, case_id: str, number: int) -> None:
     """The listing is back: the case's next appearance begins."""
     tx.execute(sa.update(t.case).where(t.case.c.case_id == case_id).values(round=number))
@@ -312,6 +321,16 @@ def items_of_notices(tx: Transaction, notice_ids: Collection[str]) -> dict[tuple
     return {(item.notice_id, item.case_id): item for item in found}
 
 
+def items_of_case(tx: Transaction, case_id: str) -> tuple[Item, ...]:
+    """The case's item in each of its notices, in order. The caller holds the case."""
+    rows = tx.execute(
+        _ITEMS.where(t.notice_item.c.case_id == case_id).order_by(
+            t.notice_item.c.round, t.notice_item.c.revision
+        )
+    )
+    return tuple(Item(*row) for row in rows)
+
+
 def latest_item(tx: Transaction, case_id: str) -> Item | None:
     """The item of the case's newest notice; ``None``: no notice was written yet."""
     row = tx.execute(
@@ -342,14 +361,38 @@ _KEPT_ON_ITEM = (
 )
 
 
+_SAVE_ITEM = (
+    sa.update(t.notice_item)
+    .where(
+        t.notice_item.c.notice_id == sa.bindparam("of_notice"),
+        t.notice_item.c.case_id == sa.bindparam("of_case"),
+    )
+    .values({name: sa.bindparam(f"new_{name}") for name in _KEPT_ON_ITEM})
+)
+
+
 def save_item(tx: Transaction, item: Item) -> None:
     """Write an item's state back. The caller holds the case."""
+    save_items(tx, [item])
+
+
+def save_items(tx: Transaction, items: Sequence[Item]) -> None:
+    """:func:`save_item` for several items. The caller holds their cases."""
+    if not items:
+        return
     tx.execute(
-        sa.update(t.notice_item)
-        .where(t.notice_item.c.notice_id == item.notice_id, t.notice_item.c.case_id == item.case_id)
-        .values({name: getattr(item, name) for name in _KEPT_ON_ITEM})
+        _SAVE_ITEM,
+        [
+            {
+                "of_notice": item.notice_id,
+                "of_case": item.case_id,
+                **{f"new_{name}": getattr(item, name) for name in _KEPT_ON_ITEM},
+            }
+            for item in items
+        ],
     )
-    sealing.keep(tx, sealing.ITEM_STATE, item.notice_id, item.case_id)
+    for item in items:
+        sealing.keep(tx, sealing.ITEM_STATE, item.notice_id, item.case_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +437,13 @@ def notice_by_key(tx: Transaction, key: str) -> NoticeRow | None:
     return NoticeRow(*tuple(row)) if row else None
 
 
+def notices_by_keys(tx: Transaction, keys: Collection[str]) -> dict[str, NoticeRow]:
+    """The notices with these idempotency keys, by key; unknown ones are missing."""
+    rows = tx.execute(sa.select(*_NOTICE).where(t.notice.c.idempotency_key.in_(keys)))
+    found = (NoticeRow(*tuple(row)) for row in rows)
+    return {notice.idempotency_key: notice for notice in found}
+
+
 def notice_by_id(tx: Transaction, notice_id: str) -> NoticeRow:
     """The notice with this id."""
     row = tx.execute(sa.select(*_NOTICE).where(t.notice.c.notice_id == notice_id)).one()
@@ -405,6 +455,44 @@ def save_notice(tx: Transaction, notice_id: str, **values: Any) -> None:
     tx.execute(sa.update(t.notice).where(t.notice.c.notice_id == notice_id).values(**values))
     if not values.keys().isdisjoint(sealing.NOTICE_STATE.content):
         sealing.keep(tx, sealing.NOTICE_STATE, notice_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A notice that its platform has taken."""
+
+    notice_id: str
+    sent_at: datetime
+    platform_received_at: datetime | None
+    platform_reference: str | None
+    next_poll_at: datetime | None
+
+
+def save_arrivals(tx: Transaction, arrivals: Sequence[Arrival]) -> None:
+    """Write down what is known of notices since their platforms took them."""
+    tx.execute(
+        sa.update(t.notice)
+        .where(t.notice.c.notice_id == sa.bindparam("of_notice"))
+        .values(
+            delivery="accepted",
+            **{
+                name: sa.bindparam(f"new_{name}")
+                for name in ("sent_at", "platform_received_at", "platform_reference", "next_poll_at")
+            },
+        ),
+        [
+            {
+                "of_notice": one.notice_id,
+                "new_sent_at": one.sent_at,
+                "new_platform_received_at": one.platform_received_at,
+                "new_platform_reference": one.platform_reference,
+                "new_next_poll_at": one.next_poll_at,
+            }
+            for one in arrivals
+        ],
+    )
+    for one in arrivals:
+        sealing.keep(tx, sealing.NOTICE_STATE, one.notice_id)
 
 
 def notice_body(tx: Transaction, notice_id: str) -> Notice:
@@ -419,45 +507,6 @@ def revision_of(tx: Transaction, notice_id: str) -> int:
         sa.select(t.notice.c.revision).where(t.notice.c.notice_id == notice_id)
     ).scalar_one()
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class InReview:
-    """A case that waits for a person."""
-
-    case_id: str
-    platform: str
-    listing_id: str
-    url: str
-    round: int
-    severity: str
-    since: datetime
-
-
-def in_review(tx: Transaction, *, platform: str | None = None) -> tuple[InReview, ...]:
-    """Cases that wait for a person, the oldest first."""
-    c = t.case.c
-    query = (
-        sa.select(c.case_id, c.platform, c.listing_id, c.url, c.round, c.severity, c.updated_at)
-        .where(c.status == "review")
-        .order_by(c.updated_at, c.case_id)
-    )
-    if platform is not None:
-        query = query.where(c.platform == platform)
-    return tuple(InReview(*row) for row in tx.execute(query))
-
-
-def find_case(tx: Transaction, text: str) -> str | None:
-    """The case id behind a case id, or a notice's reference, id or key where it has one case."""
-    direct = tx.execute(sa.select(t.case.c.case_id).where(t.case.c.case_id == text)).scalar_one_or_none()
-    if direct is not None:
-        return str(direct)
-    notice_id = find_notice(tx, text)
-    if notice_id is None:
-        return None
-    found = tx.execute(sa.select(t.notice_item.c.case_id).where(t.notice_item.c.notice_id == notice_id))
-    every = found.scalars().all()
-    return every[0] if len(every) == 1 else None
 
 
 def find_notice(tx: Transaction, reference: str) -> str | None:

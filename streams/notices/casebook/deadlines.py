@@ -1,8 +1,9 @@
 """Deadlines: one row per duty, fired once by compare-and-set, also after a restart."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 import uuid_utils
@@ -10,8 +11,10 @@ import uuid_utils
 from schemas.notice import SlaPromise
 from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
-from streams.notices.casebook.cases import insert_new
 from streams.notices.casebook.database import Transaction
+
+DUTIES = ("acknowledge", "decide", "remove")
+"""What a platform can owe. Rows of other kinds are steps of the ladder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,12 @@ class Deadline:
     case_id: str
     platform: str
     kind: str
-    """``acknowledge``, ``decide`` or ``remove``."""
+    """``acknowledge``, ``decide`` or ``remove``; ``escalation.NAME``: a step of the ladder."""
     started_at: datetime
     due_at: datetime
     state: str
-    """``pending``, ``met``, ``missed``, ``cancelled``; ``watching``: due, gone from sight, not yet proven;
+    """``pending``, ``met``, ``missed``, ``cancelled``; ``done``: a step was taken;
+    ``watching``: due, gone from sight, not yet proven;
     ``paused``: the clock stands, and ``due_at`` is when it was due before."""
 
 
@@ -43,41 +47,69 @@ _COLUMNS = (
 )
 
 
-def set_due(
-    tx: Transaction,
-    *,
-    notice_id: str,
-    case_id: str,
-    platform: str,
-    sla: SlaPromise,
-    dates: Iterable[tuple[str, datetime, datetime]],
-) -> tuple[tuple[str, datetime], ...]:
-    """Write deadlines (kind, started_at, due_at) that are not there yet; returns the new ones."""
-    fresh = []
-    for kind, started_at, due_at in dates:
-        deadline_id = f"dl_{uuid_utils.uuid7().hex}"
-        inserted = insert_new(
-            tx,
-            t.deadline,
-            {
-                "deadline_id": deadline_id,
-                "notice_id": notice_id,
-                "case_id": case_id,
-                "platform": platform,
-                "kind": kind,
-                "seq": 1,
-                "policy": sla.policy,
-                "source": sla.source,
-                "started_at": started_at,
-                "due_at": due_at,
-                "state": "pending",
-            },
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """A deadline that begins to run."""
+
+    notice_id: str
+    case_id: str
+    platform: str
+    kind: str
+    started_at: datetime
+    due_at: datetime
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """An item has one deadline of each kind."""
+        return self.notice_id, self.case_id, self.kind
+
+
+def set_due(tx: Transaction, duties: Sequence[tuple[Duty, SlaPromise]]) -> tuple[Duty, ...]:
+    """Write deadlines that are not there yet; returns the new ones. The caller holds the cases."""
+    if not duties:
+        return ()
+    there = {
+        tuple(row)
+        for row in tx.execute(
+            sa.select(t.deadline.c.notice_id, t.deadline.c.case_id, t.deadline.c.kind).where(
+                t.deadline.c.notice_id.in_({duty.notice_id for duty, _ in duties})
+            )
         )
-        if inserted:
-            fresh.append((kind, due_at))
-            sealing.keep(tx, sealing.DEADLINE, deadline_id)
-            sealing.keep(tx, sealing.DEADLINE_STATE, deadline_id)
-    return tuple(fresh)
+    }
+    fresh = [(duty, sla, f"dl_{uuid_utils.uuid7().hex}") for duty, sla in duties if duty.key not in there]
+    if fresh:
+        tx.execute(
+            sa.insert(t.deadline),
+            [
+                {
+                    "deadline_id": deadline_id,
+                    "notice_id": duty.notice_id,
+                    "case_id": duty.case_id,
+                    "platform": duty.platform,
+                    "kind": duty.kind,
+                    "seq": 1,
+                    "policy": sla.policy,
+                    "source": sla.source,
+                    "started_at": duty.started_at,
+                    "due_at": duty.due_at,
+                    "state": "pending",
+                }
+                for duty, sla, deadline_id in fresh
+            ],
+        )
+    for _, _, deadline_id in fresh:
+        sealing.keep(tx, sealing.DEADLINE, deadline_id)
+        sealing.keep(tx, sealing.DEADLINE_STATE, deadline_id)
+    return tuple(duty for duty, _, _ in fresh)
+
+
+def of_items(tx: Transaction, notice_ids: Collection[str]) -> dict[tuple[str, str], list[Deadline]]:
+    """Deadlines of several notices, by notice and case. The caller holds the cases."""
+    found: dict[tuple[str, str], list[Deadline]] = {}
+    for row in tx.execute(sa.select(*_COLUMNS).where(t.deadline.c.notice_id.in_(notice_ids))):
+        deadline = Deadline(*row)
+        found.setdefault((deadline.notice_id, deadline.case_id), []).append(deadline)
+    return found
 
 
 def of_item(tx: Transaction, notice_id: str, case_id: str) -> tuple[Deadline, ...]:
@@ -90,8 +122,13 @@ def of_item(tx: Transaction, notice_id: str, case_id: str) -> tuple[Deadline, ..
 
 def due(tx: Transaction, *, now: datetime, limit: int) -> tuple[Deadline, ...]:
     """Pending deadlines whose time has come, the longest overdue first."""
-    rows = tx.execute(_DUE.where(t.deadline.c.due_at <= now).limit(limit))
+    rows = tx.execute(due_query(now=now, limit=limit))
     return tuple(Deadline(*row) for row in rows)
+
+
+def due_query(*, now: datetime, limit: int) -> sa.Select[Any]:
+    """What :func:`due` asks the database; it must be answered from the index of what is pending."""
+    return _DUE.where(t.deadline.c.due_at <= now).limit(limit)
 
 
 def still_due(tx: Transaction, found: Collection[Deadline], *, now: datetime) -> tuple[Deadline, ...]:
@@ -101,7 +138,7 @@ def still_due(tx: Transaction, found: Collection[Deadline], *, now: datetime) ->
     return tuple(Deadline(*row) for row in rows)
 
 
-_DUE = sa.select(*_COLUMNS).where(t.deadline.c.state == "pending").order_by(t.deadline.c.due_at)
+_DUE = sa.select(*_COLUMNS).where(t.deadline.c.state == t.fixed("pending")).order_by(t.deadline.c.due_at)
 
 
 def miss(tx: Transaction, found: Collection[Deadline], *, fired_at: datetime) -> frozenset[str]:
@@ -179,12 +216,13 @@ def reckoned(
 
 def next_due(tx: Transaction) -> datetime | None:
     """When the next pending deadline falls due."""
-    at: datetime | None = tx.execute(
-        sa.select(sa.func.min(t.deadline.c.due_at, type_=t.UtcInstant())).where(
-            t.deadline.c.state == "pending"
-        )
-    ).scalar_one()
+    at: datetime | None = tx.execute(NEXT_DUE).scalar_one()
     return at
+
+
+NEXT_DUE = sa.select(sa.func.min(t.deadline.c.due_at, type_=t.UtcInstant())).where(
+    t.deadline.c.state == t.fixed("pending")
+)
 
 
 def any_due(tx: Transaction, *, now: datetime) -> bool:
@@ -198,7 +236,7 @@ def unresolved(tx: Transaction) -> int:
     found: int = tx.execute(
         sa.select(sa.func.count())
         .select_from(t.deadline)
-        .where(t.deadline.c.state.in_(["pending", "watching"]))
+        .where(t.deadline.c.state.in_(["pending", "watching"]), t.deadline.c.kind.in_(DUTIES))
     ).scalar_one()
     return found
 

@@ -56,9 +56,7 @@ def read(tx: Transaction, notice_id: str, *, signed: int) -> Dossier:
         sqlalchemy.exc.NoResultFound: there is no such notice.
     """
     about = tx.execute(
-        sa.select(t.notice.c.human_reference, t.notice.c.platform, t.notice.c.idempotency_key).where(
-            t.notice.c.notice_id == notice_id
-        )
+        sa.select(t.notice.c.human_reference, t.notice.c.platform).where(t.notice.c.notice_id == notice_id)
     ).one()
     case_ids = [
         row.case_id
@@ -68,7 +66,7 @@ def read(tx: Transaction, notice_id: str, *, signed: int) -> Dossier:
             .order_by(t.notice_item.c.case_id)
         )
     ]
-    rows = (*_about_notice(tx, notice_id, about.idempotency_key), *_about_cases(tx, case_ids))
+    rows = (*_about_notice(tx, notice_id), *_about_cases(tx, case_ids))
     raw = {
         PlatformResponse.from_bytes(row.value("body")).raw_sha256 for row in rows if row.kind == "response"
     }
@@ -86,12 +84,13 @@ def read(tx: Transaction, notice_id: str, *, signed: int) -> Dossier:
     )
 
 
-def _about_notice(tx: Transaction, notice_id: str, key: str) -> tuple[Sealed, ...]:
+def _about_notice(tx: Transaction, notice_id: str) -> tuple[Sealed, ...]:
     found: tuple[Sealed, ...] = ()
+    keys = sa.select(t.outbox.c.idempotency_key).where(t.outbox.c.notice_id == notice_id)
     for kind in sealing.KINDS:
         columns = kind.table.c
-        if kind.table in (t.attempt, t.outbox):
-            found += _read(tx, kind, columns.idempotency_key == key)
+        if kind.table is t.attempt:
+            found += _read(tx, kind, columns.idempotency_key.in_(keys))
         elif kind.table not in (t.case_event, t.inbox) and "notice_id" in columns:
             found += _read(tx, kind, columns.notice_id == notice_id)
     return found
@@ -99,7 +98,10 @@ def _about_notice(tx: Transaction, notice_id: str, key: str) -> tuple[Sealed, ..
 
 def _about_cases(tx: Transaction, case_ids: Sequence[str]) -> tuple[Sealed, ...]:
     detections = _read(tx, sealing.DETECTION, t.detection.c.case_id.in_(case_ids))
-    return detections + _read(tx, sealing.EVENT, t.case_event.c.case_id.in_(case_ids))
+    found = detections + _read(tx, sealing.EVENT, t.case_event.c.case_id.in_(case_ids))
+    for kind in (sealing.HOLD, sealing.HOLD_CONFIRMED, sealing.HOLD_ENDED):
+        found += _read(tx, kind, kind.table.c.case_id.in_(case_ids))
+    return found
 
 
 def _read(tx: Transaction, kind: sealing.Kind, where: sa.ColumnElement[bool]) -> tuple[Sealed, ...]:

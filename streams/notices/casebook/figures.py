@@ -161,7 +161,7 @@ def totals(tx: Transaction) -> Totals:
         review=count(t.case, t.case.c.status == "review"),
         notices=count(t.notice),
         sent=count(t.notice, t.notice.c.sent_at.is_not(None)),
-        undeliverable=count(t.outbox, t.outbox.c.state == "dead"),
+        undeliverable=count(t.notice, t.notice.c.delivery == "failed_permanent"),
         waiting=count(t.outbox, t.outbox.c.state.in_(["queued", "leased"])),
         answered=count(t.notice_item, i.acknowledged_at.is_not(None)),
         decided=count(t.notice_item, i.decided_at.is_not(None)),

@@ -30,6 +30,12 @@ hold = Table(
         postgresql_where=text("ended_at IS NULL"),
     ),
     Index("ix_hold_case_id", "case_id"),
+    Index(
+        "ix_hold_expires_at",
+        "expires_at",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
 )
 
 stop = Table(

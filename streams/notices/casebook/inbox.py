@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,7 +77,12 @@ _COLUMNS = (
 
 def new(tx: Transaction, *, limit: int, until: datetime | None = None) -> tuple[Received, ...]:
     """Answers not yet applied, oldest first; with ``until`` only those received by then."""
-    query = sa.select(*_COLUMNS).where(t.inbox.c.state == "new").order_by(t.inbox.c.inbox_id).limit(limit)
+    query = (
+        sa.select(*_COLUMNS)
+        .where(t.inbox.c.state == t.fixed("new"))
+        .order_by(t.inbox.c.inbox_id)
+        .limit(limit)
+    )
     if until is not None:
         query = query.where(t.inbox.c.received_at <= until)
     return tuple(
@@ -109,7 +114,7 @@ def finish(
     """
     changed = tx.execute(
         sa.update(t.inbox)
-        .where(t.inbox.c.inbox_id == inbox_id, t.inbox.c.state == "new")
+        .where(t.inbox.c.inbox_id == inbox_id, t.inbox.c.state == t.fixed("new"))
         .values(state=state, applied_at=now, reason=reason, detail=detail)
     )
     return bool(changed.rowcount)
@@ -124,24 +129,56 @@ def finish_stored(tx: Transaction, platform: str, source_id: str, *, now: dateti
     )
 
 
-def add_response(tx: Transaction, response: PlatformResponse, *, notice_id: str, case_id: str) -> bool:
-    """Keep one answer about one item; ``False``: the same answer was applied before."""
-    fresh = insert_new(
-        tx,
-        t.response,
-        {
-            "platform": response.platform,
-            "response_id": response.response_id,
-            "notice_id": notice_id,
-            "case_id": case_id,
-            "received_at": response.received_at,
-            "kind": response.kind,
-            "outcome": response.outcome,
-            "body": response.to_bytes(),
-        },
-    )
+@dataclass(frozen=True, slots=True)
+class About:
+    """One answer and the item that it is about."""
+
+    response: PlatformResponse
+    notice_id: str
+    case_id: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the same answer about the same item."""
+        return self.response.platform, self.response.response_id, self.case_id
+
+
+def add_responses(tx: Transaction, told: Sequence[About]) -> tuple[About, ...]:
+    """Keep answers; returns those that were not applied before, each once. The caller holds the cases.
+
+    Nobody else can add one about the same item meanwhile, because that, too, needs the case.
+    """
+    key = sa.tuple_(t.response.c.platform, t.response.c.response_id, t.response.c.case_id)
+    known = {
+        tuple(row)
+        for row in tx.execute(
+            sa.select(t.response.c.platform, t.response.c.response_id, t.response.c.case_id).where(
+                # Not by the keys alone, for which SQLite would read the whole table.
+                t.response.c.notice_id.in_({one.notice_id for one in told}),
+                key.in_([one.key for one in told]),
+            )
+        )
+    }
+    fresh = tuple({one.key: one for one in told if one.key not in known}.values())
     if fresh:
-        sealing.keep(tx, sealing.RESPONSE, response.platform, response.response_id, case_id)
+        tx.execute(
+            sa.insert(t.response),
+            [
+                {
+                    "platform": one.response.platform,
+                    "response_id": one.response.response_id,
+                    "notice_id": one.notice_id,
+                    "case_id": one.case_id,
+                    "received_at": one.response.received_at,
+                    "kind": one.response.kind,
+                    "outcome": one.response.outcome,
+                    "body": one.response.to_bytes(),
+                }
+                for one in fresh
+            ],
+        )
+    for one in fresh:
+        sealing.keep(tx, sealing.RESPONSE, *one.key)
     return fresh
 
 

@@ -1,5 +1,6 @@
 """When each listing is looked at next, and what each look saw."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -71,15 +72,24 @@ def plan(tx: Transaction, notice_id: str, case_id: str, next_at: datetime | None
 
 def advance(tx: Transaction, notice_id: str, case_id: str, at: datetime) -> None:
     """Look at ``at`` at the latest, if it is looked at any more."""
-    tx.execute(
-        sa.update(t.notice_item)
-        .where(
-            t.notice_item.c.notice_id == notice_id,
-            t.notice_item.c.case_id == case_id,
-            t.notice_item.c.next_look_at > at,
-        )
-        .values(next_look_at=at)
+    advance_many(tx, [(notice_id, case_id, at)])
+
+
+def advance_many(tx: Transaction, wanted: Sequence[tuple[str, str, datetime]]) -> None:
+    """:func:`advance` for several items (notice id, case id, time); one may be named more than once."""
+    if wanted:
+        tx.execute(_ADVANCE, [dict(zip(("of_notice", "of_case", "at"), one, strict=True)) for one in wanted])
+
+
+_ADVANCE = (
+    sa.update(t.notice_item)
+    .where(
+        t.notice_item.c.notice_id == sa.bindparam("of_notice"),
+        t.notice_item.c.case_id == sa.bindparam("of_case"),
+        t.notice_item.c.next_look_at > sa.bindparam("at", type_=t.UtcInstant()),
     )
+    .values(next_look_at=sa.bindparam("at", type_=t.UtcInstant()))
+)
 
 
 def record(

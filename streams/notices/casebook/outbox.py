@@ -6,9 +6,10 @@ record anything, and what it sent carries the same key and the same bytes as the
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -36,10 +37,20 @@ class Leased:
     recipient: str | None = None
     """Address of a letter."""
     notice_key: str = ""
-    """Idempotency key of the notice, which is the entry's own only for the notice itself."""
+    """Idempotency key of the notice; empty: it is the entry's own."""
+
+    @property
+    def about(self) -> str:
+        """Idempotency key of the notice that this is, or follows."""
+        return self.notice_key or self.idempotency_key
 
 
-_DUE = ("queued", "leased")
+_WAITS = t.outbox.c.state.in_([t.fixed("queued"), t.fixed("leased")])
+NOTHING: Mapping[str, int] = MappingProxyType({})
+OTHER_WAY = ("fallback", "escalation")
+"""Purposes that do not go by the platform's own channel."""
+_BY_OTHER_WAY = t.outbox.c.purpose.in_([t.fixed(purpose) for purpose in OTHER_WAY])
+_FRESH = sa.and_(t.outbox.c.attempts == 0, t.outbox.c.purpose.is_(None))
 
 
 def lease(
@@ -49,55 +60,28 @@ def lease(
     now: datetime,
     hold_for: timedelta,
     worker: str,
+    other: Mapping[str, int] = NOTHING,
+    fresh: Mapping[str, int] = NOTHING,
 ) -> tuple[Leased, ...]:
-    """Take what is due, at most ``slots[platform]`` of each platform.
+    """Take what is due, at most ``slots[platform]`` of each platform by its own channel.
+
+    ``other``: the same for what goes another way. ``fresh``: of a platform named there, at most so
+    many notices that were never tried.
 
     Due is a queued row whose time has come, or a leased one whose lease ran out: its outcome is
     unknown, so it is tried again under the same key.
     """
     taken: list[Leased] = []
     for platform, most in sorted(slots.items()):
-        if most <= 0:
-            continue
-        rows = tx.execute(
-            sa.select(
-                t.outbox.c.idempotency_key,
-                t.outbox.c.notice_id,
-                t.outbox.c.body,
-                t.outbox.c.content_type,
-                t.outbox.c.attempts,
-                t.outbox.c.lease_token,
-                t.outbox.c.purpose,
-                t.outbox.c.recipient,
-                t.notice.c.idempotency_key.label("notice_key"),
-            )
-            .join(t.notice, t.notice.c.notice_id == t.outbox.c.notice_id)
-            .where(
-                t.outbox.c.platform == platform,
-                t.outbox.c.state.in_(_DUE),
-                t.outbox.c.next_at <= now,
-                sa.or_(t.outbox.c.state == "queued", t.outbox.c.lease_until < now),
-            )
-            .order_by(t.outbox.c.next_at)
-            .limit(most)
-            .with_for_update(skip_locked=True, of=t.outbox)
-        ).all()
-        taken.extend(
-            Leased(
-                row.idempotency_key,
-                row.notice_id,
-                platform,
-                row.body,
-                row.content_type,
-                row.attempts + 1,
-                row.lease_token + 1,
-                now,
-                row.purpose,
-                row.recipient,
-                row.notice_key,
-            )
-            for row in rows
-        )
+        own = sa.or_(t.outbox.c.purpose.is_(None), t.outbox.c.purpose.not_in(OTHER_WAY))
+        if platform in fresh and fresh[platform] < most:
+            taken += _take(tx, platform, most, sa.and_(own, sa.not_(_FRESH)), now)
+            left = most - sum(one.platform == platform for one in taken)
+            taken += _take(tx, platform, min(fresh[platform], left), _FRESH, now)
+        else:
+            taken += _take(tx, platform, most, own, now)
+    for platform, most in sorted(other.items()):
+        taken += _take(tx, platform, most, _BY_OTHER_WAY, now)
     if not taken:
         return ()
     tx.execute(
@@ -135,6 +119,53 @@ def lease(
         if one.attempt == 1 and one.purpose is None:
             sealing.keep(tx, sealing.NOTICE_STATE, one.notice_id, at=now, actor=worker)
     return tuple(taken)
+
+
+def _take(
+    tx: Transaction, platform: str, most: int, which: sa.ColumnElement[bool], now: datetime
+) -> list[Leased]:
+    if most <= 0:
+        return []
+    rows = tx.execute(
+        sa.select(
+            t.outbox.c.idempotency_key,
+            t.outbox.c.notice_id,
+            t.outbox.c.body,
+            t.outbox.c.content_type,
+            t.outbox.c.attempts,
+            t.outbox.c.lease_token,
+            t.outbox.c.purpose,
+            t.outbox.c.recipient,
+            t.notice.c.idempotency_key.label("notice_key"),
+        )
+        .join(t.notice, t.notice.c.notice_id == t.outbox.c.notice_id)
+        .where(
+            t.outbox.c.platform == platform,
+            _WAITS,
+            t.outbox.c.next_at <= now,
+            sa.or_(t.outbox.c.state == "queued", t.outbox.c.lease_until < now),
+            which,
+        )
+        .order_by(t.outbox.c.next_at)
+        .limit(most)
+        .with_for_update(skip_locked=True, of=t.outbox)
+    )
+    return [
+        Leased(
+            row.idempotency_key,
+            row.notice_id,
+            platform,
+            row.body,
+            row.content_type,
+            row.attempts + 1,
+            row.lease_token + 1,
+            now,
+            row.purpose,
+            row.recipient,
+            row.notice_key,
+        )
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +229,84 @@ def settle(
     return mine
 
 
+def settle_delivered(
+    tx: Transaction, ended: Sequence[tuple[Leased, AttemptResult]], *, now: datetime
+) -> frozenset[str]:
+    """:func:`settle` for several tries that were taken; returns the keys whose lease still held.
+
+    The rows are locked first, in one order, so that what is read of a lease holds until the commit.
+    """
+    held = {
+        row.idempotency_key: row.lease_token
+        for row in tx.execute(
+            sa.select(t.outbox.c.idempotency_key, t.outbox.c.lease_token)
+            .where(
+                t.outbox.c.idempotency_key.in_([leased.idempotency_key for leased, _ in ended]),
+                t.outbox.c.state == "leased",
+            )
+            .order_by(t.outbox.c.idempotency_key)
+            .with_for_update()
+        )
+    }
+    mine = frozenset(
+        leased.idempotency_key for leased, _ in ended if held.get(leased.idempotency_key) == leased.token
+    )
+    if mine:
+        tx.execute(
+            sa.update(t.outbox)
+            .where(t.outbox.c.idempotency_key.in_(mine))
+            .values(state="delivered", lease_until=None, last_reason=None)
+        )
+    numbers = sa.tuple_(t.attempt.c.idempotency_key, t.attempt.c.number)
+    unfinished = {
+        tuple(row)
+        for row in tx.execute(
+            sa.select(t.attempt.c.idempotency_key, t.attempt.c.number).where(
+                # Not by the pair alone, for which SQLite would read the whole table.
+                t.attempt.c.idempotency_key.in_([leased.idempotency_key for leased, _ in ended]),
+                numbers.in_([(leased.idempotency_key, leased.attempt) for leased, _ in ended]),
+                t.attempt.c.finished_at.is_(None),
+            )
+        )
+    }
+    finished = [
+        (leased, result) for leased, result in ended if (leased.idempotency_key, leased.attempt) in unfinished
+    ]
+    if finished:
+        tx.execute(
+            _FINISH,
+            [
+                {
+                    "of_key": leased.idempotency_key,
+                    "of_number": leased.attempt,
+                    "ended_at": now,
+                    "ended_as": result.result if leased.idempotency_key in mine else "late",
+                    "status": result.http_status,
+                    "said": result.reply[:65_536],
+                }
+                for leased, result in finished
+            ],
+        )
+    for leased, _ in finished:
+        sealing.keep(tx, sealing.ATTEMPT, leased.idempotency_key, leased.attempt, at=now)
+    return mine
+
+
+_FINISH = (
+    sa.update(t.attempt)
+    .where(
+        t.attempt.c.idempotency_key == sa.bindparam("of_key"),
+        t.attempt.c.number == sa.bindparam("of_number"),
+    )
+    .values(
+        finished_at=sa.bindparam("ended_at"),
+        result=sa.bindparam("ended_as"),
+        http_status=sa.bindparam("status"),
+        reply=sa.bindparam("said"),
+    )
+)
+
+
 def prolong(tx: Transaction, tokens: Mapping[str, int], *, until: datetime) -> None:
     """Keep the leases of tries that are still under way."""
     for key, token in sorted(tokens.items()):
@@ -248,7 +357,7 @@ class Entry:
     last_reason: str | None
 
 
-_ENTRY = (
+ENTRY = (
     t.outbox.c.idempotency_key,
     t.outbox.c.notice_id,
     t.outbox.c.platform,
@@ -264,7 +373,7 @@ _ENTRY = (
 def of_notice(tx: Transaction, notice_id: str) -> tuple[Entry, ...]:
     """Everything that was to be sent about a notice, in the order in which it was written."""
     rows = tx.execute(
-        sa.select(*_ENTRY)
+        sa.select(*ENTRY)
         .where(t.outbox.c.notice_id == notice_id)
         .order_by(t.outbox.c.queued_at, t.outbox.c.idempotency_key)
     )
@@ -332,7 +441,8 @@ def waiting(tx: Transaction) -> tuple[Waiting, ...]:
 
 def next_due(tx: Transaction) -> datetime | None:
     """When the next try is due; ``None``: nothing waits."""
-    at: datetime | None = tx.execute(
-        sa.select(sa.func.min(t.outbox.c.next_at, type_=t.UtcInstant())).where(t.outbox.c.state.in_(_DUE))
-    ).scalar_one()
+    at: datetime | None = tx.execute(NEXT_DUE).scalar_one()
     return at
+
+
+NEXT_DUE = sa.select(sa.func.min(t.outbox.c.next_at, type_=t.UtcInstant())).where(_WAITS)

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from schemas.checkpoint import AuditCheckpoint
+from streams.notices.casebook import desk_tables
 from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import tables as t
 from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
@@ -53,7 +54,12 @@ class Kind:
         columns = [self.table.c[name] for name in self.key]
         if len(columns) == 1:
             return self.select().where(columns[0].in_([key[0] for key in keys]))
-        return self.select().where(sa.tuple_(*columns).in_([tuple(key) for key in keys]))
+        # The first column by itself as well: SQLite finds no index for a list of pairs and would read the
+        # whole table, at every transaction.
+        return self.select().where(
+            columns[0].in_({key[0] for key in keys}),
+            sa.tuple_(*columns).in_([tuple(key) for key in keys]),
+        )
 
     def subject(self, key: Sequence[Value]) -> str:
         """How the chain names the row."""
@@ -155,6 +161,13 @@ DEADLINE = Kind(
 DEADLINE_STATE = Kind(
     "deadline_state", t.deadline, ("deadline_id",), ("state", "met_at", "fired_at", "rescinded_at")
 )
+ACCESS = Kind(
+    "access",
+    desk_tables.access,
+    ("access_id",),
+    ("at", "account_id", "login", "role", "platform", "act", "subject"),
+)
+"""Who was shown what: nobody takes a line out of it unseen."""
 ERRAND = Kind("errand", t.outbox, ("idempotency_key",), ("purpose", "recipient"), once="purpose")
 """What an entry of the outbox is for, where it is not the notice by its platform's own channel."""
 HOLD = Kind("hold", g.hold, ("hold_id",), ("case_id", "reason", "asked_by", "asked_at", "expires_at"))
@@ -195,6 +208,7 @@ KINDS: tuple[Kind, ...] = (
     EVIDENCE,
     DEADLINE,
     DEADLINE_STATE,
+    ACCESS,
     ERRAND,
     HOLD,
     HOLD_CONFIRMED,

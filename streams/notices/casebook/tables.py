@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Boolean,
     Column,
     Dialect,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    bindparam,
     text,
 )
 
@@ -60,8 +62,16 @@ def to_micros(instant: datetime) -> int:
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 
+def fixed(value: str) -> BindParameter[str]:
+    """A value that stands in the statement itself.
+
+    A partial index is used only where the database sees its condition while it plans; a parameter hides it.
+    """
+    return bindparam(None, value, literal_execute=True)
+
+
 # SQLite gives rising numbers only to a column declared exactly INTEGER.
-_serial = BigInteger().with_variant(Integer, "sqlite")
+serial = BigInteger().with_variant(Integer, "sqlite")
 
 case = Table(
     "case_",
@@ -83,6 +93,7 @@ case = Table(
     Column("sequence", Integer, nullable=False),
     UniqueConstraint("platform", "listing_id"),
     Index("ix_case__status_updated_at", "status", "updated_at"),
+    Index("ix_case__platform_seller", "platform", "seller"),
 )
 
 detection = Table(
@@ -120,6 +131,7 @@ notice = Table(
     Column("polls", Integer, nullable=False, server_default=text("0")),
     Column("body", LargeBinary, nullable=False),
     Index("ix_notice_platform_queued_at", "platform", "queued_at"),
+    Index("ix_notice_queued_at_notice_id", "queued_at", "notice_id"),
     Index(
         "ix_notice_next_poll_at",
         "next_poll_at",
@@ -167,6 +179,12 @@ notice_item = Table(
     Index("ix_notice_item_case_id_round", "case_id", "round"),
     Index("ix_notice_item_platform_closed_at", "platform", "closed_at"),
     Index(
+        "ix_notice_item_undecided",
+        "platform",
+        sqlite_where=text("decided_at IS NULL"),
+        postgresql_where=text("decided_at IS NULL"),
+    ),
+    Index(
         "ix_notice_item_next_look_at",
         "next_look_at",
         sqlite_where=text("next_look_at IS NOT NULL"),
@@ -195,6 +213,25 @@ outbox = Table(
     Column("recipient", Text),
     Index("ix_outbox_notice_id", "notice_id"),
     Index(
+        "ix_outbox_next_at",
+        "next_at",
+        sqlite_where=text("state IN ('queued', 'leased')"),
+        postgresql_where=text("state IN ('queued', 'leased')"),
+    ),
+    Index(
+        "ix_outbox_kept_back",
+        "platform",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
+    Index(
+        "ix_outbox_other_way",
+        "platform",
+        "next_at",
+        sqlite_where=text("purpose IN ('fallback', 'escalation') AND state IN ('queued', 'leased')"),
+        postgresql_where=text("purpose IN ('fallback', 'escalation') AND state IN ('queued', 'leased')"),
+    ),
+    Index(
         "ix_outbox_platform_next_at",
         "platform",
         "next_at",
@@ -216,12 +253,13 @@ attempt = Table(
     Column("http_status", Integer),
     Column("retry_after_s", Integer),
     Column("reply", LargeBinary),
+    Index("ix_attempt_started_at", "started_at"),
 )
 
 inbox = Table(
     "inbox",
     metadata,
-    Column("inbox_id", _serial, primary_key=True, autoincrement=True),
+    Column("inbox_id", serial, primary_key=True, autoincrement=True),
     Column("platform", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("source_id", Text, nullable=False),
@@ -259,7 +297,7 @@ response = Table(
 observation = Table(
     "observation",
     metadata,
-    Column("observation_id", _serial, primary_key=True, autoincrement=True),
+    Column("observation_id", serial, primary_key=True, autoincrement=True),
     Column("notice_id", Text, ForeignKey("notice.notice_id"), nullable=False),
     Column("case_id", Text, ForeignKey("case_.case_id"), nullable=False),
     Column("at", UtcInstant, nullable=False),
@@ -274,7 +312,7 @@ observation = Table(
 evidence = Table(
     "evidence",
     metadata,
-    Column("evidence_id", _serial, primary_key=True, autoincrement=True),
+    Column("evidence_id", serial, primary_key=True, autoincrement=True),
     Column("notice_id", Text, ForeignKey("notice.notice_id"), nullable=False),
     Column("case_id", Text, ForeignKey("case_.case_id"), nullable=False),
     Column("kind", Text, nullable=False),
@@ -316,7 +354,7 @@ deadline = Table(
 case_event = Table(
     "case_event",
     metadata,
-    Column("position", _serial, primary_key=True, autoincrement=True),
+    Column("position", serial, primary_key=True, autoincrement=True),
     Column("event_id", Text, nullable=False, unique=True),
     Column("case_id", Text, ForeignKey("case_.case_id"), nullable=False),
     Column("sequence", Integer, nullable=False),

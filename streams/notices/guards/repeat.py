@@ -4,13 +4,8 @@ from datetime import datetime, timedelta
 
 from streams.notices.item import Item, is_open
 
-REPEAT_WINDOW = timedelta(hours=24)
-"""Least time between two notices on one appearance of a listing."""
 
-
-def earlier_stands(
-    previous: Item | None, *, number: int, now: datetime, window: timedelta = REPEAT_WINDOW
-) -> str | None:
+def earlier_stands(previous: Item | None, *, number: int, now: datetime, window: timedelta) -> str | None:
     """Why the round ``number`` gets no notice now, or ``None``.
 
     A listing that was seen removed and is back is another appearance: its new round is not held up.

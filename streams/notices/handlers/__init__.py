@@ -9,7 +9,15 @@ One room for each kind of thing that can happen; callers use the names given her
 
 from streams.notices.handlers.answers import UnknownNotice, apply_response, information_given, take_inbox
 from streams.notices.handlers.deadlines import FIRE_AT_ONCE, fire_deadlines
-from streams.notices.handlers.delivery import Accepted, delivered, not_delivered, received_by, start_attempts
+from streams.notices.handlers.delivery import (
+    Accepted,
+    Ended,
+    delivered,
+    not_delivered,
+    received_by,
+    settle,
+    start_attempts,
+)
 from streams.notices.handlers.desk import Desk
 from streams.notices.handlers.detection import Taken, take_detection
 from streams.notices.handlers.looks import take_look
@@ -18,6 +26,7 @@ __all__ = [
     "FIRE_AT_ONCE",
     "Accepted",
     "Desk",
+    "Ended",
     "Taken",
     "UnknownNotice",
     "apply_response",
@@ -26,6 +35,7 @@ __all__ = [
     "information_given",
     "not_delivered",
     "received_by",
+    "settle",
     "start_attempts",
     "take_detection",
     "take_inbox",

@@ -1,14 +1,14 @@
 """A platform has said something, or was told what it had asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from schemas.response import PlatformResponse
 from streams.notices import timing
-from streams.notices.casebook import cases, events, inbox
+from streams.notices.casebook import cases, deadlines, events, inbox
 from streams.notices.casebook.database import Transaction
 from streams.notices.handlers.deadlines import meet
-from streams.notices.item import Happening, apply_answer, claim_of
+from streams.notices.item import Happening, Item, apply_answer, claim_of
 
 
 class UnknownNotice(LookupError):
@@ -21,43 +21,65 @@ def apply_response(tx: Transaction, response: PlatformResponse, *, now: datetime
     Raises:
         UnknownNotice: no notice of this platform has that key, or it has no such item.
     """
-    notice = cases.notice_by_key(tx, response.idempotency_key)
+    return apply_responses(tx, [response], now=now)
+
+
+def apply_responses(tx: Transaction, responses: Sequence[PlatformResponse], *, now: datetime) -> int:
+    """:func:`apply_response` for answers to different notices, with the same few statements.
+
+    Raises:
+        UnknownNotice: of any of them; then nothing was applied.
+    """
+    notices = cases.notices_by_keys(tx, {one.idempotency_key for one in responses})
+    known_items = cases.items_of_notices(tx, {notice.notice_id for notice in notices.values()})
+    told = [about for one in responses for about in _targets(one, notices, known_items.values())]
+    cases.hold_many(tx, {one.case_id for one in told})
+    fresh = inbox.add_responses(tx, told)
+    if not fresh:
+        return 0
+    ids = {one.notice_id for one in fresh}
+    # Read only now that the cases are held.
+    items = cases.items_of_notices(tx, ids)
+    applied = [(one, items[one.notice_id, one.case_id]) for one in fresh]
+    folded = [(one, before, *apply_answer(before, one.response)) for one, before in applied]
+    cases.save_items(tx, [after for _, _, after, _ in folded])
+    running = deadlines.of_items(tx, ids)
+    by_actor: dict[str, list[events.Entry]] = {}
+    for one, before, after, happened in folded:
+        known: Sequence[deadlines.Deadline] | None = running.get((one.notice_id, one.case_id), ())
+        all_happened = list(happened)
+        if claim_of(one.response) == "need_info" or after.decided_at != before.decided_at:
+            all_happened += timing.reckon(tx, after, now=now)
+            known = None
+        all_happened += meet(tx, after, now=now, running=known)
+        entry = events.Entry(one.case_id, one.notice_id, tuple(all_happened))
+        by_actor.setdefault(f"platform:{one.response.platform}", []).append(entry)
+    for actor, entries in by_actor.items():
+        events.append_to_many(tx, entries, now=now, actor=actor)
+    decided: dict[str, bool] = {}
+    after_all = {**items, **{(one.notice_id, one.case_id): after for one, _, after, _ in folded}}
+    for (notice_id, _), item in after_all.items():
+        decided[notice_id] = decided.get(notice_id, True) and item.decided_at is not None
+    for notice_id, all_of_it in decided.items():
+        if all_of_it:
+            cases.save_notice(tx, notice_id, next_poll_at=None)
+    return len(fresh)
+
+
+def _targets(
+    response: PlatformResponse, notices: Mapping[str, cases.NoticeRow], items: Iterable[Item]
+) -> list[inbox.About]:
+    notice = notices.get(response.idempotency_key)
     if notice is None or notice.platform != response.platform:
         raise UnknownNotice(response.idempotency_key)
     targets = [
-        item
-        for item in cases.items_of_notice(tx, notice.notice_id)
-        if response.item_id in (None, item.item_id)
+        inbox.About(response, notice.notice_id, item.case_id)
+        for item in items
+        if item.notice_id == notice.notice_id and response.item_id in (None, item.item_id)
     ]
     if not targets:
         raise UnknownNotice(f"{response.idempotency_key} item {response.item_id}")
-    new = 0
-    for target in targets:
-        cases.hold(tx, target.case_id)
-        if not inbox.add_response(tx, response, notice_id=notice.notice_id, case_id=target.case_id):
-            continue
-        new += 1
-        # Read again: the case is held only now.
-        before = cases.item_of(tx, notice.notice_id, target.case_id)
-        after, happened = apply_answer(before, response)
-        cases.save_item(tx, after)
-        all_happened = list(happened)
-        if claim_of(response) == "need_info" or after.decided_at != before.decided_at:
-            all_happened += timing.reckon(tx, after, now=now)
-        all_happened += meet(tx, after, now=now)
-        events.append(
-            tx,
-            case_id=target.case_id,
-            happenings=all_happened,
-            now=now,
-            actor=f"platform:{response.platform}",
-            notice_id=notice.notice_id,
-        )
-    if new:
-        items = cases.items_of_notice(tx, notice.notice_id)
-        if all(item.decided_at is not None for item in items):
-            cases.save_notice(tx, notice.notice_id, next_poll_at=None)
-    return new
+    return targets
 
 
 def information_given(tx: Transaction, notice_id: str, *, given_at: datetime, sha256: str, actor: str) -> int:

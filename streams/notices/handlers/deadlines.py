@@ -1,10 +1,12 @@
 """Deadlines begin, are met, fall away, or pass in silence."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from streams.notices import timing
-from streams.notices.casebook import cases, deadlines, events
+from streams.notices.casebook import cases, deadlines, events, holds
 from streams.notices.casebook.database import Transaction
+from streams.notices.handlers import ladder
 from streams.notices.handlers.desk import Desk
 from streams.notices.item import FINAL_CLAIMS, Happening, Item, removal_met
 
@@ -26,6 +28,9 @@ def fire_deadlines(tx: Transaction, desk: Desk, *, now: datetime, limit: int = F
     items = cases.items_of_notices(tx, {deadline.notice_id for deadline in held})
     silent = []
     for deadline in held:
+        if deadline.kind.startswith(timing.ESCALATION):
+            _climb(tx, deadline, desk, now=now)
+            continue
         item = items[deadline.notice_id, deadline.case_id]
         if deadline.kind == "remove" and _gone_in_time(item, deadline.due_at):
             # Gone from sight before it was due, but one look is no proof: the next looks decide.
@@ -42,31 +47,57 @@ def fire_deadlines(tx: Transaction, desk: Desk, *, now: datetime, limit: int = F
     return len(due)
 
 
-def start_deadlines(
-    tx: Transaction, item: Item, desk: Desk, *, now: datetime, started: list[tuple[str, datetime]]
-) -> None:
-    """Start the clocks that the platform's agreement has for these kinds. Holds the case."""
-    policy = desk.platforms.get(item.platform)
-    if policy is None or policy.sla is None:
-        return
-    cases.hold(tx, item.case_id)
-    happened = timing.start(tx, item, policy, started, now=now)
+def _climb(tx: Transaction, deadline: deadlines.Deadline, desk: Desk, *, now: datetime) -> None:
+    item = cases.item_of(tx, deadline.notice_id, deadline.case_id)
+    happened = ladder.climb(tx, deadline, item, desk, now=now)
     events.append(
         tx, case_id=item.case_id, happenings=happened, now=now, actor=desk.actor, notice_id=item.notice_id
     )
-    if happened and item.claim_rank is not None:
-        # It asked us before its clock began: an answer can overtake the reply to our notice.
+
+
+def start_deadlines(tx: Transaction, begun: Sequence[timing.Begun], desk: Desk, *, now: datetime) -> None:
+    """Start the clocks that each platform's agreement has, and record it. The caller holds the cases."""
+    happened = timing.start(tx, begun, now=now)
+    entries = [
+        events.Entry(one.item.case_id, one.item.notice_id, (*one.first, *set_now))
+        for one, set_now in zip(begun, happened, strict=True)
+    ]
+    events.append_to_many(tx, entries, now=now, actor=desk.actor)
+    fresh = [one for one, set_now in zip(begun, happened, strict=True) if set_now]
+    on_hold = holds.in_force_of_many(tx, {one.item.case_id for one in fresh}, now=now)
+    for one in fresh:
+        item = one.item
+        if any(kind != "acknowledge" for kind, _ in one.started):
+            ladder.begin(tx, item, one.policy)
+        if item.claim_rank is None and item.case_id not in on_hold:
+            continue
+        # It asked us before its clock began (an answer can overtake the reply to our notice), or the
+        # police asked for a hold while the notice was on its way.
         stopped = timing.reckon(tx, item, now=now)
         events.append(
             tx, case_id=item.case_id, happenings=stopped, now=now, actor=desk.actor, notice_id=item.notice_id
         )
 
 
-def meet(tx: Transaction, item: Item, *, now: datetime) -> list[Happening]:
-    """Settle the deadlines that the item's state now answers; the verdict is by time of receipt."""
+def meet(
+    tx: Transaction, item: Item, *, now: datetime, running: Iterable[deadlines.Deadline] | None = None
+) -> list[Happening]:
+    """Settle the deadlines that the item's state now answers; the verdict is by time of receipt.
+
+    ``running`` are the item's deadlines where the caller has just read them.
+    """
     happened: list[Happening] = []
-    for deadline in deadlines.of_item(tx, item.notice_id, item.case_id):
-        if deadline.kind not in timing.DUTIES or deadline.state in ("met", "cancelled"):
+    if running is None:
+        running = deadlines.of_item(tx, item.notice_id, item.case_id)
+    for deadline in running:
+        if deadline.kind not in timing.DUTIES:
+            if ladder.is_over(item) and deadline.state in ("pending", "paused"):
+                deadlines.move(tx, deadline, "cancelled")
+                happened.append(
+                    Happening("deadline_cancelled", now, {"kind": deadline.kind, "why": "nothing is owed"})
+                )
+            continue
+        if deadline.state in ("met", "cancelled"):
             continue
         if deadline.kind == "remove":
             happened.extend(_meet_removal(tx, deadline, item, now=now))

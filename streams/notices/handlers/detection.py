@@ -9,6 +9,7 @@ import uuid_utils
 from schemas.detection import Detection
 from streams.notices.casebook import cases, events, looks
 from streams.notices.casebook.database import Transaction
+from streams.notices.guards.record import keeps_back
 from streams.notices.handlers.desk import Desk
 from streams.notices.item import GONE, Happening, Item
 from streams.notices.requirements import Unmet, sentences, unmet_requirements
@@ -123,8 +124,10 @@ def write(
     ``reviewer``: the person who approved it; absent where a zero-tolerance rule decided.
     """
     platform = desk.platforms.get(case.platform)
-    if platform is None:
-        return _to_review(tx, case, desk, now=now, why="no way to reach this platform", number=number)
+    why_not = "no way to reach this platform" if platform is None else None
+    if platform is None or (why_not := keeps_back(tx, case, detection, platform, reviewer, now=now)):
+        assert why_not is not None, "one of the two is said"
+        return _to_review(tx, case, desk, now=now, why=why_not, number=number)
     try:
         notice = write_notice(
             detection,

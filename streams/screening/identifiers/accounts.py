@@ -150,6 +150,40 @@ FORMS: tuple[_Form, ...] = (
 )
 """How each service's accounts are written; the first form that finds a place has it."""
 
+_DIGITS = re.compile(r"\d(?:[ ().\-]{0,2}\d){4}")
+_LONG = re.compile(r"[A-Za-z0-9]{26}")
+_WORDS: dict[str, tuple[str, ...]] = {
+    "whatsapp": ("wa", "wsp", "whats", "واتس", "ватсап", "вацап"),
+    "telegram": ("t.me", "tg", "tele", "телег", "тг", "تليجرام", "تلغرام", "电报"),
+    "wechat": ("chat", "weixin", "vx", "wx", "v信", "微", "薇信", "威信"),
+    "zalo": ("zalo",),
+    "line": ("line", "ไลน์", "ライン"),
+    "kakaotalk": ("kakao", "카카오톡", "카톡", "오픈톡"),
+    "kakaopay": ("kakaopay",),
+    "upi": ("@",),
+    "bkash": ("kash", "বিকাশ"),
+    "mpesa": ("pesa", "till", "paybill"),
+    "pix": ("pix",),
+    "paypal": ("pal",),
+}
+"""What a text must hold before the forms of a service are tried: each form costs as much as a term search."""
+_BY_NUMBER = frozenset({"whatsapp", "zalo", "bkash", "mpesa"})
+"""Services whose accounts are numbers."""
+_BY_TOKEN = frozenset({"bitcoin", "ethereum", "tron"})
+
+
+def _worth_trying(plain: str) -> frozenset[str]:
+    """The services that the text can name at all."""
+    low = plain.casefold()
+    numbered, long = _DIGITS.search(plain) is not None, _LONG.search(plain) is not None
+    named = {
+        service
+        for service, words in _WORDS.items()
+        if (numbered or service not in _BY_NUMBER) and any(word in low for word in words)
+    }
+    return frozenset(named | _BY_TOKEN) if long else frozenset(named)
+
+
 SERVICES = frozenset(form.service for form in FORMS)
 ACCOUNTS_LIMIT = 40
 
@@ -158,7 +192,10 @@ def accounts(text: str, regions: Sequence[str] = ()) -> Iterator[Identifier]:
     """The accounts that a text names, in the order of :data:`FORMS`."""
     plain = plain_digits(text)
     seen: set[tuple[str, str]] = set()
+    worth_trying = _worth_trying(plain)
     for form in FORMS:
+        if form.service not in worth_trying:
+            continue
         for number, place in enumerate(form.pattern.finditer(plain)):
             if number >= ACCOUNTS_LIMIT:
                 break

@@ -15,7 +15,7 @@ _ANY = "*"
 """An entry that names no service is looked for under each."""
 _SERVICE = re.compile(r"^([a-z]{2,20}):(.+)$", re.IGNORECASE | re.DOTALL)
 _WORTH_A_LOOK = re.compile(
-    r"[\d@]|\.me/|微|薇|威|vx|wx|wechat|weixin|line|ไลน์|kakao|카카오|카톡", re.IGNORECASE
+    r"[\d@＠]|\.me/|微|薇|威|vx|wx|wechat|weixin|line|ไลน์|kakao|카카오|카톡", re.IGNORECASE
 )
 """What every identifier has, so that most texts are passed over quickly."""
 
@@ -55,7 +55,7 @@ def keys_of(entry: WatchlistEntry, regions: Sequence[str] = ()) -> frozenset[Key
 
 def identifiers(text: str, regions: Sequence[str]) -> Iterator[Identifier]:
     """Accounts, then phones that are not an account's already."""
-    if not _WORTH_A_LOOK.search(text) and text.isascii():
+    if not _WORTH_A_LOOK.search(text):
         return
     taken: set[int] = set()
     for one in accounts(text, regions):

@@ -146,7 +146,7 @@ async def shop(
         yield sandbox, DeskClient(sandbox.base_urls["shop"], http)
 
 
-async def until(true: Callable[[], Any], *, within_s: float = 5.0) -> Any:
+async def until(true: Callable[[], Any], *, within_s: float = 20.0) -> Any:
     """Wait for something that becomes true; a coroutine function is awaited."""
     async with asyncio.timeout(within_s):
         while True:

@@ -152,6 +152,32 @@ def upgrade() -> None:
     op.add_column("outbox", sa.Column("purpose", sa.Text(), nullable=True))
     op.add_column("outbox", sa.Column("recipient", sa.Text(), nullable=True))
     op.create_index("ix_outbox_notice_id", "outbox", ["notice_id"], unique=False)
+    op.create_index(
+        "ix_hold_expires_at",
+        "hold",
+        ["expires_at"],
+        unique=False,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index(
+        "ix_outbox_kept_back",
+        "outbox",
+        ["platform"],
+        unique=False,
+        sqlite_where=sa.text("state = 'held'"),
+        postgresql_where=sa.text("state = 'held'"),
+    )
+    other_way = "purpose IN ('fallback', 'escalation') AND state IN ('queued', 'leased')"
+    op.create_index(
+        "ix_outbox_other_way",
+        "outbox",
+        ["platform", "next_at"],
+        unique=False,
+        sqlite_where=sa.text(other_way),
+        postgresql_where=sa.text(other_way),
+    )
+    op.create_index("ix_attempt_started_at", "attempt", ["started_at"], unique=False)
     _note_rules()
 
 
@@ -180,6 +206,10 @@ def _note_rules() -> None:
 
 def downgrade() -> None:
     """Remove them."""
+    op.drop_index("ix_outbox_other_way", table_name="outbox")
+    op.drop_index("ix_outbox_kept_back", table_name="outbox")
+    op.drop_index("ix_hold_expires_at", table_name="hold")
+    op.drop_index("ix_attempt_started_at", table_name="attempt")
     op.drop_index("ix_outbox_notice_id", table_name="outbox")
     op.drop_column("outbox", "recipient")
     op.drop_column("outbox", "purpose")

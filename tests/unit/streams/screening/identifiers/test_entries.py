@@ -13,7 +13,8 @@ from schemas.listing import Listing
 from schemas.watchlist import EntryKind, WatchlistEntry
 from streams.screening.images import DISTANCE, PdqIndex
 from streams.screening.places import PlatformLaw
-from streams.screening.screener import NOTIFY_CONFIDENCE, ScreeningRuleset, build_ruleset
+from streams.screening.screener import ScreeningRuleset, build_ruleset
+from streams.screening.seen import NOTIFY_CONFIDENCE
 from streams.screening.verdict import Verdict
 from streams.screening.watchlist import in_force
 from streams.watchlist.exchange import (
@@ -32,7 +33,8 @@ NUMBER = "+84 912 345 678"
 VALUES: dict[EntryKind, tuple[str, dict[str, Any]]] = {
     "term": ("blue marble", {"title": "blue marble thing"}),
     "code_word": ("yellow stuff", {"title": "yellow stuff again"}),
-    "hashtag": ("#gadingasli", {"title": "baru #gadingasli"}),
+    "regex": ("barang.{1,3}putih", {"title": "ini barang - putih"}),
+    "hashtag": ("#barangputihku", {"title": "baru #barangputihku"}),
     "seller": ("test-seller", {"title": "a thing", "seller": {"handle": "Test-Seller"}}),
     "phone": (NUMBER, {"title": "call 0912.345.678", "location": "Hà Nội"}),
     "handle": ("telegram:@test_seller", {"title": "t.me/Test_Seller"}),

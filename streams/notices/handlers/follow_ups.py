@@ -13,11 +13,15 @@ from streams.notices.casebook.database import Transaction
 from streams.notices.handlers.desk import Desk
 
 
+def errand_key(letter: str, notice_key: str, what: str) -> str:
+    """Key of an entry of the outbox that is not the notice by its own channel."""
+    raw = hashlib.sha256(digest([letter, notice_key, what]).encode()).digest()
+    return f"{letter}1_{base64.b32encode(raw).decode().rstrip('=').lower()}"
+
+
 def follow_up_key(kind: FollowUpKind, notice_key: str, step: str) -> str:
     """Idempotency key of one step's follow-up: no clock and no chance in it."""
-    raw = hashlib.sha256(digest([kind, notice_key, step]).encode()).digest()
-    letters = base64.b32encode(raw).decode().rstrip("=").lower()
-    return f"{'w' if kind == 'withdrawal' else 'e'}1_{letters}"
+    return errand_key("w" if kind == "withdrawal" else "e", notice_key, f"{kind}/{step}")
 
 
 def write_follow_up(

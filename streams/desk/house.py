@@ -1,0 +1,32 @@
+"""What the desk's routes are given: made once where the process is put together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from streams.desk.board import Board
+from streams.desk.keys import DeskKeys
+from streams.desk.metrics import DeskMetrics
+from streams.desk.pages import Pages
+from streams.notices.casebook.database import Casebook
+from streams.notices.evidence import EvidenceStore
+from streams.notices.handlers import Desk
+from streams.notices.reply_link import ReplyLinks
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The parts that routes work with."""
+
+    casebook: Casebook
+    keys: DeskKeys
+    links: ReplyLinks
+    pages: Pages
+    board: Board
+    metrics: DeskMetrics
+    evidence: EvidenceStore | None
+    acts: Desk | None
+    """Agreements and wording, to approve a case; ``None``: no platforms file was given."""
+    https: bool
+    """Whether browsers come by https: then cookies say so."""
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -1,0 +1,154 @@
+"""The desk as one process: everything is put together here and nowhere else."""
+
+import asyncio
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from connectors.observability import Health, serve_observability
+from connectors.platform_config import PlatformConfig
+from connectors.registry import build
+from connectors.serving import bind, serve
+from schemas.notice import LegalBasis
+from streams.desk.app import desk_app
+from streams.desk.board import USUAL, Board
+from streams.desk.house import House
+from streams.desk.keys import REPLY_LINK, DeskKeys
+from streams.desk.metrics import DeskMetrics
+from streams.desk.pages import Pages
+from streams.desk.period import instant
+from streams.notices.bridge import Bridge, policy_of
+from streams.notices.casebook import deadlines
+from streams.notices.casebook.database import Casebook, CasebookUnavailable
+from streams.notices.evidence import EvidenceStore
+from streams.notices.handlers import Desk
+from streams.notices.policy import SenderPolicy
+from streams.notices.reply_link import ReplyLinks
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DeskService:
+    """What the process is told."""
+
+    casebook_url: str
+    key_file: Path
+    evidence_dir: Path
+    base: str
+    """Where browsers see the desk; with https its cookies are bound to it."""
+    host: str
+    port: int
+    observability_host: str
+    observability_port: int
+    platforms: Sequence[PlatformConfig] = ()
+    sender: SenderPolicy | None = None
+    law: Mapping[str, LegalBasis] | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until ``stopping`` is set.
+
+        Raises:
+            OperatorError: a port, the casebook, the key or a secret cannot be used.
+        """
+        sock = bind(self.host, self.port, purpose="the desk")
+        casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
+        bridge = Bridge({config.name: build(config) for config in self.platforms})
+        registry = CollectorRegistry()
+        servers = []
+        try:
+            house = self._house(casebook, bridge, registry)
+            servers.append(await serve(desk_app(house), self.host, self.port, purpose="the desk", sock=sock))
+            health = _Watch(casebook)
+            servers.append(
+                await serve_observability(
+                    registry,
+                    lambda: health.now,
+                    host=self.observability_host,
+                    port=self.observability_port,
+                    process="desk",
+                )
+            )
+            log.info("ready", desk=servers[0].url, observability=servers[1].url)
+            watching = [
+                asyncio.create_task(health.keep_on()),
+                asyncio.create_task(keep_warm(house.board)),
+            ]
+            await stopping.wait()
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+        finally:
+            for server in servers:
+                await server.stop()
+            await bridge.aclose()
+            casebook.close()
+
+    def _house(self, casebook: Casebook, bridge: Bridge, registry: CollectorRegistry) -> House:
+        keys = DeskKeys.load_or_make(self.key_file)
+        links = ReplyLinks(self.base, keys.purpose(REPLY_LINK))
+        acts = None
+        if self.platforms and self.sender is not None and self.law is not None:
+            acts = Desk(
+                platforms={config.name: policy_of(config) for config in self.platforms},
+                sender=replace(self.sender, reply_links=links),
+                law=self.law,
+                render=bridge.render,
+                actor="desk",
+            )
+        return House(
+            casebook=casebook,
+            keys=keys,
+            links=links,
+            pages=Pages(),
+            board=Board(casebook, clock=lambda: datetime.now(UTC)),
+            metrics=DeskMetrics(registry),
+            evidence=EvidenceStore(self.evidence_dir),
+            acts=acts,
+            https=self.base.startswith("https://"),
+        )
+
+
+async def keep_warm(board: Board, *, every_s: float = 120.0) -> None:
+    """Make the board's usual period anew now and then: over many cases that takes seconds, which the
+    first to ask for it should not wait."""
+    while True:
+        now = datetime.now(UTC)
+        try:
+            await board.figures(USUAL, instant(USUAL.partition("|")[0], now), None)
+        except CasebookUnavailable:
+            log.warning("board_not_made", why="the casebook does not answer")
+        await asyncio.sleep(every_s)
+
+
+class _Watch:
+    """Asks the casebook now and then, so that health is whether pages could be answered."""
+
+    def __init__(self, casebook: Casebook, *, every_s: float = 5.0) -> None:
+        self._casebook = casebook
+        self._every_s = every_s
+        self.now = Health(True, "the casebook answers")
+
+    async def keep_on(self) -> None:
+        """For ever."""
+        while True:
+            try:
+                await asyncio.wait_for(self._casebook.look(deadlines.next_due), 10)
+                self.now = Health(True, "the casebook answers")
+            except (CasebookUnavailable, TimeoutError) as error:
+                self.now = Health(False, f"the casebook does not answer: {error}")
+            await asyncio.sleep(self._every_s)
+
+
+async def serve_until_signal(service: DeskService) -> None:
+    """Run the desk until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stopping.set)
+    await service.run(stopping)

@@ -1,0 +1,132 @@
+"""Lets a text pass without a closer look when no word of it can be part of a hit.
+
+Most listings name nothing that anybody looks for, and most of their words have been seen before. Of
+each term the least frequent word is its *anchor*: where no anchor stands and no word is disguised,
+no term can stand either. Where even the anchor is an everyday word, the next word of the term must
+stand in the text as well. The answer is the same as that of the whole search, only sooner.
+"""
+
+from collections.abc import Iterable
+
+import ahocorasick_rs
+
+from streams.screening.disguise import Undisguiser
+from streams.screening.misspelling import frequency_of_parts
+from streams.screening.text import fold, is_unspaced
+
+REMEMBERED = 100_000
+"""Dull words kept; when there are more, all are forgotten and learnt again."""
+WORD_LIMIT = 96
+"""Longer words are looked at each time: kept, hostile ones would only take memory."""
+EVERYDAY = 3.5
+"""From this frequency on (wordfreq's scale) a word alone says too little."""
+
+_LETTER = "'"
+"""Stands before a letter that is a word of its own; no folded word begins so."""
+
+_ALWAYS: frozenset[str] = frozenset({""})
+"""Stands for a word that calls for a closer look whatever stands beside it."""
+
+
+def _frequency(word: str) -> float:
+    everyday = len(word) == 1 or (word.isdigit() and len(word) < 5)
+    return frequency_of_parts().get(word, 9.0 if everyday else 0.0)
+
+
+class Anchors:
+    """The words by which a set of terms is known; immutable."""
+
+    def __init__(self, terms: Iterable[str]) -> None:
+        """``terms`` are folded."""
+        alone: set[str] = set()
+        inside: set[str] = set()
+        self.pairs: dict[str, dict[str, list[str]]] = {}
+        for term in terms:
+            words = term.split()
+            unspaced = [word for word in words if is_unspaced(word[0]) or is_unspaced(word[-1])]
+            if unspaced:
+                inside.add(max(unspaced, key=len))
+                continue
+            words.sort(key=lambda word: (_frequency(word), -len(word)))
+            if len(words) > 1 and words[0] != words[1] and _frequency(words[0]) >= EVERYDAY:
+                self.pairs.setdefault(words[0], {}).setdefault(words[1], []).append(term)
+            else:
+                alone.add(words[0])
+        self.alone = frozenset(alone)
+        beside = (word for others in self.pairs.values() for word in others)
+        self.halves = frozenset({*self.pairs, *beside}) - alone
+        self.inside = ahocorasick_rs.AhoCorasick(sorted(inside), store_patterns=False)
+
+    def paired(self, halves: set[str]) -> list[str]:
+        """The terms of everyday words of which two words are there."""
+        return [
+            term
+            # Not `intersection`: given a mapping it would go through all of it.
+            for word in halves
+            if word in self.pairs
+            for other in halves
+            if other in self.pairs[word]
+            for term in self.pairs[word][other]
+        ]
+
+
+class Gate:
+    """Knows which words matter. What it answers never changes; it only gets quicker."""
+
+    def __init__(self, anchors: Iterable[Anchors], undisguiser: Undisguiser) -> None:
+        self._anchors = tuple(anchors)
+        self._undisguiser = undisguiser
+        self._dull: set[str] = set()
+        self._telling: dict[str, frozenset[str]] = {}
+
+    def passes(self, text: str) -> bool:
+        """True when no term can be in the text, plainly or in disguise."""
+        halves: set[str] = set()
+        for word in set(text.split()).difference(self._dull):
+            told = self._telling.get(word) or self._told(word)
+            if told is _ALWAYS:
+                return False
+            halves |= told
+        if len(halves) > 1:
+            if self._paired(halves, text):
+                return False
+            if sum(half[0] == _LETTER for half in halves) > 1:
+                return not self._undisguiser.needs_neighbours(text)
+        return True
+
+    def _paired(self, halves: set[str], text: str) -> bool:
+        """True when one of the terms whose words are all everyday words stands in the text."""
+        met = [term for anchors in self._anchors for term in anchors.paired(halves)]
+        if not met:
+            return False
+        folded = fold(text)
+        return any(term in folded for term in met)
+
+    def _told(self, word: str) -> frozenset[str]:
+        """What the word has to do with terms: nothing, parts of them, or enough for a closer look."""
+        told = self._looked_at(word)
+        if len(word) <= WORD_LIMIT:
+            if len(self._dull) + len(self._telling) >= REMEMBERED:
+                self._dull.clear()
+                self._telling.clear()
+            if told:
+                self._telling[word] = told
+            else:
+                self._dull.add(word)
+        return told
+
+    def _looked_at(self, word: str) -> frozenset[str]:
+        folded = fold(word)
+        parts = folded.split()
+        for anchors in self._anchors:
+            if not anchors.alone.isdisjoint(parts):
+                return _ALWAYS
+            if not folded.isascii() and anchors.inside.find_matches_as_indexes(folded):
+                return _ALWAYS
+        if "\u202e" in word or "\u2067" in word or self._undisguiser.word_edits(word):
+            return _ALWAYS
+        halves = frozenset(part for anchors in self._anchors for part in anchors.halves.intersection(parts))
+        if len(word) < 3 and len(folded.strip()) == 1:
+            # Letters that stand alone may have to be read together.
+            return halves | {_LETTER + folded.strip()}
+        return halves

@@ -1,0 +1,97 @@
+"""axe-core finds nothing on any page, light and dark, at 320 and 1440 pixels; pages stay small and fit."""
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Page
+
+from streams.desk.house import House
+from streams.notices.casebook import desk_lists
+from streams.notices.casebook.database import Casebook
+from tests.support.desk import viewer_of
+
+OpenAs = Callable[..., Page]
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+RUN = """() => axe.run(document, {resultTypes: ['violations'],
+  runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})
+  .then(found => found.violations.map(one =>
+    `${one.id}: ${one.help} (${one.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(' | ')})`))"""
+LARGEST = 150_000
+LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
+    ("light", 1_440),
+    ("dark", 1_440),
+    ("dark", 320),
+    ("light", 320),
+)
+
+
+def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
+    """Every page, with something on it and empty."""
+    line = casebook.answer(desk_lists.inbox, viewer_of(casebook, "market-silent"), waiting=False, limit=1)[0]
+    [case, *_] = casebook.answer(
+        desk_lists.lines,
+        viewer_of(casebook, "officer"),
+        desk_lists.Filter(platform="market-liar", condition="mismatch"),
+        limit=1,
+    )
+    [review, *_] = casebook.answer(
+        desk_lists.review_queue, viewer_of(casebook, "analyst"), now=house.clock(), limit=1
+    )
+    assert line.sent_at is not None
+    link = house.links.link(notice_id=line.notice_id, platform="market-silent", issued_at=line.sent_at)
+    return {
+        None: ["/login", link],
+        "market-silent": [
+            *("/inbox", "/inbox?waiting=true", f"/notices/{line.reference}", "/tokens", "/engineers"),
+            *("/account", "/nowhere"),
+        ],
+        "officer": [
+            *("/board", "/board?since=1h", "/cases", "/cases?condition=late&taxon=none"),
+            f"/cases/{case.case_id}",
+        ],
+        "analyst": ["/review", f"/review/{review.case_id}"],
+        "auditor": ["/access"],
+    }
+
+
+def problems(page: Page) -> list[str]:
+    found: list[str] = page.evaluate(RUN)
+    return found
+
+
+@pytest.mark.parametrize("login", [None, "market-silent", "officer", "analyst", "auditor"])
+def test_axe_finds_nothing_and_nothing_sticks_out(
+    open_as: OpenAs, casebook: Casebook, served: tuple[str, House], login: str | None
+) -> None:
+    found: dict[str, Any] = {}
+    page = open_as(login)
+    for path in pages(casebook, served[1])[login]:
+        answer = page.goto(path)
+        assert answer is not None
+        wrong = [f"{size} bytes"] if (size := len(answer.body())) > LARGEST else []
+        for details in page.locator("main details").all():
+            details.evaluate("one => one.open = true")
+        # By the browser's own debugging channel, which the page's policy does not concern.
+        page.evaluate(AXE)
+        for scheme, width in LOOKS:
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 900})
+            wrong += [f"{scheme} {width}: {one}" for one in problems(page)]
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            if wide > width:
+                wrong.append(f"{wide} px wide at {width}")
+        if wrong:
+            found[path] = wrong
+
+    assert found == {}
+
+
+def test_axe_is_asked_at_all(open_as: OpenAs) -> None:
+    page = open_as(None)
+    page.goto("/login")
+    page.evaluate(AXE)
+    page.evaluate("document.querySelector('label[for=login]').remove()")
+
+    assert any(one.startswith("label:") for one in problems(page))

@@ -1,0 +1,181 @@
+"""Each person's main path, in a real browser."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from streams.desk.house import House
+from streams.notices.casebook import cases, desk_lists, events
+from streams.notices.casebook.database import Casebook
+from tests.support.desk import viewer_of
+
+OpenAs = Callable[..., Page]
+
+
+def ready(page: Page) -> None:
+    """The page's script listens: nobody types before they see the page, but a test would."""
+    page.locator("html[data-keys=ready]").wait_for(state="attached")
+
+
+def inbox_of(casebook: Casebook, login: str) -> list[desk_lists.Line]:
+    return list(casebook.answer(desk_lists.inbox, viewer_of(casebook, login), waiting=False, limit=99))
+
+
+def standing(casebook: Casebook, reference: str) -> tuple[str, str | None]:
+    with casebook.read() as tx:
+        notice_id = cases.find_notice(tx, reference)
+        assert notice_id is not None
+        [item] = cases.items_of_notice(tx, notice_id)
+    return item.claim, item.outcome
+
+
+def test_a_trust_and_safety_agent_answers_three_notices_by_keyboard_alone(
+    open_as: OpenAs, casebook: Casebook
+) -> None:
+    first, second, third, *_ = [line.reference for line in inbox_of(casebook, "market-silent")]
+    page = open_as("market-silent")
+    keys = page.keyboard
+    expect(page).to_have_url(re.compile("/inbox$"))
+    ready(page)
+
+    # The first from the list, with one key for the answer.
+    keys.press("j")
+    keys.press("2")
+    expect(page.get_by_role("status")).to_contain_text("Answered “removed” for 1 notice")
+
+    ready(page)
+    # The second on its own page, kept with reasons; the desk goes on to the third by itself.
+    keys.press("j")
+    keys.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(second)
+    ready(page)
+    keys.press("4")
+    keys.press("Space")
+    keys.press("Tab")
+    keys.type("An antique from 1910 with its certificate, number 12.")
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(third)
+    ready(page)
+    keys.press("1")
+    page.wait_for_url(re.compile("said=received"))
+
+    assert standing(casebook, first) == ("removed", "actioned_removed")
+    assert standing(casebook, second) == ("refused", "refused_lawful")
+    assert standing(casebook, third) == ("receipted", None)
+
+
+def test_many_are_answered_at_once_and_keys_can_be_turned_off(open_as: OpenAs, casebook: Casebook) -> None:
+    wanted = [line.reference for line in inbox_of(casebook, "market-silent")][:2]
+    page = open_as("market-silent")
+    keys = page.keyboard
+    ready(page)
+
+    keys.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_label("Single keys act").uncheck()
+    keys.press("Escape")
+    keys.press("j")
+    keys.press("2")
+    expect(page).to_have_url(re.compile("/inbox$"))
+    keys.press("?")
+    page.get_by_label("Single keys act").check()
+    keys.press("Escape")
+    for _ in wanted:
+        keys.press("j")
+        keys.press("x")
+    expect(page.locator("[data-chosen]")).to_have_text("2")
+    keys.press("2")
+
+    expect(page.get_by_role("status")).to_contain_text("for 2 notices")
+    assert {standing(casebook, one) for one in wanted} == {("removed", "actioned_removed")}
+
+
+def test_an_analyst_approves_one_and_dismisses_one(open_as: OpenAs, casebook: Casebook) -> None:
+    page = open_as("analyst")
+    keys = page.keyboard
+
+    ready(page)
+    keys.press("n")
+    page.wait_for_url(re.compile("/review/c_"))
+    ready(page)
+    first = page.url.partition("?")[0].rpartition("/")[2]
+    keys.press("d")
+    keys.type("A curtain in the colour of ivory.")
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Dismissed.")
+    second = page.url.partition("?")[0].rpartition("/")[2]
+    ready(page)
+    keys.press("a")
+    expect(page.get_by_role("status").or_(page.get_by_role("alert"))).to_contain_text("Approved")
+
+    with casebook.read() as tx:
+        dismissed = events.of_case(tx, first)[-1]
+        approved = [event.type for event in events.of_case(tx, second)]
+    assert (dismissed.type, dismissed.actor) == ("dismissed", "person:analyst")
+    assert approved[-1] == "notice_queued"
+
+
+def test_an_officer_finds_the_overdue_platform_and_exports_it(open_as: OpenAs, casebook: Casebook) -> None:
+    page = open_as("officer")
+    first = page.locator("table.figures tbody tr").first
+    expect(first).to_contain_text("overdue")
+    worst = first.locator("th").inner_text().split()[0]
+    late = first.get_by_role("link", name=f"late of {worst}")
+    count = int(re.match(r"\d+", late.inner_text())[0])  # type: ignore[index]
+
+    late.click()
+    page.wait_for_url(re.compile(f"platform={worst}&condition=late"))
+    expect(page.locator("tbody tr")).to_have_count(count)
+    with page.expect_download() as csv_file:
+        page.get_by_role("link", name="Export CSV").click()
+    with page.expect_download() as json_file:
+        page.get_by_role("link", name="Export JSON").click()
+    page.locator("tbody th a").first.click()
+    expect(page.get_by_role("heading", name="What happened")).to_be_visible()
+
+    rows = list(csv.DictReader(csv_file.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    assert {row["platform"] for row in rows} == {worst}
+    assert len(rows) == len(json.loads(json_file.value.path().read_text())) == count
+    assert worst == "market-silent"
+    expect(page.locator("table.timeline")).to_contain_text("deadline missed")
+
+
+def test_a_letters_link_answers_without_a_login(
+    open_as: OpenAs, casebook: Casebook, served: tuple[str, House]
+) -> None:
+    line = inbox_of(casebook, "market-silent")[0]
+    assert line.sent_at is not None
+    page = open_as(None)
+
+    page.goto(
+        served[1].links.link(notice_id=line.notice_id, platform="market-silent", issued_at=line.sent_at)
+    )
+    assert standing(casebook, line.reference) == ("none", None)
+    page.get_by_role("button", name="Removed").click()
+
+    expect(page.get_by_role("status")).to_contain_text("“removed” is recorded")
+    assert standing(casebook, line.reference) == ("removed", "actioned_removed")
+
+
+def test_times_are_shown_in_utc_and_in_the_viewers_zone(open_as: OpenAs) -> None:
+    page = open_as("officer", timezone_id="Europe/Paris", locale="en-GB")
+
+    shown = page.locator("main time").first
+    expect(shown).to_contain_text("UTC")
+    expect(shown).to_contain_text("yours")
+    expect(page.locator("footer")).to_contain_text("Europe/Paris")
+
+
+def test_without_scripts_a_notice_is_answered_all_the_same(open_as: OpenAs, casebook: Casebook) -> None:
+    reference = inbox_of(casebook, "market-silent")[0].reference
+    page = open_as("market-silent", java_script_enabled=False)
+
+    page.get_by_role("link", name=reference).click()
+    page.get_by_role("button", name="Removed").click()
+
+    assert standing(casebook, reference) == ("removed", "actioned_removed")

@@ -1,0 +1,251 @@
+"""A desk over a real casebook with two platforms, somebody of every role, and notices in every state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from streams.desk.app import desk_app
+from streams.desk.board import Board
+from streams.desk.house import House
+from streams.desk.keys import DeskKeys
+from streams.desk.metrics import DeskMetrics
+from streams.desk.pages import Pages
+from streams.desk.passwords import hash_password
+from streams.notices import handlers
+from streams.notices.casebook import accounts, cases, looks
+from streams.notices.casebook.accounts import sha256
+from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.outbox import AttemptResult
+from streams.notices.casebook.viewer import ROLES, Viewer
+from streams.notices.evidence import EvidenceStore
+from streams.notices.handlers import Accepted, Desk
+from streams.notices.item import Look
+from streams.notices.policy import PlatformPolicy
+from streams.notices.reply_link import ReplyLinks
+from tests.support.notices import LAW, LOOK, SLA, make_desk, make_detection, make_response, render
+
+NOW = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
+"""The desk's clock in these tests."""
+PASSWORD = "correct horse battery"
+HASH = hash_password(PASSWORD)
+BASE = "http://desk.example"
+PLATFORMS = ("market", "bazaar")
+
+SOFT_SLA = SLA.model_copy(
+    update={"acknowledge_s": 86_400.0, "decide_s": 5 * 86_400.0, "remove_s": 6 * 86_400.0}
+)
+
+
+def two_platforms() -> Desk:
+    """Agreements with both."""
+    desk = make_desk()
+    policies = {
+        name: PlatformPolicy(
+            name=name,
+            sla=SLA if name == "bazaar" else SOFT_SLA,
+            look=LOOK,
+            legal_entity=f"{name.capitalize()} Ltd",
+        )
+        for name in PLATFORMS
+    }
+    return replace(desk, platforms=policies, law=LAW, render=render)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a casebook was filled with."""
+
+    references: Mapping[str, tuple[str, ...]]
+    """By platform."""
+    cases: Mapping[str, tuple[str, ...]]
+    review: tuple[str, ...]
+
+
+def house_over(casebook: Casebook, folder: Path, *, base: str = BASE, clock: Any = lambda: NOW) -> House:
+    """The parts of a desk over this casebook."""
+    keys = DeskKeys.load_or_make(folder / "desk.key")
+    return House(
+        casebook=casebook,
+        keys=keys,
+        links=ReplyLinks(base, keys.purpose("reply-link")),
+        pages=Pages(),
+        board=Board(casebook, clock=clock),
+        metrics=DeskMetrics(CollectorRegistry()),
+        evidence=EvidenceStore(folder / "evidence"),
+        acts=two_platforms(),
+        https=False,
+        clock=clock,
+    )
+
+
+def add_accounts(casebook: Casebook, *, now: datetime = NOW) -> None:
+    """Somebody of each role; of ``platform`` one for each platform."""
+    for role in ROLES:
+        for platform in PLATFORMS if role == "platform" else (None,):
+            casebook.decide(
+                accounts.add,
+                login=platform or role,
+                name=f"{role} of {platform or 'ours'}",
+                role=role,
+                platform=platform,
+                password_hash=HASH,
+                now=now,
+            )
+
+
+def fill(
+    casebook: Casebook, *, each: int = 4, now: datetime = NOW, text: str | None = None, review: int = 3
+) -> Filled:
+    """Notices to both platforms, sent an hour ago or more, and cases that wait for a person.
+
+    The first notice of each platform is said and not seen to be removed, the second is seen removed,
+    the others are unanswered.
+    """
+    desk = two_platforms()
+    references: dict[str, tuple[str, ...]] = {}
+    case_ids: dict[str, tuple[str, ...]] = {}
+    for platform in PLATFORMS:
+        made = []
+        for number in range(each):
+            changes: dict[str, Any] = {"seller": {"handle": text[:500] if text else "seller-7"}}
+            if text is not None:
+                changes |= {"title": text, "description": text, "location": text[:900]}
+            detection = make_detection(f"{platform}-{number}", platform=platform, **changes)
+            taken = casebook.decide(
+                handlers.take_detection, detection, desk, now=now - timedelta(hours=3, minutes=number)
+            )
+            assert taken.notice_id is not None
+            made.append((taken.notice_id, taken.case_id))
+        sent = now - timedelta(hours=2)
+        _deliver(casebook, desk, platform, sent)
+        _answer(casebook, desk, platform, made[0], claimed=True, seen="online", sent=sent)
+        if each > 1:
+            _answer(casebook, desk, platform, made[1], claimed=True, seen="offline", sent=sent)
+        with casebook.read() as tx:
+            references[platform] = tuple(cases.notice_by_id(tx, one).human_reference for one, _ in made)
+        case_ids[platform] = tuple(str(case_id) for _, case_id in made)
+    waiting = []
+    for number in range(review):
+        detection = make_detection(f"review-{number}", platform=PLATFORMS[number % 2], outcome="review")
+        taken = casebook.decide(handlers.take_detection, detection, desk, now=now - timedelta(hours=number))
+        waiting.append(str(taken.case_id))
+    casebook.decide(handlers.fire_deadlines, desk, now=now)
+    return Filled(references, case_ids, tuple(waiting))
+
+
+def _deliver(casebook: Casebook, desk: Desk, platform: str, at: datetime) -> None:
+    leased = casebook.decide(
+        handlers.start_attempts,
+        slots={platform: 1_000},
+        now=at,
+        hold_for=timedelta(seconds=30),
+        worker="w1",
+        desk=desk,
+    )
+    for one in leased:
+        casebook.decide(
+            handlers.delivered,
+            one,
+            AttemptResult("accepted", None, 202),
+            Accepted(None, None, "DESK-1"),
+            desk,
+            now=at,
+        )
+
+
+def _answer(
+    casebook: Casebook,
+    desk: Desk,
+    platform: str,
+    made: tuple[str, str | None],
+    *,
+    claimed: bool,
+    seen: str,
+    sent: datetime,
+) -> None:
+    notice_id, case_id = made
+    with casebook.read() as tx:
+        notice = cases.notice_by_id(tx, notice_id)
+        item = cases.item_of(tx, notice_id, str(case_id))
+    if claimed:
+        received = sent + timedelta(minutes=10)
+        response = make_response(key=notice.idempotency_key, response_id=f"r/{notice_id}").model_copy(
+            update={"platform": platform, "received_at": received, "said_at": received}
+        )
+        casebook.decide(handlers.apply_response, response, now=received)
+    for minutes in (20, 40):
+        look_at = sent + timedelta(minutes=minutes)
+        due = looks.LookDue(notice_id, str(case_id), platform, item.listing_id, item.url, item.content_hash)
+        casebook.decide(
+            handlers.take_look,
+            due,
+            Look(seen, "test", look_at),  # type: ignore[arg-type]
+            desk,
+            now=look_at,
+            http_status=404 if seen == "offline" else 200,
+            body_sha256="b" * 64,
+            observer="verifier",
+        )
+
+
+def viewer_of(casebook: Casebook, login: str) -> Viewer:
+    """The account as queries see it."""
+    account = casebook.answer(accounts.by_login, login)
+    assert account is not None
+    return account.viewer
+
+
+def sign_in(casebook: Casebook, login: str, *, now: datetime = NOW) -> tuple[str, str]:
+    """A session as a right password makes it: the cookie's value and the form token."""
+    account = casebook.answer(accounts.by_login, login)
+    assert account is not None
+    token, csrf = f"session-{login}-{'x' * 20}", f"csrf-{login}"
+    if casebook.answer(accounts.session, token, now=now, idle=timedelta(hours=9)) is None:
+        casebook.decide(
+            accounts.open_session,
+            account.account_id,
+            token=token,
+            csrf=csrf,
+            whole=True,
+            now=now,
+            last_s=86_400.0,
+        )
+    return token, csrf
+
+
+def api_token(casebook: Casebook, login: str, *, now: datetime = NOW) -> str:
+    """A living API token of a platform."""
+    token = f"tkd_{sha256(login)[:40]}"
+    casebook.decide(accounts.add_token, viewer_of(casebook, login), token=token, name="test", now=now)
+    return token
+
+
+class Browser:
+    """Requests to a desk as one visitor; keeps the cookie and fills in the form token."""
+
+    def __init__(self, app: FastAPI, casebook: Casebook, login: str | None = None) -> None:
+        transport = httpx.ASGITransport(app=app, client=("192.0.2.7", 40_000))
+        self.client = httpx.AsyncClient(transport=transport, base_url=BASE)
+        self.csrf = ""
+        if login is not None:
+            token, self.csrf = sign_in(casebook, login)
+            self.client.cookies.set("takin", token)
+
+    async def get(self, path: str, **more: Any) -> httpx.Response:
+        """GET."""
+        return await self.client.get(path, **more)
+
+    async def post(self, path: str, fields: Mapping[str, Any] | None = None, **more: Any) -> httpx.Response:
+        """POST a form."""
+        return await self.client.post(path, data={"csrf": self.csrf, **(fields or {})}, **more)
+
+
+def app_over(casebook: Casebook, folder: Path) -> FastAPI:
+    """The whole application."""
+    return desk_app(house_over(casebook, folder))

@@ -1,0 +1,63 @@
+"""A desk on a real port, in a thread of its own, for tests that use a browser."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from connectors.serving import serve
+from streams.desk.app import desk_app
+from streams.desk.board import Board
+from streams.desk.house import House
+from streams.notices.casebook import accounts
+from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.viewer import ROLES
+from streams.notices.reply_link import ReplyLinks
+from tests.support.desk import HASH, house_over
+from tests.support.desk_story import TEMPERS, story_desk
+
+
+def story_accounts(casebook: Casebook) -> None:
+    """Somebody of each role; for each platform of the story one."""
+    logins = [(role, role, None) for role in ROLES if role != "platform"]
+    for login, role, platform in [*logins, *((name, "platform", name) for name in TEMPERS)]:
+        casebook.decide(
+            accounts.add,
+            login=login,
+            name=login,
+            role=role,  # type: ignore[arg-type]
+            platform=platform,
+            password_hash=HASH,
+            now=datetime.now(UTC),
+        )
+
+
+@contextmanager
+def desk_server(casebook: Casebook, folder: Path) -> Iterator[tuple[str, House]]:
+    """Serve the desk on a free loopback port until the block ends; its address, and its parts."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="desk-server", daemon=True)
+    thread.start()
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    house = replace(house_over(casebook, folder, clock=clock), acts=story_desk())
+    house = replace(house, board=Board(casebook, clock=clock))
+
+    async def start():  # type: ignore[no-untyped-def]
+        return await serve(desk_app(house), "127.0.0.1", 0, purpose="the desk under test")
+
+    try:
+        server = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+        try:
+            yield server.url, replace(house, links=ReplyLinks(server.url, house.links.key))
+        finally:
+            asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()

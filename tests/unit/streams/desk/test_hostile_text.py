@@ -1,0 +1,149 @@
+"""Listing text written by somebody who means harm does none, on any page or in any export."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from streams.notices.casebook.database import Casebook
+from tests.support.desk import Browser, Filled, add_accounts, app_over, fill
+
+TEXT = (
+    "ivory <script>alert(1)</script><img src=x onerror=alert(2)>"
+    "\"'><a href=javascript:alert(3)>x</a> {{ 7*7 }} {% raw %}"
+    "\u202eyrovi\u2066\u200b\u2028\x1b[2J\x07 &lt;b&gt;"
+)
+FORMULAS = ("=HYPERLINK(1)", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1+1", "＝1+1")
+ALLOWED_SCRIPTS = {"/static/htmx-4.0.1.min.js", "/static/desk.js"}
+
+
+class Reader(HTMLParser):
+    """Notes what a page would do."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.scripts: list[str] = []
+        self.acts: list[str] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        if tag == "script":
+            self.scripts.append((given.get("src") or "inline").partition("?")[0])
+        self.acts += [name for name in given if name.startswith("on") or name == "style"]
+        for name in ("href", "src", "action", "formaction"):
+            where = (given.get(name) or "").strip().lower()
+            if where.partition(":")[0] in ("javascript", "data", "vbscript"):
+                self.acts.append(where)
+        if tag in ("style", "iframe", "object", "embed", "base", "svg"):
+            self.acts.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Casebook, Path, Filled]]:
+    folder = tmp_path_factory.mktemp("hostile")
+    book = Casebook.open(f"sqlite:///{folder / 'casebook.db'}")
+    add_accounts(book)
+    filled = fill(book, each=2, text=TEXT)
+    with book.write() as tx:
+        # What a channel refuses to send can still stand in old rows: the columns themselves are hostile.
+        tx.exec_driver_sql(
+            "UPDATE case_ SET url = 'javascript:alert(4)', product = ?, taxon = ?", (TEXT, TEXT)
+        )
+        tx.exec_driver_sql("UPDATE notice_item SET url = 'javascript:alert(5)'")
+        tx.exec_driver_sql("UPDATE case_ SET product = ? WHERE platform = 'bazaar'", (FORMULAS[0],))
+    yield book, folder, filled
+    book.close()
+
+
+def pages(filled: Filled) -> dict[str, list[str]]:
+    return {
+        "market": ["/inbox", "/inbox/counts", *(f"/notices/{one}" for one in filled.references["market"])],
+        "officer": ["/board", "/cases", *(f"/cases/{one}" for one in filled.cases["market"])],
+        "analyst": ["/review", *(f"/review/{one}" for one in filled.cases["market"])],
+        "auditor": ["/access"],
+    }
+
+
+async def test_no_page_runs_or_hides_anything_of_it(hostile: tuple[Casebook, Path, Filled]) -> None:
+    book, folder, filled = hostile
+    app = app_over(book, folder)
+    seen = 0
+    for login, paths in pages(filled).items():
+        browser = Browser(app, book, login)
+        for path in paths:
+            answer = await browser.get(path)
+            reader = Reader()
+            reader.feed(answer.text)
+            text = "".join(reader.texts)
+            seen += "<script>alert(1)" in text
+
+            assert answer.status_code == 200, path
+            assert set(reader.scripts) == (ALLOWED_SCRIPTS if path != "/inbox/counts" else set()), path
+            assert reader.acts == [], path
+            hidden = {
+                one for one in answer.text if unicodedata.category(one) in ("Cc", "Cf", "Zl", "Zp", "Cs")
+            }
+            assert hidden <= {"\n", "\t"}, path
+    assert seen >= 6, "the hostile text is on the pages at all"
+
+
+async def test_a_reply_page_shows_it_harmless_too(hostile: tuple[Casebook, Path, Filled]) -> None:
+    from tests.unit.streams.desk.test_answering import link_of
+
+    book, folder, filled = hostile
+    path = link_of(book, folder, filled.references["market"][0], platform="market")
+
+    answer = await Browser(app_over(book, folder), book).get(path)
+    reader = Reader()
+    reader.feed(answer.text)
+
+    assert "<script>alert(1)" in "".join(reader.texts)
+    assert (set(reader.scripts), reader.acts) == (ALLOWED_SCRIPTS, [])
+
+
+async def test_an_export_is_text_in_every_spreadsheet(hostile: tuple[Casebook, Path, Filled]) -> None:
+    book, folder, _ = hostile
+    browser = Browser(app_over(book, folder), book, "officer")
+
+    exported = await browser.get("/cases/export.csv")
+    rows = list(csv.reader(io.StringIO(exported.content.decode("utf-8-sig"))))
+    [products] = [{row[rows[0].index("product")] for row in rows[1:]}]
+
+    assert exported.headers["content-disposition"].startswith("attachment; ")
+    assert f"'{FORMULAS[0]}" in products
+    assert len(rows) == 1 + 4
+    cells = [cell for row in rows[1:] for cell in row]
+    assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "＝")] == []
+    assert [cell for cell in cells if any(unicodedata.category(one)[0] == "C" for one in cell)] == []
+
+
+@pytest.mark.parametrize("path", ["/notices/{}", "/cases/{}", "/review/{}", "/r/{}", "/api/v1/notices/{}"])
+@pytest.mark.parametrize(
+    "text",
+    ["%00", "%E2%80%AE", "%3Cscript%3E", "' OR 1=1 --", "x" * 3_000, "%FF%FE", "..%2F..%2Fetc%2Fpasswd"],
+)
+async def test_an_address_of_somebody_who_means_harm_is_answered_like_any_unknown_one(
+    hostile: tuple[Casebook, Path, Filled], path: str, text: str
+) -> None:
+    book, folder, _ = hostile
+    login = "analyst" if "cases" in path or "review" in path else "market"
+
+    answer = await Browser(app_over(book, folder), book, login).get(path.format(text))
+
+    assert answer.status_code in (401, 404), answer.text
+    assert "<script>" not in answer.text
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_cell_that_would_be_a_formula_is_text(text: str) -> None:
+    from streams.desk.export import guarded
+
+    assert guarded(text).startswith("'")
