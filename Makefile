@@ -31,13 +31,19 @@ $(RUNTIME): requirements/local.lock requirements/bootstrap.lock pyproject.toml
 demo: $(RUNTIME) ## Play a set of listings through the whole path; ARGS="--once" ends by itself
 	@$(VENV)/bin/takin demo $(ARGS)
 
+.PHONY: demo-atproto
+demo-atproto: $(TOOLS) ## Watch reports go from a real AT Protocol network into its moderation desk, and what becomes of them
+	@deploy/ci/postgresql.sh
+	@deploy/atproto/install.sh
+	@$(VENV)/bin/python -m tests.atproto.demo
+
 .PHONY: test
 test: $(TOOLS) ## Everything that must hold: lint, types, all tests, once against the wheel
 	@deploy/ci/test.sh
 
 .PHONY: unit
 unit: $(TOOLS) ## The quick tests: no broker, no database server; ARGS go to pytest
-	@$(VENV)/bin/python -m pytest -q -m "not slow and not kafka and not postgres and not browser" $(or $(ARGS),tests/unit tests/contracts tests/golden tests/test_architecture.py)
+	@$(VENV)/bin/python -m pytest -q -m "not slow and not kafka and not postgres and not browser and not atproto" $(or $(ARGS),tests/unit tests/contracts tests/golden tests/test_architecture.py)
 
 .PHONY: bench
 bench: $(TOOLS) ## Measure the screening beside its limit; ARGS="--quick --listings 1000" for less

@@ -1,14 +1,14 @@
 """The contract every platform is spoken to through.
 
-One file under ``connectors/platforms/`` implements :class:`Platform` for one platform or one kind
-of platform. It makes single attempts and raises :mod:`connectors.errors`; case state, retries and
-deadlines belong to the notice service.
+ One file under ``connectors/platforms/`` implements :class:`Platform` for one platform or one kind of
+platform. It makes single attempts and raises :mod:`connectors.errors`; case state, retries and deadlines
+belong to the notice service.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from connectors.exchange import Exchange
 from schemas.dead_letter import DeadLetter
@@ -46,6 +46,8 @@ class Page:
     """What could not become a listing, each with its reason."""
     cursor: str | None = None
     """Where to go on after this page was published; opaque."""
+    at_end: bool = False
+    """A source that is followed has nothing more now; such a page may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class Observation:
     state: Literal["online", "offline", "unknown"]
     """A login wall, an error page or a time-out is ``unknown``, never ``offline``."""
     reason: str
-    """Closed set: ``page_shown``, ``not_found``, ``gone``, ``removed_notice``, ``login_wall``,
+    """Closed set: ``page_shown``, ``labelled`` (shown with the platform's own warning), ``not_found``,
+    ``gone``, ``removed_notice``, ``login_wall``,
     ``server_error``, ``timeout``, ``unreachable``, ``redirected``, ``throttled``, ``other``."""
     at: datetime
     http_status: int | None = None
@@ -124,6 +127,29 @@ class Observation:
     """First bytes of what was shown, capped by the prober."""
     exchange: Exchange | None = field(default=None, repr=False)
     """Request and reply as they went over the wire, for evidence; absent when nothing came back."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A platform whose source stays connected instead of being asked again and again."""
+
+    def stream(self, since: str | None) -> AsyncIterator[Page]:
+        """As :meth:`Platform.fetch`, and then what comes, without an end."""
+
+
+@runtime_checkable
+class Searches(Protocol):
+    """A platform that can be searched for what its source did not bring."""
+
+    def search(self, words: str) -> "Search":
+        """What holds these words."""
+
+
+class Search(Protocol):
+    """One search."""
+
+    def read(self, since: str | None) -> AsyncIterator[Page]:
+        """As :meth:`Platform.fetch`."""
 
 
 class Platform(Protocol):

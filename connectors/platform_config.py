@@ -171,12 +171,49 @@ class MailOptions(_Config):
     """Folder with the operator's own ``notice.LANGUAGE.txt.j2``, looked at first."""
 
 
+class AtprotoOptions(_Config):
+    """Where a network of the AT Protocol is read, looked at and reported to. The reporter's app password is
+    the platform's ``api_key``, and ``base_url`` is the reporter's own server (PDS)."""
+
+    firehose: str = Field(min_length=1, max_length=2_048, pattern=r"^wss?://[^/?#]+$")
+    """Relay or PDS whose firehose is read."""
+    app_view: str = Field(min_length=1, max_length=2_048, pattern=r"^https?://[^/?#]+$")
+    """Shows posts to the public: what it no longer shows is gone."""
+    identifier: str | None = Field(default=None, min_length=3, max_length=512)
+    """Handle or DID of the account that reports. Absent: the network is only read."""
+    moderation_did: str | None = Field(default=None, pattern=r"^did:[a-z]+:[A-Za-z0-9._:%-]{1,200}$")
+    """The moderation service that reports go to. Needed with ``identifier``."""
+    team_member: bool = False
+    """The account is on that service's team, so it may ask what became of its reports."""
+    reason_type: str = Field(
+        default="tools.ozone.report.defs#reasonRuleProhibitedSales",
+        max_length=256,
+        pattern=r"^[A-Za-z.]+#[A-Za-z]+$",
+    )
+    """What reports are filed under; the service's profile says which it takes."""
+    web: str = Field(default="https://bsky.app", max_length=2_048, pattern=r"^https?://[^?#]+[^/?#]$")
+    """Where people see posts."""
+    images: str | None = Field(default=None, max_length=2_048, pattern=r"^https?://")
+    """Address of a post's picture, with ``{did}`` and ``{cid}``. Absent: the blob at ``base_url``."""
+    start: Literal["now", "oldest"] = "now"
+    """Where the firehose is entered the first time."""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.identifier is None) != (self.moderation_did is None):
+            raise ValueError("identifier and moderation_did are given together")
+        if self.team_member and self.identifier is None:
+            raise ValueError("team_member needs identifier")
+        return self
+
+
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "xarf": ("api_key",),
     "coop": ("api_key", "coop"),
     "email": ("mail",),
     "csv": ("folder",),
     "desk": ("folder",),
+    "atproto": ("atproto",),
 }
 """Fields without which a kind cannot be spoken to."""
 
@@ -204,6 +241,7 @@ class PlatformConfig(_Config):
     """Says who we are to an API that gives out keys, or to our mail server: ``env:NAME`` or ``file:PATH``."""
     coop: CoopOptions | None = None
     mail: MailOptions | None = None
+    atproto: AtprotoOptions | None = None
     folder: Path | None = None
     """Where ``kind: csv`` puts its batches and ``kind: desk`` its notices."""
     rate_per_s: float = Field(default=5.0, gt=0, le=10_000, allow_inf_nan=False)
@@ -266,6 +304,8 @@ class PlatformConfig(_Config):
         for needed in NEEDS.get(self.kind, ()):
             if not getattr(self, needed):
                 raise ValueError(f"kind: {self.kind} needs {needed}")
+        if self.atproto is not None:
+            self._check_atproto(self.atproto)
         if self.mail is not None:
             if self.mail.tls == "none" and not self.private_address:
                 raise ValueError("mail.tls may be none only with private_address: true")
@@ -278,6 +318,15 @@ class PlatformConfig(_Config):
         if self.fallback is not None:
             self.by_fallback()
         return self
+
+    def _check_atproto(self, options: AtprotoOptions) -> None:
+        if options.identifier and not self.api_key:
+            raise ValueError("atproto.identifier needs api_key, which holds its app password")
+        for name, plain in (("firehose", "ws:"), ("app_view", "http:")):
+            if getattr(options, name).startswith(plain) and not self.private_address:
+                raise ValueError(
+                    f"atproto.{name} must be {plain[:-1]}s (without TLS only with private_address: true)"
+                )
 
     def _check_reference(self, reference: str) -> None:
         scheme, colon, rest = reference.partition(":")

@@ -18,6 +18,17 @@
         kind: email                                 # or csv, desk: with folder
         base_url: https://forum.example.org         # where its listings are looked at
         mail: {to: [abuse@forum.example.org], sender: takin@monitor.example, host: smtp.monitor.example}
+      - name: example-network
+        kind: atproto                               # Bluesky, or another server of the AT Protocol
+        base_url: https://pds.example.social        # the reporter's own server
+        api_key: env:EXAMPLE_APP_PASSWORD
+        listing_hosts: [example.social]
+        atproto:
+          firehose: wss://relay.example.social
+          app_view: https://view.example.social
+          web: https://example.social
+          identifier: takin.example.social
+          moderation_did: did:plc:aaaaaaaaaaaaaaaaaaaaaaaa
 """
 
 import os
@@ -38,6 +49,7 @@ from connectors.channels.email import EmailChannel
 from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
 from connectors.platform_config import PlatformConfig
+from connectors.platforms.atproto import AtprotoPlatform
 from connectors.platforms.sandbox import SandboxPlatform
 from connectors.signing import check_secret
 from schemas.errors import OperatorError
@@ -48,9 +60,13 @@ Builder = Callable[[PlatformConfig, tuple[SecretStr, ...], tuple[SecretStr, ...]
 """Makes a platform from its configuration, our signing secrets and its own."""
 
 KINDS: Mapping[str, Builder] = {
+    "atproto": AtprotoPlatform,
     "sandbox": SandboxPlatform,
 }
 """Every kind of platform there is: one line each."""
+
+LOGS_IN: frozenset[str] = frozenset({"atproto"})
+"""Kinds that log in with an ``api_key`` where others sign with a ``secret``."""
 
 ChannelBuilder = Callable[[PlatformConfig, tuple[SecretStr, ...]], Channel]
 """Makes a channel from the platform's configuration and its ``api_key``."""
@@ -203,6 +219,9 @@ def build(
         keys = resolve_secrets(config, "api_key", environment)
         theirs = resolve_secrets(config, "webhook_secret", environment)
         return ChannelPlatform(config, CHANNEL_KINDS[config.kind](config, keys), theirs)
+    if config.kind in LOGS_IN:
+        keys = resolve_secrets(config, "api_key", environment)
+        return KINDS[config.kind](config, keys, resolve_secrets(config, "webhook_secret", environment))
     ours = resolve_secrets(config, "secret", environment)
     if not ours and default_secret is not None:
         ours = (default_secret,)

@@ -96,6 +96,11 @@ class Listing(Message):
     """The run of that source, so that one run's listings can be found again."""
     content_hash: Sha256
     """SHA-256 of what the platform showed; see :func:`content_hash`."""
+    revision: str | None = Field(default=None, max_length=256)
+    """The platform's own id of this state of the listing, where it has one (a CID on AT Protocol). Not part
+    of the content hash: two revisions may show the same."""
+    gone: Literal[True] | None = None
+    """Present: the platform says that its seller took the listing away. What it showed is then left out."""
 
     @property
     def key(self) -> str:
@@ -128,6 +133,7 @@ SHOWN = (
     "language",
     "permit_statement",
     "posted_at",
+    "gone",
 )
 """The fields that a platform shows; the others say when and by whom it was seen."""
 

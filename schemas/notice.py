@@ -103,6 +103,8 @@ class NoticeItem(Part):
     first_seen_at: Instant | None = None
     last_seen_online_at: Instant
     content_hash: Sha256
+    revision: str | None = Field(default=None, max_length=256)
+    """The platform's own id of the state of the listing that was screened, where it has one."""
     territory_requested: tuple[str, ...] = ()
     """ISO 3166-1 alpha-2, ``EEA`` or ``world``; empty: everywhere the platform operates."""
     taxon: TaxonRef | None = None

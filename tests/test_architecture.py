@@ -50,6 +50,7 @@ SQL = {"streams/notices/casebook/**": "the casebook is the only store in SQL"}
 HTTP = {
     "connectors/http.py": "the one HTTP client, with its limits",
     "connectors/egress.py": "decides which addresses that client may reach",
+    "connectors/websocket.py": "the one WebSocket client, which vets its addresses as the HTTP client does",
     "connectors/platform_config.py": "reads addresses as the client will",
     "streams/connect/sources.py": "reads addresses as the client will",
     "connectors/sandbox/courier.py": "the sandbox is another party: it calls Takin with a client of its own",
@@ -190,6 +191,17 @@ def test_no_second_http_client_comes_in() -> None:
     others = {"requests", "urllib3", "aiohttp", "http.client", "urllib.request"}
 
     assert offenders(o for o in product_imports() if o.top in others or o.module in others) == []
+
+
+def test_websockets_are_opened_in_one_place() -> None:
+    assert users_of({"websockets"}, outside=["connectors/websocket.py"]) == []
+
+
+def test_the_at_protocol_s_library_only_decodes() -> None:
+    """Its clients reconnect, follow and log by rules of their own."""
+    assert users_of({"atproto_core"}, outside=["connectors/atproto/frames.py"]) == []
+    clients = {"atproto", "atproto_client", "atproto_firehose", "atproto_subscription", "atproto_jetstream"}
+    assert users_of(clients, outside=[]) == []
 
 
 def test_requests_leave_only_through_the_client_with_limits() -> None:

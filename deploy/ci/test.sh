@@ -19,9 +19,10 @@ step "types"
 step "generated files"
 "$bin/python" -m schemas.generate --check
 "$bin/python" -m deploy.generate --check
-step "a PostgreSQL server, Chromium and the Kafka jars"
+step "a PostgreSQL server, Chromium, an AT Protocol network and the Kafka jars"
 deploy/ci/postgresql.sh
 deploy/ci/chromium.sh
+deploy/atproto/install.sh
 "$bin/python" -c '
 import sys
 from schemas.errors import OperatorError
@@ -33,12 +34,14 @@ except OperatorError as error:
     sys.exit(f"takin: {error}")
 '
 step "tests that need no broker, in two processes"
-"$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka" --ignore=tests/bench --ignore=tests/browser --durations=10
+"$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka and not atproto" --ignore=tests/bench --ignore=tests/browser --durations=10
 # The browser driver keeps an event loop of its own running, beside which no other test can start one.
 step "pages in a real browser"
 "$bin/python" -m pytest tests/browser -m "not long"
 step "tests on a real Kafka"
-"$bin/python" -m pytest -m "kafka and not long" --ignore=tests/bench --durations=15
+"$bin/python" -m pytest -m "kafka and not long and not atproto" --ignore=tests/bench --durations=15
+step "tests on the AT Protocol's own servers"
+"$bin/python" -m pytest tests/atproto -m "not long" --durations=10
 step "tests against the built wheel"
 deploy/ci/wheel.sh
 echo

@@ -40,6 +40,13 @@ def connect(
     interval: Annotated[
         float, typer.Option(min=1.0, help="Seconds between two looks at a feed or page with --follow.")
     ] = 60.0,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            help="Read what the platform's own search finds for these words, back to the last such search; "
+            "for platforms of kind atproto."
+        ),
+    ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Forget how far the last run came.")
     ] = False,
@@ -61,6 +68,8 @@ def connect(
         takin connect file:listings.jsonl --platforms platforms.yaml
 
         takin connect feed:https://market.example/new.xml --platform example-market --follow
+
+        takin connect example-network --platforms platforms.yaml --search "carved ivory"
     """
     from streams.connect.process import ConnectOptions, run_connect
     from streams.logs import configure
@@ -79,6 +88,7 @@ def connect(
         from_start=from_start,
         dry_run=dry_run,
         metrics_port=metrics_port,
+        search=search,
     )
     done = asyncio.run(run_connect(options, settings))
     text = json.dumps(done, ensure_ascii=False)

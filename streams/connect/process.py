@@ -46,6 +46,7 @@ class ConnectOptions:
     from_start: bool = False
     dry_run: bool = False
     metrics_port: int | None = None
+    search: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,9 @@ def _open(
     run_id: str,
     stack: contextlib.AsyncExitStack,
 ) -> tuple[Opened, Assignment]:
-    wanted = Wanted(options.source, options.platform, options.follow, options.rate, options.limit)
+    wanted = Wanted(
+        options.source, options.platform, options.follow, options.rate, options.limit, options.search
+    )
     kind, _, rest = options.source.partition(":")
     path = Path(rest).expanduser()
     size = path.stat().st_size if kind == "file" and path.is_file() else None

@@ -128,6 +128,8 @@ class Runner:
                 async for page in self._source.read(cursor):
                     cursor = await self._take(page) or cursor
                     failures = 0
+                    if page.at_end:
+                        self._read_to_end()
                     if self._finished():
                         return self.tally
             except PlatformUnavailable as error:
@@ -139,12 +141,15 @@ class Runner:
                 raise OperatorError(
                     f"{self._to.place} cannot be read: {error.detail} ({error.reason})."
                 ) from error
-            self._metrics.last_success.labels(self._to.connector, self._name).set(self._now().timestamp())
-            self._moved()
+            self._read_to_end()
             if not self._to.follow:
                 return self.tally
             failures = 0
             await self._sleep(self._to.interval_s)
+
+    def _read_to_end(self) -> None:
+        self._metrics.last_success.labels(self._to.connector, self._name).set(self._now().timestamp())
+        self._moved()
 
     def _finished(self) -> bool:
         return self._to.limit is not None and self.tally.read >= self._to.limit

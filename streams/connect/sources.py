@@ -10,7 +10,7 @@ import httpx
 
 from connectors.egress import EgressPolicy, EgressRefused
 from connectors.http import OutboundClient
-from connectors.platform import Page, Platform
+from connectors.platform import Page, Platform, Searches, Streams
 from connectors.registry import PlatformConfig, build
 from connectors.sources.feed import FeedSource
 from connectors.sources.file import PAGE, FileSource
@@ -30,6 +30,8 @@ class Wanted:
     follow: bool = False
     rate: float | None = None
     limit: int | None = None
+    search: str | None = None
+    """Only what holds these words, by the platform's own search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,15 @@ class Opened:
 
 
 class _PlatformSource:
-    """A configured platform's own source."""
+    """A configured platform's own source; where it can stay connected, it does."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, *, follow: bool) -> None:
         self._platform = platform
+        self._follow = follow
 
     def read(self, since: str | None) -> AsyncIterator[Page]:
+        if self._follow and isinstance(self._platform, Streams):
+            return self._platform.stream(since)
         return self._platform.fetch(since)
 
 
@@ -70,12 +75,14 @@ def open_source(
         OperatorError: the source is not known or cannot be there.
     """
     kind, colon, rest = wanted.source.partition(":")
+    if wanted.search is not None and colon:
+        raise OperatorError("--search is for a platform of the platforms file, not for a file, feed or page.")
     known = {config.name: config.base for config in configs}
     if colon and kind == "file" and rest:
         path = Path(rest).expanduser()
         # At a low rate smaller pages, so that the cursor is never far behind what was published.
         page_size = PAGE if wanted.rate is None else max(1, min(PAGE, int(wanted.rate)))
-        source = FileSource(
+        file = FileSource(
             path,
             platforms=known,
             now=now,
@@ -85,7 +92,7 @@ def open_source(
             follow=wanted.follow,
             progress=progress,
         )
-        return Opened(source, "file", str(path.resolve()), "several", _nothing, source.size)
+        return Opened(file, "file", str(path.resolve()), "several", _nothing, file.size)
     if colon and kind in ("feed", "page") and rest:
         client, platform = _client(rest, wanted.platform, configs)
         made = FeedSource if kind == "feed" else PageSource
@@ -96,7 +103,13 @@ def open_source(
             spoken = build(config, environment=environment) if environment else build(config)
             if not spoken.capabilities.fetch:
                 raise OperatorError(f"{config.name} offers no listings to read; it only takes notices.")
-            return Opened(_PlatformSource(spoken), config.kind, config.name, config.name, spoken.aclose)
+            source: Source = _PlatformSource(spoken, follow=wanted.follow)
+            place = config.name
+            if wanted.search is not None:
+                if not isinstance(spoken, Searches):
+                    raise OperatorError(f"{config.name} cannot be searched: leave --search out.")
+                source, place = spoken.search(wanted.search), f"{config.name} search {wanted.search}"
+            return Opened(source, config.kind, place, config.name, spoken.aclose)
     names = ", ".join(sorted(known)) or "none"
     raise OperatorError(
         f"{wanted.source!r} is no source: write file:PATH, feed:URL, page:URL or a platform's name ({names})."

@@ -60,7 +60,9 @@ def _empty(folder: Path) -> None:
 
 
 def up(
-    source: Annotated[str | None, typer.Option(help="What to read: file:PATH, feed:URL or page:URL.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="What to read: file:PATH, feed:URL, page:URL, or a platform's name.")
+    ] = None,
     platforms: Annotated[
         Path | None, typer.Option(help="Your platforms file; absent: practice platforms.")
     ] = None,
@@ -154,6 +156,8 @@ def _run(
         bootstrap=bootstrap,
         casebook_url=casebook_url,
         rate=rate,
+        # A platform goes on; a file, feed or page is read once.
+        follow=source is not None and ":" not in source and not wishes.once,
         screening_workers=workers,
         intake=intake,
         logins=logins,

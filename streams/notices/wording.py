@@ -132,6 +132,7 @@ def write_notice(
                 first_seen_at=listing.first_seen_at,
                 last_seen_online_at=listing.observed_at,
                 content_hash=listing.content_hash,
+                revision=listing.revision,
                 taxon=detection.taxon,
                 specimen=detection.specimen,
                 quotes=quotes(detection.matches),

@@ -135,6 +135,8 @@ class ListingScreener:
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.
         """
+        if listing.gone:
+            return _NOTHING
         quiet = {
             name: self._gate.passes(text)
             for name, text in (("title", listing.title), ("description", listing.description))

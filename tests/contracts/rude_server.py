@@ -28,6 +28,8 @@ class RudeServer:
     manners: Manners
     tls: bool = False
     asked: list[Asked] = field(default_factory=list)
+    always: dict[str, Manners] = field(default_factory=dict)
+    """Paths that are answered so whatever ``manners`` are, and are not counted: a login before the call."""
 
     @property
     def url(self) -> str:
@@ -77,6 +79,9 @@ async def rude_server(context: ssl.SSLContext | None = None) -> AsyncIterator[Ru
         try:
             while not writer.is_closing():
                 request = await _request(reader)
+                if (polite := here.always.get(request.target.partition("?")[0])) is not None:
+                    await polite(request, writer)
+                    continue
                 here.asked.append(request)
                 await here.manners(request, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError, ssl.SSLError):

@@ -13,8 +13,9 @@ import subprocess
 import time
 import tracemalloc
 from base64 import b64encode
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -56,6 +57,8 @@ DATA = Path(__file__).parent.parent / "data" / "platforms"
 KEY = "n1_" + "a" * 52
 OURS = "whsec_" + b64encode(b"ours-canary-0123456789abcdef0123").decode()
 THEIRS = "whsec_" + b64encode(b"their-canary-123456789abcdef0123").decode()
+KEY_SECRET = "key-canary-0123456789"
+TOKENS = ("access-token-canary", "refresh-token-canary")
 OTHERS = "whsec_" + b64encode(b"another-platform-89abcdef0123456").decode()
 
 
@@ -66,10 +69,25 @@ class Sample:
     kind: str
     accepted: tuple[int, bytes]
     reference: str
-    known_already: tuple[int, bytes]
     answers: tuple[str, ...]
-    """Files of genuine webhook bodies under ``tests/data/platforms/<kind>/``."""
+    """Files of genuine answers under ``tests/data/platforms/<kind>/``: webhook bodies where it sends those,
+    else polled ones."""
     unmapped: str
+    unknown: tuple[int, bytes]
+    """What it says of a notice that it does not know."""
+    listing_id: str = "L-1"
+    known_already: tuple[int, bytes] | None = None
+    """What it says to a notice about a matter that it knows; absent: it takes each for a new one."""
+    webhooks: bool = False
+    """It signs its answers and sends them, and takes ours signed."""
+    unmet: bool = False
+    """It says one by one what a notice lacks."""
+    login: Mapping[str, bytes] = field(default_factory=dict)
+    """Paths that are asked before the call itself, and what they answer."""
+    options: Callable[[str], dict[str, Any]] = lambda _: {}
+    """Further configuration, by the server's address."""
+    asking: Callable[[str], dict[str, Any]] = lambda _: {}
+    """The same for a platform that may be asked what became of a notice."""
 
 
 def _file(kind: str, name: str) -> bytes:
@@ -77,6 +95,13 @@ def _file(kind: str, name: str) -> bytes:
 
 
 _RECEIPT = _file("sandbox", "receipt.json")
+
+
+def _network(url: str, **more: Any) -> dict[str, Any]:
+    where = {"firehose": "ws" + url.removeprefix("http"), "app_view": url}
+    who = {"identifier": "takin.example", "moderation_did": "did:plc:bbbbbbbbbbbbbbbbbbbbbbbb"}
+    return {"api_key": "env:KEY", "atproto": {**where, **who, **more}}
+
 
 SAMPLES = {
     "sandbox": Sample(
@@ -86,8 +111,28 @@ SAMPLES = {
         known_already=(409, _file("sandbox", "duplicate.json")),
         answers=("answer_removed.json", "answer_need_info.json", "answer_kept.json"),
         unmapped="answer_unmapped.json",
+        unknown=(404, b"{}"),
+        webhooks=True,
+        unmet=True,
+    ),
+    "atproto": Sample(
+        kind="atproto",
+        accepted=(200, _file("atproto", "report.json")),
+        reference="42",
+        answers=("history_taken_down.json", "history_acknowledged.json", "history_labelled.json"),
+        unmapped="history_unmapped.json",
+        unknown=(200, b'{"events": []}'),
+        listing_id="at://did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/app.bsky.feed.post/3aaaaaaaaaa2a",
+        login={"/xrpc/com.atproto.server.createSession": _file("atproto", "session.json")},
+        options=_network,
+        asking=lambda url: _network(url, team_member=True),
     ),
 }
+
+
+WITH_WEBHOOKS = sorted(name for name, one in SAMPLES.items() if one.webhooks)
+THAT_KNOW_A_REPEAT = sorted(name for name, one in SAMPLES.items() if one.known_already)
+THAT_TELL_WHAT_LACKS = sorted(name for name, one in SAMPLES.items() if one.unmet)
 
 
 def test_every_kind_has_a_sample() -> None:
@@ -99,9 +144,17 @@ def sample(request: pytest.FixtureRequest) -> Sample:
     return SAMPLES[request.param]
 
 
+@asynccontextmanager
+async def serving(sample: Sample, context: ssl.SSLContext | None = None) -> AsyncIterator[RudeServer]:
+    """A server that lets us in where a login comes first."""
+    async with rude_server(context) as running:
+        running.always.update({path: answer(200, body) for path, body in sample.login.items()})
+        yield running
+
+
 @pytest.fixture
-async def server() -> AsyncIterator[RudeServer]:
-    async with rude_server() as running:
+async def server(sample: Sample) -> AsyncIterator[RudeServer]:
+    async with serving(sample) as running:
         yield running
 
 
@@ -124,17 +177,25 @@ def config(sample: Sample, url: str, **changes: Any) -> PlatformConfig:
             "webhook_secret": "env:THEIRS",
             "rate_per_s": 1_000,
             "timeouts": PATIENT,
+            **sample.options(url),
             **changes,
         }
     )
 
 
-ENVIRONMENT = {"OURS": OURS, "THEIRS": THEIRS}
+ENVIRONMENT = {"OURS": OURS, "THEIRS": THEIRS, "KEY": KEY_SECRET}
 
 
 @pytest.fixture
 async def platform(sample: Sample, server: RudeServer) -> AsyncIterator[Platform]:
     made = build(config(sample, server.url), environment=ENVIRONMENT)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def asking(sample: Sample, server: RudeServer) -> AsyncIterator[Platform]:
+    made = build(config(sample, server.url, **sample.asking(server.url)), environment=ENVIRONMENT)
     yield made
     await made.aclose()
 
@@ -158,9 +219,11 @@ async def test_an_accepted_notice_gives_a_receipt(
     assert receipt.raw == sample.accepted[1]
 
 
+@pytest.mark.parametrize("sample", THAT_KNOW_A_REPEAT, indirect=True)
 async def test_a_matter_that_is_known_already_is_a_receipt_too(
     sample: Sample, server: RudeServer, platform: Platform
 ) -> None:
+    assert sample.known_already is not None
     server.answers(*sample.known_already)
 
     receipt = await platform.submit(delivery())
@@ -169,7 +232,21 @@ async def test_a_matter_that_is_known_already_is_a_receipt_too(
     assert receipt.platform_reference
 
 
-async def test_a_retry_sends_the_same_bytes_and_key_and_a_fresh_signature(
+async def test_a_retry_sends_the_same_bytes(sample: Sample, server: RudeServer, platform: Platform) -> None:
+    body = '{"reasons":"象牙 بيع"}'.encode()
+    server.answers(503)
+    with pytest.raises(PlatformUnavailable):
+        await platform.submit(delivery(body))
+    server.answers(*sample.accepted)
+    await platform.submit(delivery(body, attempt=2))
+
+    first, second = server.asked
+    assert first.body == second.body == body
+    assert {asked.headers["accept-encoding"] for asked in server.asked} == {"identity"}
+
+
+@pytest.mark.parametrize("sample", WITH_WEBHOOKS, indirect=True)
+async def test_a_retry_sends_the_same_key_and_a_fresh_signature(
     sample: Sample, server: RudeServer, platform: Platform
 ) -> None:
     body = '{"reasons":"象牙 بيع"}'.encode()
@@ -180,11 +257,9 @@ async def test_a_retry_sends_the_same_bytes_and_key_and_a_fresh_signature(
     await platform.submit(delivery(body, attempt=2))
 
     first, second = server.asked
-    assert first.body == second.body == body
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"] == KEY
     for asked in server.asked:
         assert verify((SecretStr(OURS),), asked.headers, asked.body, datetime.now(UTC)).message_id == KEY
-        assert asked.headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -242,6 +317,7 @@ async def test_a_closed_endpoint_is_gone(server: RudeServer, platform: Platform)
         await platform.submit(delivery())
 
 
+@pytest.mark.parametrize("sample", THAT_TELL_WHAT_LACKS, indirect=True)
 async def test_unmet_requirements_are_told_one_by_one(server: RudeServer, platform: Platform) -> None:
     unmet = [{"code": "policy_clause_missing", "path": "/legal_basis/0", "message": "Name our clause."}]
     server.answers(422, json.dumps({"unmetRequirements": unmet}).encode())
@@ -356,7 +432,7 @@ async def test_a_platform_that_hangs_does_not_leave_connections_behind(
 
 
 async def test_nobody_listening_is_told_as_such(sample: Sample) -> None:
-    async with rude_server() as closed:
+    async with serving(sample) as closed:
         url = closed.url
     platform = build(config(sample, url), environment=ENVIRONMENT)
 
@@ -371,7 +447,8 @@ async def test_an_address_that_the_operator_did_not_call_private_is_never_connec
     sample: Sample, server: RudeServer, tls: tuple[ssl.SSLContext, Path]
 ) -> None:
     url = server.url.replace("http:", "https:").replace("127.0.0.1", "localhost")
-    platform = build(config(sample, url, private_address=False), environment=ENVIRONMENT)
+    made = config(sample, url, private_address=False, **sample.options(url))
+    platform = build(made, environment=ENVIRONMENT)
 
     with pytest.raises(PlatformRefused) as refusal:
         await platform.submit(delivery())
@@ -406,7 +483,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]
 async def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(
     sample: Sample, tls: tuple[ssl.SSLContext, Path]
 ) -> None:
-    async with rude_server(tls[0]) as server:
+    async with serving(sample, tls[0]) as server:
         server.answers(*sample.accepted)
         platform = build(config(sample, server.url), environment=ENVIRONMENT)
         with pytest.raises(PlatformUnavailable) as trouble:
@@ -421,7 +498,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(
 async def test_a_platform_s_own_authority_is_trusted_where_it_is_named(
     sample: Sample, tls: tuple[ssl.SSLContext, Path]
 ) -> None:
-    async with rude_server(tls[0]) as server:
+    async with serving(sample, tls[0]) as server:
         server.answers(*sample.accepted)
         platform = build(config(sample, server.url, ca_file=str(tls[1])), environment=ENVIRONMENT)
         receipt = await platform.submit(delivery())
@@ -447,7 +524,12 @@ async def test_every_sample_answer_is_read_and_reading_it_twice_gives_the_same(
 ) -> None:
     for name in sample.answers:
         body = _file(sample.kind, name)
-        raw = platform.authenticate(_signed(body, THEIRS), body, datetime.now(UTC))
+        now = datetime.now(UTC)
+        raw = (
+            platform.authenticate(_signed(body, THEIRS), body, now)
+            if sample.webhooks
+            else RawAnswer(platform.name, "poll_1", "poll", now, body)
+        )
 
         once, twice = platform.parse(raw), platform.parse(raw)
 
@@ -457,6 +539,17 @@ async def test_every_sample_answer_is_read_and_reading_it_twice_gives_the_same(
         assert {response.idempotency_key for response in once} == {KEY}
 
 
+async def test_an_answer_of_another_platform_is_none_of_this_one(sample: Sample, platform: Platform) -> None:
+    body = _file(sample.kind, sample.answers[0])
+    foreign = RawAnswer("another-platform", "msg_1", "webhook", datetime.now(UTC), body)
+
+    with pytest.raises(ForgedAnswer) as forged:
+        platform.parse(foreign)
+
+    assert forged.value.reason == "wrong_platform"
+
+
+@pytest.mark.parametrize("sample", WITH_WEBHOOKS, indirect=True)
 async def test_an_answer_is_only_accepted_from_this_platform(sample: Sample, platform: Platform) -> None:
     body = _file(sample.kind, sample.answers[0])
     now = datetime.now(UTC)
@@ -466,15 +559,12 @@ async def test_an_answer_is_only_accepted_from_this_platform(sample: Sample, pla
             platform.authenticate(_signed(body, secret), body, now)
         assert forged.value.reason == "bad_signature"
     genuine = platform.authenticate(_signed(body, THEIRS), body, now)
-    foreign = RawAnswer("another-platform", "msg_1", "webhook", now, body)
-    with pytest.raises(ForgedAnswer) as forged:
-        platform.parse(foreign)
 
     assert genuine.platform == platform.name
     assert genuine.source_id == "msg_1"
-    assert forged.value.reason == "wrong_platform"
 
 
+@pytest.mark.parametrize("sample", WITH_WEBHOOKS, indirect=True)
 async def test_an_altered_old_or_unsigned_answer_is_forged(sample: Sample, platform: Platform) -> None:
     body = _file(sample.kind, sample.answers[0])
     headers = _signed(body, THEIRS)
@@ -530,29 +620,42 @@ async def test_a_genuine_answer_that_cannot_be_read_is_told_as_such(
         assert unreadable.value.reason == reason
 
 
-async def test_polling_an_unknown_notice_finds_nothing(server: RudeServer, platform: Platform) -> None:
-    server.answers(404, b"{}")
+async def test_polling_an_unknown_notice_finds_nothing(
+    sample: Sample, server: RudeServer, asking: Platform
+) -> None:
+    server.answers(*sample.unknown)
 
-    assert await platform.poll(KEY) is None
+    assert await asking.poll(KEY) is None
+    assert len(server.asked) == 1
 
 
-async def test_polling_trouble_is_told_as_such(server: RudeServer, platform: Platform) -> None:
+async def test_polling_trouble_is_told_as_such(server: RudeServer, asking: Platform) -> None:
     server.answers(500)
     with pytest.raises(PlatformUnavailable):
-        await platform.poll(KEY)
+        await asking.poll(KEY)
     server.answers(401)
     with pytest.raises(PlatformRefused):
-        await platform.poll(KEY)
+        await asking.poll(KEY)
 
 
 # ---- looking ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("sample", ["sandbox"], indirect=True)
+@pytest.mark.parametrize(("status", "reason"), [(404, "not_found"), (410, "gone")])
+async def test_a_page_that_is_not_there_is_gone(
+    status: int, reason: str, server: RudeServer, platform: Platform
+) -> None:
+    server.answers(status)
+
+    seen = await platform.probe(ProbeTarget("L-1", f"{server.url}/listing/L-1", "0" * 64))
+
+    assert (seen.state, seen.reason) == ("offline", reason)
+
+
 @pytest.mark.parametrize(
     ("manners", "state", "reason"),
     [
-        (answer(404), "offline", "not_found"),
-        (answer(410), "offline", "gone"),
         (answer(401), "unknown", "login_wall"),
         (answer(403), "unknown", "login_wall"),
         (answer(429), "unknown", "throttled"),
@@ -577,7 +680,7 @@ async def test_only_the_platform_s_own_word_counts_as_gone(
     platform = build(config(sample, server.url, timeouts=timeouts), environment=ENVIRONMENT)
     server.manners = manners
 
-    seen = await platform.probe(ProbeTarget("L-1", f"{server.url}/listing/L-1", "0" * 64))
+    seen = await platform.probe(ProbeTarget(sample.listing_id, f"{server.url}/listing/L-1", "0" * 64))
     await platform.aclose()
 
     assert (seen.state, seen.reason) == (state, reason)
@@ -595,11 +698,11 @@ async def test_the_prober_goes_to_no_other_host(
 
 
 async def test_nobody_listening_is_unknown_not_gone(sample: Sample) -> None:
-    async with rude_server() as closed:
+    async with serving(sample) as closed:
         url = closed.url
     platform = build(config(sample, url), environment=ENVIRONMENT)
 
-    seen = await platform.probe(ProbeTarget("L-1", f"{url}/listing/L-1", "0" * 64))
+    seen = await platform.probe(ProbeTarget(sample.listing_id, f"{url}/listing/L-1", "0" * 64))
     await platform.aclose()
 
     assert (seen.state, seen.reason) == ("unknown", "unreachable")
@@ -608,9 +711,13 @@ async def test_nobody_listening_is_unknown_not_gone(sample: Sample) -> None:
 # ---- always -------------------------------------------------------------------------------------
 
 
-async def test_rendering_is_the_same_every_time(platform: Platform) -> None:
+async def test_rendering_is_the_same_every_time(sample: Sample, platform: Platform) -> None:
     example = Path(schemas.__file__).parent / "examples" / "notice.json"
-    notice = Notice.from_bytes(example.read_bytes())
+    given = Notice.from_bytes(example.read_bytes())
+    items = [
+        one.model_copy(update={"listing_id": sample.listing_id, "revision": "r1"}) for one in given.items
+    ]
+    notice = given.model_copy(update={"items": tuple(items[:1])})
 
     assert platform.render(notice) == platform.render(Notice.from_bytes(notice.to_bytes()))
 
@@ -620,7 +727,7 @@ async def test_no_secret_reaches_a_log_or_an_error(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     said: list[str] = [repr(platform), repr(vars(platform))]
-    for status in (202, 401, 409, 422, 500):
+    for status in (200, 202, 401, 409, 422, 500):
         server.answers(status, b"{}")
         try:
             await platform.submit(delivery())
@@ -628,7 +735,7 @@ async def test_no_secret_reaches_a_log_or_an_error(
             said += [str(error), repr(error)]
     text = caplog.text + " ".join(said)
 
-    for secret in (OURS, THEIRS):
+    for secret in (OURS, THEIRS, KEY_SECRET, *TOKENS):
         assert secret not in text
         assert secret.removeprefix("whsec_") not in text
     assert not re.search(r"v1,[A-Za-z0-9+/=]{40}", caplog.text)

@@ -4,13 +4,11 @@ What should be noticed is planted by this test; what reached the platforms is re
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import psutil
@@ -18,12 +16,11 @@ import pytest
 
 from connectors.sandbox.journal import Journal
 from connectors.sandbox.scenario_file import load_scenario, parse_scenario
-from streams.local.machine import Machine, Prepared, prepare
-from streams.local.standing import Standing, Watch
+from streams.local.machine import Machine
 from streams.local.supervisor import Supervisor
 from streams.notices.casebook import figures, sealing
-from streams.notices.casebook.database import Casebook
 from streams.screening.screener import build_ruleset
+from tests.support.machine import kill, running, until_sent
 from tests.support.notices import T0, make_listing
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -77,48 +74,6 @@ def write_listings(path: Path, count: int, *, seed: int) -> set[str]:
             file.write(json.dumps(row) + "\n")
     assert count / 50 < len(planted) < count / 5, "the rules see something, and not everything"
     return planted
-
-
-@contextlib.asynccontextmanager
-async def running(
-    machine: Machine, say: Callable[[str], None] = print
-) -> AsyncIterator[tuple[Supervisor, Prepared, Casebook]]:
-    prepared = prepare(machine)
-    casebook = Casebook.open(prepared.casebook_url, threads=2)
-    supervisor = Supervisor(prepared.services, log_dir=machine.data_dir / "logs", say=say)
-    await supervisor.start()
-    try:
-        yield supervisor, prepared, casebook
-    finally:
-        await supervisor.stop()
-        casebook.close()
-
-
-async def until_sent(prepared: Prepared, casebook: Casebook, *, within_s: float) -> Standing:
-    """Wait until every listing is decided and every notice is delivered."""
-    async with asyncio.timeout(within_s):
-        while True:
-            with contextlib.suppress(Exception):
-                async with Watch(prepared.bootstrap, casebook) as watch:
-                    while True:
-                        standing = await watch.look()
-                        if (
-                            standing is not None
-                            and standing.caught_up
-                            and standing.kafka.listings > 0
-                            and standing.casebook.totals.waiting == 0
-                        ):
-                            return standing
-                        await asyncio.sleep(0.5)
-            await asyncio.sleep(0.5)
-
-
-def kill(supervisor: Supervisor, name: str) -> bool:
-    pid = supervisor.pid_of(name)
-    if pid is None:
-        return False
-    os.kill(pid, signal.SIGKILL)
-    return True
 
 
 async def kill_times(supervisor: Supervisor, name: str, times: int, chance: random.Random) -> int:

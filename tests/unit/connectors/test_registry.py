@@ -86,6 +86,28 @@ def _source(module: str) -> str:
         ("kind: desk", "folder"),
         ("kind: email\n    mail: {to: [a@b.example], sender: c@d.example, host: h, tls: none}", "tls"),
         ("kind: email\n    mail: {to: [a@b.example], sender: c@d.example, host: h, username: u}", "api_key"),
+        ("kind: atproto", "atproto"),
+        ("kind: atproto\n    atproto: {firehose: wss://r.example}", "atproto.app_view"),
+        ("kind: atproto\n    atproto: {firehose: ws://r.example, app_view: https://v.example}", "wss"),
+        (
+            "kind: atproto\n    atproto: {firehose: wss://r.example/x, app_view: https://v.example}",
+            "firehose",
+        ),
+        (
+            "kind: atproto\n    atproto: {firehose: wss://r.example, app_view: https://v.example, "
+            "identifier: a.example}",
+            "together",
+        ),
+        (
+            "kind: atproto\n    atproto: {firehose: wss://r.example, app_view: https://v.example, "
+            "identifier: a.example, moderation_did: 'did:plc:a'}",
+            "app password",
+        ),
+        (
+            "kind: atproto\n    atproto: {firehose: wss://r.example, app_view: https://v.example, "
+            "team_member: true}",
+            "identifier",
+        ),
         ('kind: email\n    mail: {to: ["a@b.example\\r\\nx"], sender: c@d.example, host: h}', "mail.to"),
     ],
 )

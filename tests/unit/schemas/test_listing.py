@@ -64,6 +64,7 @@ CHANGES: dict[str, Any] = {
     "language": "en",
     "permit_statement": "With certificate",
     "posted_at": MOMENT,
+    "gone": True,
 }
 
 
@@ -79,7 +80,7 @@ def test_the_same_words_under_another_address_have_another_hash(field: str) -> N
 
 def test_every_field_is_either_shown_or_tells_of_the_observation() -> None:
     observation = {"observed_at", "first_seen_at", "connector", "run_id"}
-    identity = {"schema_version", "platform", "listing_id", "content_hash"}
+    identity = {"schema_version", "platform", "listing_id", "content_hash", "revision"}
 
     assert set(Listing.model_fields) == {*SHOWN, *observation, *identity}
 

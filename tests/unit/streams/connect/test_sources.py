@@ -1,6 +1,7 @@
 """What a person writes after ``takin connect`` opens the right source or is told what to write."""
 
 import json
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,46 @@ def test_a_configured_platform_is_read_through_its_own_connector() -> None:
     made = opened("market")
 
     assert (made.connector, made.place, made.platform) == ("sandbox", "market", "market")
+
+
+NETWORK = PlatformConfig.model_validate(
+    {
+        "name": "network",
+        "kind": "atproto",
+        "base_url": "https://pds.example",
+        "atproto": {"firehose": "wss://relay.example", "app_view": "https://view.example"},
+    }
+)
+
+
+@pytest.mark.parametrize(("follow", "expected"), [(True, "stream"), (False, "fetch")])
+async def test_a_platform_that_streams_is_streamed_only_when_it_is_followed(
+    follow: bool, expected: str
+) -> None:
+    made = open_source(Wanted("network", follow=follow), [NETWORK], run_id="r", now=lambda: NOW)
+    reading = made.source.read(None)
+    closing = made.close()
+    assert isinstance(closing, Awaitable)
+    await closing
+
+    assert reading.ag_frame.f_locals["follow"] is (expected == "stream")  # type: ignore[attr-defined]
+
+
+def test_each_search_has_a_cursor_of_its_own() -> None:
+    places = {
+        open_source(Wanted("network", search=words), [NETWORK], run_id="r", now=lambda: NOW).place
+        for words in ("carved ivory", "rhino horn", None)
+    }
+
+    assert places == {"network", "network search carved ivory", "network search rhino horn"}
+
+
+@pytest.mark.parametrize(
+    ("source", "told"), [("market", "cannot be searched"), ("file:x.jsonl", "--search is for")]
+)
+def test_a_search_where_there_is_none_is_told(source: str, told: str) -> None:
+    with pytest.raises(OperatorError, match=told):
+        opened(source, search="ivory")
 
 
 def test_two_files_of_one_name_have_two_cursors(tmp_path: Path) -> None:

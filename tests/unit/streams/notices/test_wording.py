@@ -44,6 +44,22 @@ def test_it_quotes_the_sellers_own_characters_with_their_place() -> None:
     assert (quote.text, quote.start, quote.end, quote.field) == ("ivory", 7, 12, "title")
 
 
+def test_it_names_the_state_of_the_listing_that_was_seen() -> None:
+    assert written().items[0].revision is None
+    notice = write_notice(
+        make_detection(revision="bafyexample"),
+        notice_id="n",
+        case_id="c",
+        round=1,
+        revision=1,
+        law=LAW,
+        platform=PlatformPolicy("market"),
+        sender=SENDER,
+        now=T0,
+    )
+    assert notice.items[0].revision == "bafyexample"
+
+
 def test_it_names_the_law_and_says_where_to_answer() -> None:
     notice = written()
 

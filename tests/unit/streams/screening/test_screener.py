@@ -121,6 +121,13 @@ def test_the_explanation_quotes_names_and_says_what_speaks_against() -> None:
         assert part in told
 
 
+def test_what_its_seller_took_away_is_not_screened() -> None:
+    offer = ("Carved elephant ivory bangle", "Genuine ivory, for sale")
+
+    assert screen(*offer).outcome == "notify"
+    assert screen(*offer, gone=True).outcome == "clear"
+
+
 def test_a_permit_in_the_text_takes_the_notice_to_a_person() -> None:
     assert screen("Elephant ivory bangle, CITES certificate, 300 EUR").outcome == "review"
 

@@ -1,0 +1,1 @@
+"""What the AT Protocol's source, channel and probe share; put together in connectors.platforms.atproto."""

@@ -1,0 +1,141 @@
+"""A WebSocket to a server that the operator named, over vetted addresses, bounded in size.
+
+The same rules as :mod:`connectors.http`: no proxy settings from the environment, no redirects, no
+compression, and a connection only to the very addresses that :class:`connectors.egress.EgressPolicy`
+allowed. A reader that is slow makes the sender wait (TCP), because only a few messages are kept here unread.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    PayloadTooBig,
+    WebSocketException,
+)
+
+from connectors.egress import EgressPolicy, look_up
+from connectors.errors import PlatformRefused, PlatformUnavailable
+from connectors.http import Reply, reply_error, tls_context
+
+UNREAD = 64
+"""Messages kept here unread; then the sender waits."""
+TOO_BIG = 1009
+"""The WebSocket protocol's own code for a message that is too big."""
+
+
+class MessageTooBig(Exception):
+    """The next message is longer than is read; the connection is over."""
+
+
+class Messages:
+    """What comes in, message by message."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def next(self, within_s: float) -> bytes | None:
+        """The next message; ``None`` when none came in that time.
+
+        Raises:
+            MessageTooBig
+            PlatformUnavailable: ``reset``: the connection is over.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                data = await self._connection.recv(decode=False)
+        except TimeoutError:
+            return None
+        except ConnectionClosed as error:
+            if error.sent is not None and error.sent.code == TOO_BIG:
+                raise MessageTooBig from error
+            raise PlatformUnavailable("reset", f"the stream ended: {error}"[:300]) from error
+        except PayloadTooBig as error:
+            raise MessageTooBig from error
+        return bytes(data)
+
+
+@contextlib.asynccontextmanager
+async def open_messages(
+    url: str,
+    policy: EgressPolicy,
+    *,
+    user_agent: str,
+    longest: int,
+    connect_s: float,
+    ca_file: str | None = None,
+) -> AsyncIterator[Messages]:
+    """Connect to ``ws://`` or ``wss://`` and read.
+
+    Raises:
+        EgressRefused: the address is not allowed.
+        PlatformUnavailable, PlatformRefused: as the server's answer to the handshake says.
+    """
+    where = policy.check_url("http" + url.removeprefix("ws"))
+    port = where.port or (443 if where.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(connect_s):
+            raw = await _connected(where, port, policy, connect_s)
+            connection = await connect(
+                url,
+                sock=raw,
+                ssl=tls_context(ca_file) if where.scheme == "https" else None,
+                compression=None,
+                proxy=None,
+                max_size=longest,
+                max_queue=UNREAD,
+                open_timeout=None,
+                close_timeout=1,
+                ping_interval=20,
+                ping_timeout=40,
+                user_agent_header=user_agent,
+            )
+    except InvalidStatus as error:
+        headers = {name.lower(): value for name, value in error.response.headers.raw_items()}
+        raise reply_error(Reply(error.response.status_code, headers, b"", True), datetime.now(UTC)) from error
+    except TimeoutError as error:
+        raise PlatformUnavailable("timeout", f"no stream within {connect_s:g} s") from error
+    except (InvalidHandshake, WebSocketException, ValueError) as error:
+        raise PlatformUnavailable("bad_reply", f"the server speaks no WebSocket: {error}"[:300]) from error
+    except (ssl.SSLError, OSError) as error:
+        raise PlatformUnavailable("connect", str(error)[:300]) from error
+    try:
+        yield Messages(connection)
+    finally:
+        await connection.close()
+
+
+async def _connected(where: httpx.URL, port: int, policy: EgressPolicy, within_s: float) -> socket.socket:
+    import httpcore
+
+    host = where.host
+    try:
+        addresses = await look_up(host, port, within_s)
+    except httpcore.ConnectError as error:
+        raise PlatformUnavailable("connect", str(error)) from error
+    policy.check_addresses(host, port, addresses)
+    failure: OSError = OSError(f"{host} has no address")
+    for address in addresses[:4]:
+        raw = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        raw.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(raw, (address, port))
+        except BaseException as error:
+            raw.close()
+            if not isinstance(error, OSError):
+                raise
+            failure = error
+        else:
+            return raw
+    raise failure
+
+
+__all__ = ["MessageTooBig", "Messages", "PlatformRefused", "open_messages"]
