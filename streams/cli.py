@@ -36,6 +36,7 @@ AREAS = (
     "streams.auditor.commands",
     "streams.doctor.commands",
     "streams.desk.commands",
+    "streams.load.commands",
 )
 """Modules with a ``register(app)`` that adds their commands; cheap to import."""
 

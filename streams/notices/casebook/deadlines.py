@@ -254,7 +254,7 @@ class Standing:
 
 
 def standing(tx: Transaction, still_open: sa.ColumnElement[bool]) -> tuple[Standing, ...]:
-    """Running and missed deadlines of items for which ``still_open`` holds, by platform and kind."""
+    """Running and missed duties of items for which ``still_open`` holds, by platform and kind."""
     d, i = t.deadline.c, t.notice_item.c
     running = d.state.in_(["pending", "watching"])
     late = sa.and_(d.state == "missed", still_open)
@@ -266,7 +266,7 @@ def standing(tx: Transaction, still_open: sa.ColumnElement[bool]) -> tuple[Stand
             sa.func.sum(sa.case((late, 1), else_=0)),
         )
         .join(t.notice_item, sa.and_(i.notice_id == d.notice_id, i.case_id == d.case_id))
-        .where(sa.or_(running, late))
+        .where(sa.or_(running, late), d.kind.in_(DUTIES))
         .group_by(d.platform, d.kind)
     )
     return tuple(Standing(*row) for row in rows)
