@@ -437,6 +437,16 @@ def notice_by_key(tx: Transaction, key: str) -> NoticeRow | None:
     return NoticeRow(*tuple(row)) if row else None
 
 
+def keys_that_start(tx: Transaction, start: str) -> tuple[tuple[str, str], ...]:
+    """Idempotency key and platform of the notices whose key starts so; two at most, which are too many."""
+    rows = tx.execute(
+        sa.select(t.notice.c.idempotency_key, t.notice.c.platform)
+        .where(t.notice.c.idempotency_key.startswith(start, autoescape=True))
+        .limit(2)
+    )
+    return tuple((key, platform) for key, platform in rows if key.startswith(start))
+
+
 def notices_by_keys(tx: Transaction, keys: Collection[str]) -> dict[str, NoticeRow]:
     """The notices with these idempotency keys, by key; unknown ones are missing."""
     rows = tx.execute(sa.select(*_NOTICE).where(t.notice.c.idempotency_key.in_(keys)))
