@@ -8,8 +8,9 @@ stand in the text as well. The answer is the same as that of the whole search, o
 On the way it notes whether a word may name an account or hold digits that are not 0 to 9.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from itertools import filterfalse
 
 import ahocorasick_rs
 
@@ -75,6 +76,18 @@ class Anchors:
         ]
 
 
+_SHORT = bytes(1 if size in (1, 2) else 0 for size in range(256))
+
+
+def _short_ones_meet(words: Sequence[str]) -> bool:
+    """False when no four words of one or two letters, and no two of one, stand side by side."""
+    try:
+        sizes = bytes(map(len, words))
+    except ValueError:  # a word of more than 255 letters
+        return True
+    return b"\x01\x01\x01\x01" in sizes.translate(_SHORT) or b"\x01\x01" in sizes
+
+
 class Look(Enum):
     """What a text calls for."""
 
@@ -115,7 +128,8 @@ class Gate:
     def look(self, text: str) -> Look:
         """What the text calls for: ``CLOSER`` unless no term can be in it, plainly or in disguise."""
         halves: set[str] = set()
-        for word in set(text.split()).difference(self._dull):
+        words = text.split()
+        for word in filterfalse(self._dull.__contains__, words):
             told = self._telling.get(word) or self._told(word)
             if told is _ALWAYS:
                 return _CLOSER
@@ -124,7 +138,7 @@ class Gate:
             if self._paired(halves, text):
                 return _CLOSER
             letters = sum(half[0] == _LETTER for half in halves)
-            if letters > 1 and self._undisguiser.needs_neighbours(text):
+            if letters > 1 and _short_ones_meet(words) and self._undisguiser.needs_neighbours(text):
                 return _CLOSER
         return _ACCOUNTS if _ACCOUNT in halves else _NONE
 

@@ -14,7 +14,7 @@ from schemas.listing import Listing, Seller
 from schemas.message import digest
 from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 from streams.screening import imported
-from streams.screening.claims import Claim
+from streams.screening.claims import Claim, named
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.expressions import Expressions, Place
@@ -44,7 +44,7 @@ from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
 from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_watchlist
-from streams.screening.surroundings import is_post, survey
+from streams.screening.surroundings import HEADING, heading_of, is_post, survey
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import Verdict
@@ -132,25 +132,28 @@ class ListingScreener:
         title, description = self._gate.look(listing.title), self._gate.look(listing.description)
         quiet = {"title": title is not Look.CLOSER, "description": description is not Look.CLOSER}
         if quiet["title"] and quiet["description"]:
-            named = title is Look.ACCOUNTS or description is Look.ACCOUNTS
-            if not (named or self._may_match(listing)):
+            accounts = Look.ACCOUNTS in (title, description)
+            if not (accounts or self._may_match(listing)):
                 return _NOTHING
         fields = self._fields(listing, quiet)
         found = self._vocabulary.read(fields, quiet)
-        seen = self._watchlist(listing, fields, quiet)
-        if not found and not seen:
-            return _NOTHING
+        looks = {"title": title, "description": description}
+        seen = self._watchlist(listing, fields, looks)
         # When the description repeats the title, the heading is only that part of it.
-        heading = len(listing.title) + 2 if "title" not in fields and listing.title else 140
+        heading = len(listing.title) + 2 if "title" not in fields and listing.title else HEADING
+        post = listing.price is None and is_post(listing.title, listing.description)
+        unweighed = named(found, None if post else heading_of(fields, heading))
+        if not unweighed and not seen:
+            return _NOTHING
         texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
         around = survey(
             found,
             texts,
             priced=listing.price is not None,
             heading=heading,
-            post=listing.price is None and is_post(listing.title, listing.description),
+            post=post,
         )
-        made = claims(around)
+        made = claims(around, unweighed)
         text = " ".join(folded.text for folded in fields.values())
         rulings: list[Ruling] = []
         judged: dict[int, Judgement] = {}
@@ -200,12 +203,12 @@ class ListingScreener:
         return Folded(text, self._vocabulary.undisguiser.edits(text))
 
     def _watchlist(
-        self, listing: Listing, fields: Mapping[str, Folded], quiet: Mapping[str, bool]
+        self, listing: Listing, fields: Mapping[str, Folded], looks: Mapping[str, Look]
     ) -> list[Seen]:
         seen: list[Seen] = []
         if self._watch is not None:
             for name, folded in fields.items():
-                if quiet[name]:
+                if looks[name] is not Look.CLOSER:
                     continue
                 # As written, too: an entry may be for the very spelling that is read as another.
                 places: set[tuple[str, tuple[int, int]]] = set()
@@ -224,7 +227,7 @@ class ListingScreener:
                 entry_for_seller, called = known
                 seen.append(Seen(entry_for_seller, None, None, shown(entry_for_seller, "seller", called)))
         if self._identifiers or self._images:
-            self._by_normal_form(listing, fields, seen)
+            self._by_normal_form(listing, fields, looks, seen)
         return seen
 
     def _seller_entry(self, seller: Seller, platform: str) -> tuple[WatchlistEntry, str] | None:
@@ -244,11 +247,17 @@ class ListingScreener:
             if place.entry.platform in (None, listing.platform):
                 yield place
 
-    def _by_normal_form(self, listing: Listing, fields: Mapping[str, Folded], seen: list[Seen]) -> None:
+    def _by_normal_form(
+        self, listing: Listing, fields: Mapping[str, Folded], looks: Mapping[str, Look], seen: list[Seen]
+    ) -> None:
         """Add what no spelling gives away: numbers and accounts in other writings, and images."""
         known = {one.entry.entry_id for one in seen}
-        texts = {name: folded.original for name, folded in fields.items()}
-        if self._identifiers:
+        texts = {
+            name: folded.original
+            for name, folded in fields.items()
+            if looks[name] is not Look.NONE or self._identifiers.may_number(folded.original)
+        }
+        if self._identifiers and (texts or listing.contacts):
             for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
                 if place.entry.entry_id not in known:
                     match = shown(place.entry, place.field, place.quote, place.start)

@@ -5,7 +5,7 @@ measure or a year, and which of its words speak for or against an offer.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.screening.claims import Claim
@@ -110,6 +110,11 @@ def _heading_of(fields: Mapping[str, tuple[str, str]], length: int) -> str:
     return next(iter(fields.values()))[1][:length] if length != HEADING else ""
 
 
+def heading_of(fields: Iterable[str], length: int) -> tuple[str, int]:
+    """The field that holds the heading, and how many folded characters of it are the heading."""
+    return next(iter(fields), "title"), min(length, HEADING)
+
+
 def is_prose(folded: str) -> bool:
     """True when the share of function words is that of sentences."""
     words = folded.split()
@@ -200,7 +205,7 @@ def survey(
                 if isinstance(term.meaning, SpecimenWord) and term.meaning.klass == "keeping"
             }
         ),
-        heading=(next(iter(fields), "title"), min(heading, HEADING)),
+        heading=heading_of(fields, heading),
         post=post,
         label_like=_PROSE.isdisjoint(whole.split()),
         linked=any(_is_linked(original) for original, _ in fields.values()),

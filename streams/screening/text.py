@@ -14,7 +14,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Literal
 
@@ -237,7 +237,9 @@ class Folded:
             return starts[number]
         origins = self._inside.get(number)
         if origins is None:
-            origins = self._inside[number] = _origins(words[number])
+            word = words[number]
+            known = len(word) <= _WORD_LIMIT
+            origins = self._inside[number] = _known_origins(word) if known else _origins(word)
         return starts[number] + origins[index - begins[number] + 1]
 
     @cached_property
@@ -370,3 +372,6 @@ def _origins(read: str) -> list[int]:
     while characters and characters[-1] == " ":
         del characters[-1], origins[-1]
     return [origins[0], *origins, len(read)] if origins else [0]
+
+
+_known_origins = lru_cache(maxsize=20_000)(_origins)
