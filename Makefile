@@ -49,12 +49,17 @@ unit: $(TOOLS) ## The quick tests: no broker, no database server; ARGS go to pyt
 bench: $(TOOLS) ## Measure the screening beside its limit; ARGS="--quick --listings 1000" for less
 	@$(VENV)/bin/python -m tests.bench.screening $(ARGS)
 
+.PHONY: bench-systems
+bench-systems: $(TOOLS) ## Measure a screening worker beside a plain aiokafka loop and stock Faust; JSON lines
+	@$(VENV)/bin/python -m tests.bench.systems $(ARGS)
+
 .PHONY: lint
 lint: $(TOOLS) ## Lint, format check, types, generated files
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/python -m schemas.generate --check
+	@$(VENV)/bin/python -m deploy.generate --check
 
 .PHONY: format
 format: $(TOOLS) ## Format the code and mend what the linter can
@@ -64,6 +69,10 @@ format: $(TOOLS) ## Format the code and mend what the linter can
 .PHONY: schemas
 schemas: $(TOOLS) ## Write the JSON Schemas and the AsyncAPI document from the models
 	@$(VENV)/bin/python -m schemas.generate
+
+.PHONY: observability
+observability: $(TOOLS) ## Write the page of metrics and the dashboards from their declarations
+	@$(VENV)/bin/python -m deploy.generate
 
 .PHONY: excerpt
 excerpt: $(RUNTIME) ## Run the demonstration and write its excerpt into the README
