@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from streams.notices.casebook import figures
 from streams.notices.casebook.database import Casebook
 from streams.reports import sla
 from streams.reports.document import Document
+from streams.reports.ledger import Ledger
 from streams.reports.period import Period
 from streams.sla.calendar import Calendar
 
 FRESH = timedelta(seconds=15)
-"""Figures so young are shown as they are."""
-STALE = timedelta(minutes=5)
-"""Older ones are not shown; those between are, with their age, while newer ones are made."""
+"""Figures so young are shown as they are; older ones are made anew."""
 KEPT = 32
 USUAL = "30d"
 """From when the board counts if nobody says."""
@@ -42,33 +40,32 @@ class Board:
         calendars: Mapping[str, Calendar] = MappingProxyType({}),
     ) -> None:
         """``calendars`` are the platforms' working days."""
-        self._casebook = casebook
         self._clock = clock
-        self._calendars = calendars
+        self._ledger = Ledger(casebook, calendars)
         self._kept: OrderedDict[str, Figures] = OrderedDict()
         self._making: dict[str, asyncio.Task[Figures]] = {}
 
     async def figures(self, name: str, period: Period) -> Figures:
         """The figures of a period; ``name`` is what stands for it in the address."""
-        now = self._clock()
         kept = self._kept.get(name)
-        if kept is not None and now - kept.made_at <= FRESH:
+        if kept is not None and self._clock() - kept.made_at <= FRESH:
             return kept
         making = self._making.get(name)
         if making is None:
             making = asyncio.create_task(self._make(name, period))
             self._making[name] = making
             making.add_done_callback(lambda _: self._making.pop(name, None))
-        if kept is not None and now - kept.made_at <= STALE:
-            return kept
         return await asyncio.shield(making)
+
+    async def follow(self) -> None:
+        """Learn what has changed; see :class:`streams.reports.ledger.Ledger`."""
+        await asyncio.to_thread(self._ledger.follow)
 
     async def _make(self, name: str, period: Period) -> Figures:
         now = self._clock()
-        items = await self._casebook.look(figures.item_times, since=period.since, until=period.until)
 
         def made() -> Document:
-            found = sla.report(items, now=now, calendars=self._calendars)
+            found = self._ledger.report(since=period.since, until=period.until, now=now)
             return sla.document(found, now=now, period=period.as_json())
 
         kept = Figures(await asyncio.to_thread(made), now)

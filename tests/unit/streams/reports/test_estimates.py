@@ -1,5 +1,6 @@
 """Kaplan-Meier and Wilson against published tables and another algorithm."""
 
+from bisect import bisect_left
 from itertools import pairwise
 
 import pytest
@@ -22,7 +23,7 @@ whole_weeks = st.lists(st.integers(0, 30).map(float), max_size=25)
 
 
 def test_the_curve_is_the_published_one() -> None:
-    found = dict(survival(HAPPENED, CENSORED))
+    found = dict(zip(*survival(HAPPENED, CENSORED), strict=True))
 
     assert found == pytest.approx(CURVE, abs=5e-5)
 
@@ -48,9 +49,21 @@ def redistributed(sample: Sample) -> dict[float, float]:
 
 @given(st.tuples(whole_weeks.filter(bool), whole_weeks))
 def test_the_curve_equals_redistribution_to_the_right(sample: Sample) -> None:
-    found = dict(survival(*sample))
+    found = dict(zip(*survival(*sample), strict=True))
 
     assert found == pytest.approx(redistributed(sample), abs=1e-9)
+
+
+@given(st.tuples(whole_weeks, whole_weeks))
+def test_the_curve_equals_a_walk_along_it_to_the_last_digit(sample: Sample) -> None:
+    times, ends = sorted(sample[0]), sorted(sample[1])
+    walked, waiting = [], 1.0
+    for seconds in sorted(set(times)):
+        at_risk = len(times) - bisect_left(times, seconds) + len(ends) - bisect_left(ends, seconds)
+        waiting *= 1 - times.count(seconds) / at_risk
+        walked.append((seconds, waiting))
+
+    assert list(zip(*survival(*sample), strict=True)) == walked
 
 
 @given(st.lists(st.integers(0, 50).map(float), min_size=1, max_size=60), st.floats(0.01, 0.99))
