@@ -32,6 +32,9 @@ class Names:
         """The numbers of those that have one."""
         return [self._codes[word] for word in words if word in self._codes]
 
+    def __len__(self) -> int:
+        return len(self._codes)
+
     def in_order(self) -> list[tuple[str, int]]:
         """Each word and its number, by the word."""
         return sorted((word, code) for word, code in self._codes.items() if word is not None)
@@ -86,7 +89,10 @@ class Columns:
 
     def is_in(self, column: str, *words: str) -> Bools:
         """Which of them have one of these words there."""
-        found: Bools = np.isin(self.words[column], self.names[column].known(words))
+        names = self.names[column]
+        wanted = np.zeros(len(names), dtype=np.bool_)
+        wanted[names.known(words)] = True
+        found: Bools = wanted[self.words[column]]
         return found
 
     def has(self, column: str) -> Bools:
@@ -112,12 +118,12 @@ class Columns:
             wanted &= queued < until.timestamp()
         return self if wanted.all() else self.where(wanted)
 
-    def by_platform(self) -> Iterator[tuple[str, "Columns"]]:
-        """Each platform's own, by name; none that has none."""
+    def by_platform(self) -> Iterator[tuple[str, int, Bools]]:
+        """Each platform that has some: its name, its number, and which are its own; by name."""
         for name, code in self.names["platform"].in_order():
             wanted = self.words["platform"] == code
             if wanted.any():
-                yield name, self.where(wanted)
+                yield name, code, wanted
 
     def and_more(self, others: "Columns") -> "Columns":
         """With others of the same names after them."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
@@ -21,17 +21,15 @@ _ROUNDING = 1e-9
 """A product of fractions that should be 0.5 may miss it by this much."""
 
 
-def survival(happened: ArrayLike, watched: ArrayLike = ()) -> tuple[Floats, Floats]:
+def survival(happened: Floats, watched: Floats) -> tuple[Floats, Floats]:
     """The Kaplan-Meier curve: each time at which something happened, and the share still waiting after.
 
-    ``happened`` are times until it did, ``watched`` are times for which it was watched and did not.
-    What was watched for exactly as long as another took counts as waiting at that moment.
+    ``happened`` are times until it did, ``watched`` are times for which it was watched and did not; both
+    rising. What was watched for exactly as long as another took counts as waiting at that moment.
     """
-    ends = np.sort(np.asarray(watched, dtype=np.float64))
-    times, at_once = np.unique(np.asarray(happened, dtype=np.float64), return_counts=True)
-    left = np.searchsorted(ends, times, side="left")
-    before = np.cumsum(at_once) - at_once
-    at_risk = at_once.sum() + len(ends) - before - left
+    firsts = np.flatnonzero(np.diff(happened, prepend=-np.inf))
+    times, at_once = happened[firsts], np.diff(firsts, append=len(happened))
+    at_risk = len(happened) - firsts + len(watched) - np.searchsorted(watched, times, side="left")
     return times, np.cumprod(1 - at_once / at_risk)
 
 

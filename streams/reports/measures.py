@@ -155,31 +155,60 @@ class Starts:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds until something happened, and seconds for which it was watched and did not; both rising."""
+
+    happened: Floats
+    watched: Floats
+
+    @classmethod
+    def of(cls, seconds: Floats, happened: Bools) -> "Times":
+        """One entry a listing."""
+        return cls(np.sort(seconds[happened]), np.sort(seconds[~happened]))
+
+    @classmethod
+    def joined(cls, times: Sequence["Times"]) -> "Times":
+        """Several as one: parts that rise are merged, which a stable sort does quickly."""
+        parts = ([one.happened for one in times], [one.watched for one in times])
+        return cls(*(np.sort(np.concatenate(one), kind="stable") for one in parts))
+
+    def quantiles(self) -> Quantiles:
+        """Of the curve."""
+        found = quantiles(survival(self.happened, self.watched), (0.5, 0.75, 0.9, 0.95))
+        return Quantiles(*(_rounded(one) for one in found))
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """What was waited for: one entry a listing."""
 
-    seconds: Floats
-    business: Floats
-    happened: Bools
-    """Where not, it was watched for so long and did not."""
+    clock: Times
+    business: Times
     old_enough: tuple[int, ...]
     within: tuple[int, ...]
-    at_least: Floats | None = None
+    at_least: Times | None = None
     """Of the removal as seen, by the last look that found it online."""
 
     @classmethod
-    def of(cls, starts: Starts, end: Floats, watched_until: Floats, *, now: float) -> "Sample":
-        """From each start to its ``end``, or open (NaN) when it was last looked after."""
+    def of(
+        cls, starts: Starts, end: Floats, watched_until: Floats | float, *, now: float, bounds: bool = False
+    ) -> "Sample":
+        """From each start to its ``end``, or open (NaN) when it was last looked after.
+
+        With ``bounds``, also to the last time at which it was watched.
+        """
         happened = ~np.isnan(end)
         until = np.maximum(starts.at, np.where(happened, end, watched_until))
         over = [due <= now for due in starts.due]
         in_time = [happened & (until <= due) for due in starts.due]
+        seconds = until - starts.at
+        least = np.minimum(np.maximum(0.0, watched_until - starts.at), seconds) if bounds else None
         return cls(
-            until - starts.at,
-            starts.working.worked_each(until) - starts.worked,
-            happened,
+            Times.of(seconds, happened),
+            Times.of(starts.working.worked_each(until) - starts.worked, happened),
             tuple(int(one.sum()) for one in over),
             tuple(int((one & hit).sum()) for one, hit in zip(over, in_time, strict=True)),
+            None if least is None else Times.of(least, happened),
         )
 
     @classmethod
@@ -187,31 +216,26 @@ class Sample:
         """Those of several platforms as one."""
         bounds = [one.at_least for one in samples if one.at_least is not None]
         return cls(
-            np.concatenate([one.seconds for one in samples]),
-            np.concatenate([one.business for one in samples]),
-            np.concatenate([one.happened for one in samples]),
+            Times.joined([one.clock for one in samples]),
+            Times.joined([one.business for one in samples]),
             tuple(map(sum, zip(*(one.old_enough for one in samples), strict=True))),
             tuple(map(sum, zip(*(one.within for one in samples), strict=True))),
-            np.concatenate(bounds) if bounds else None,
+            Times.joined(bounds) if bounds else None,
         )
 
     def spread(self) -> Spread:
         """The figures."""
         return Spread(
-            n=int(self.happened.sum()),
-            open=int((~self.happened).sum()),
-            clock=self._quantiles(self.seconds),
-            business=self._quantiles(self.business),
+            n=len(self.clock.happened),
+            open=len(self.clock.watched),
+            clock=self.clock.quantiles(),
+            business=self.business.quantiles(),
             within=tuple(
                 _share(name, n, hits)
                 for (name, _, _), n, hits in zip(LIMITS, self.old_enough, self.within, strict=True)
             ),
-            at_least=None if self.at_least is None else self._quantiles(self.at_least),
+            at_least=None if self.at_least is None else self.at_least.quantiles(),
         )
-
-    def _quantiles(self, seconds: Floats) -> Quantiles:
-        curve = survival(seconds[self.happened], seconds[~self.happened])
-        return Quantiles(*(_rounded(one) for one in quantiles(curve, (0.5, 0.75, 0.9, 0.95))))
 
 
 def _share(limit: str, n: int, hits: int) -> Share:

@@ -99,6 +99,12 @@ COUNTS: Mapping[str, Callable[[Columns], Bools]] = {
 """What is counted, and of which items."""
 
 
+_ENDS = (
+    *("decided_at", "claimed_effective_at", "last_online_at", "first_offline_at"),
+    "removal_verified_at",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Tally:
     """What is counted over one platform's items, and can be added up."""
@@ -108,25 +114,24 @@ class _Tally:
     open_ages: Floats
 
     @classmethod
-    def of(cls, items: Columns, working: WorkingTime, now: float) -> "_Tally":
-        there = items.where(arrived(items))
-        sent = Starts.of(there.times["sent_at"], working)
-        first = there.times["first_attempt_at"]
+    def of(cls, items: Columns, own: "_Own", working: WorkingTime, now: float) -> "_Tally":
+        there = own.arrived
+        sent = Starts.of(items.times["sent_at"][there], working)
+        first = items.times["first_attempt_at"][there]
         tried = Starts.of(np.where(np.isnan(first), sent.at, first), working)
-        always = np.full(len(there), now)
+        counted = own.counted
+        starts = sent.where(counted[there])
+        at = {name: items.times[name][counted] for name in _ENDS}
+        # Online is known up to the last look that found it so, and no further.
+        online = np.where(np.isnan(at["last_online_at"]), starts.at, at["last_online_at"])
+        gone_at = np.where(np.isnan(at["removal_verified_at"]), np.nan, at["first_offline_at"])
         samples = {
-            "acknowledged": Sample.of(tried, there.times["acknowledged_at"], always, now=now),
+            "acknowledged": Sample.of(tried, items.times["acknowledged_at"][there], now, now=now),
+            "decided": Sample.of(starts, at["decided_at"], now, now=now),
+            "removed_claimed": Sample.of(starts, at["claimed_effective_at"], now, now=now),
+            "removed_seen": Sample.of(starts, gone_at, online, now=now, bounds=True),
         }
-        counted = ~left_out(there)
-        there, starts, until = there.where(counted), sent.where(counted), always[counted]
-        samples["decided"] = Sample.of(starts, there.times["decided_at"], until, now=now)
-        samples["removed_claimed"] = Sample.of(starts, there.times["claimed_effective_at"], until, now=now)
-        samples["removed_seen"] = _removed_seen(there, starts, now)
-        return cls(
-            {name: int(holds(items).sum()) for name, holds in COUNTS.items()},
-            samples,
-            now - items.times["sent_at"][is_open(items)],
-        )
+        return cls(own.counts, samples, now - items.times["sent_at"][own.open])
 
     @classmethod
     def joined(cls, tallies: Sequence["_Tally"]) -> "_Tally":
@@ -148,13 +153,15 @@ class _Tally:
         )
 
 
-def _removed_seen(items: Columns, starts: Starts, now: float) -> Sample:
-    # Online is known up to the last look that found it so, and no further.
-    last = items.times["last_online_at"]
-    online = np.where(np.isnan(last), starts.at, last)
-    gone_at = np.where(items.has("removal_verified_at"), items.times["first_offline_at"], np.nan)
-    found = Sample.of(starts, gone_at, online, now=now)
-    return replace(found, at_least=np.minimum(np.maximum(0.0, online - starts.at), found.seconds))
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What is one platform's own among all."""
+
+    counts: Mapping[str, int]
+    arrived: Bools
+    counted: Bools
+    """Arrived, and neither fast nor slow by itself."""
+    open: Bools
 
 
 def report(
@@ -172,10 +179,20 @@ def report(
     """
     columns = items if isinstance(items, Columns) else Columns.of_items(items)
     known = calendars or {}
+    holds = {name: condition(columns) for name, condition in COUNTS.items()}
+    codes = columns.words["platform"]
+    counts = {name: np.bincount(codes[which]) for name, which in holds.items()}
+    counted = holds["sent"] & ~left_out(columns)
     tallies, rows = [], []
-    for name, found in columns.by_platform():
+    for name, code, own in columns.by_platform():
         calendar = known.get(name, Calendar())
-        tally = _Tally.of(found, working(calendar), now.timestamp())
+        what = _Own(
+            {count: int(by_code[code]) if code < len(by_code) else 0 for count, by_code in counts.items()},
+            own & holds["sent"],
+            own & counted,
+            own & holds["still_open"],
+        )
+        tally = _Tally.of(columns, what, working(calendar), now.timestamp())
         tallies.append(tally)
         rows.append(tally.figures(name, f"{calendar.zone} {calendar.region or 'weekends'}"))
     places = league([(row.platform, _within(row)) for row in rows], minimum=minimum)

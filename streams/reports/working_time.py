@@ -86,7 +86,7 @@ class WorkingTime:
         """:meth:`reach` of many instants."""
         places, starts = self._places(at)
         ends = np.zeros(len(starts))
-        for place in np.unique(places):
+        for place in np.flatnonzero(np.bincount(places)):
             ends[place] = self.reach(datetime.fromtimestamp(starts[place], UTC), days)
         found: Floats = ends[places]
         return found
@@ -96,8 +96,15 @@ class WorkingTime:
         if len(at):
             self._cover(float(at.min()))
             self._cover(float(at.max()))
+            self._grow()
         starts = np.array(self._starts)
-        return np.searchsorted(starts, at, side="right") - 1, starts
+        if not len(at):
+            return np.zeros(0, dtype=np.intp), starts
+        # Most days have 24 hours, so a division finds nearly all; the others are looked up.
+        places = np.clip(((at - starts[0]) / 86_400).astype(np.intp), 0, len(starts) - 2)
+        missed = (at < starts[places]) | (at >= starts[places + 1])
+        places[missed] = np.searchsorted(starts, at[missed], side="right") - 1
+        return places, starts
 
     def between(self, start: datetime, end: datetime) -> float:
         """Business seconds from one instant to a later one; 0 if it is not later."""

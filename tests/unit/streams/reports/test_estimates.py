@@ -1,13 +1,16 @@
 """Kaplan-Meier and Wilson against published tables and another algorithm."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.reports.estimates import quantiles, survival, wilson
+from streams.reports import estimates
+from streams.reports.estimates import Floats, quantiles, wilson
 
 # Weeks of remission under 6-mercaptopurine: E. J. Freireich et al., Blood 21 (1963), 699-716, the example
 # of Cox and Oakes, Analysis of Survival Data (1984), table 1.1; here with its product-limit estimate.
@@ -18,6 +21,11 @@ CURVE = {6: 0.8571, 7: 0.8067, 10: 0.7529, 13: 0.6902, 16: 0.6275, 22: 0.5378, 2
 
 Sample = tuple[list[float], list[float]]
 """Times until it happened, and times for which it was watched and did not."""
+
+
+def survival(happened: Sequence[float], watched: Sequence[float] = ()) -> tuple[Floats, Floats]:
+    return estimates.survival(np.array(sorted(happened), float), np.array(sorted(watched), float))
+
 
 whole_weeks = st.lists(st.integers(0, 30).map(float), max_size=25)
 
