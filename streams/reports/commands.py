@@ -65,7 +65,7 @@ def sla(
     wanted = out.form_of(form, output, as_json=as_json)
     if period is not None and (since or until):
         raise OperatorError("Name either --period or --since and --until.")
-    document = _sla(since, until, period, minimum, platforms)
+    document = sla_document(since, until, period, minimum, platforms, now=datetime.now(UTC))
     if wanted == "table" and output is None and not document.figures["platforms"]:
         print("No notices yet in this period.")
         return
@@ -74,13 +74,21 @@ def sla(
         print(f"{output}: checksum {document.checksum}")
 
 
-def _sla(since: str | None, until: str | None, name: str | None, minimum: int, platforms: Path | None) -> Any:
+def sla_document(
+    since: str | None,
+    until: str | None,
+    name: str | None,
+    minimum: int,
+    platforms: Path | None,
+    *,
+    now: datetime,
+) -> Any:
+    """What `takin report sla` gives out, as of a moment."""
     from streams.notices.casebook import figures, frozen
     from streams.reports import period, sla
     from streams.reports.columns import Columns
     from streams.reports.frozen import as_frozen
 
-    now = datetime.now(UTC)
     wanted = period.named(name) if name else period.between(since, until, now)
     casebook = _casebook()
     try:

@@ -111,8 +111,8 @@ def _said(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def as_frozen(kept: Frozen, items: Iterable[ItemTimes]) -> Document:
-    """The report as it was frozen, with what has changed since beside it.
+def document_of(kept: Frozen) -> Document:
+    """The report as it was frozen.
 
     Raises:
         OperatorError: it is not what was frozen.
@@ -122,6 +122,16 @@ def as_frozen(kept: Frozen, items: Iterable[ItemTimes]) -> Document:
         raise OperatorError(
             f"The frozen report of {kept.period} is not what was frozen: see `takin audit verify`."
         )
+    return document
+
+
+def as_frozen(kept: Frozen, items: Iterable[ItemTimes]) -> Document:
+    """The report as it was frozen, with what has changed since beside it.
+
+    Raises:
+        OperatorError: it is not what was frozen.
+    """
+    document = document_of(kept)
     changed = corrections(json.loads(kept.items), items)
     facts = {
         "at": kept.frozen_at.isoformat(),
