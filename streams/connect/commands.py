@@ -43,9 +43,13 @@ def connect(
     search: Annotated[
         str | None,
         typer.Option(
-            help="Read what the platform's own search finds for these words, back to the last such search; "
-            "for platforms of kind atproto."
+            help="Read what the platform's own search finds for these words; for kind atproto, and for APIs "
+            "that are searched (reads.api)."
         ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only what the platform dates after this: 7d, 12h or a date like 2026-03-01."),
     ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Forget how far the last run came.")
@@ -70,9 +74,12 @@ def connect(
         takin connect feed:https://market.example/new.xml --platform example-market --follow
 
         takin connect example-network --platforms platforms.yaml --search "carved ivory"
+
+        takin connect example-shop --platforms platforms.yaml --since 7d --limit 20 --dry-run
     """
-    from streams.connect.process import ConnectOptions, run_connect
+    from streams.connect.process import ConnectOptions, run_connect, utc_now
     from streams.logs import configure
+    from streams.reports.period import instant
     from streams.settings import Settings
 
     settings = Settings()
@@ -89,6 +96,7 @@ def connect(
         dry_run=dry_run,
         metrics_port=metrics_port,
         search=search,
+        since=instant(since, utc_now(), option="--since") if since is not None else None,
     )
     done = asyncio.run(run_connect(options, settings))
     text = json.dumps(done, ensure_ascii=False)
