@@ -289,11 +289,11 @@ async def test_items_that_come_while_pages_are_read_push_nothing_out(
 async def test_items_that_go_while_pages_are_read_hide_none_for_good(
     sample: Sample, api: Stocked, reader: Reader
 ) -> None:
-    count = sample.page * 3
+    count = sample.page * 4
     api.fill(count)
 
     def some_are_sold(number: int) -> None:
-        if number == 2:
+        if number == 3:
             del api.stock[:20]
 
     api.before = some_are_sold
