@@ -14,6 +14,7 @@ from schemas.errors import OperatorError
 def register(app: typer.Typer) -> None:
     """Add the commands of this area."""
     app.command("connect")(connect)
+    app.command("connectors")(connectors)
     app.command("intake")(intake)
     app.command("intake-key")(intake_key)
 
@@ -107,6 +108,31 @@ def connect(
         except OSError as error:
             raise OperatorError(f"The summary cannot be written to {summary}: {error.strerror}.") from error
     sys.stderr.write(f"takin connect: {_sentence(done)}\n")
+
+
+def connectors(
+    platforms: Annotated[
+        Path | None, typer.Option(help="The platforms file; else TAKIN_PLATFORMS_FILE.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for a program.")] = False,
+) -> None:
+    """Show how each platform is read and notified, when it was last read, and what is left of a day's calls.
+
+    It reads the platforms file and the saved places and asks nobody. Example:
+
+        takin connectors --platforms platforms.yaml
+    """
+    from connectors.registry import load_platforms
+    from streams.connect.overview import overview, table
+    from streams.connect.process import utc_now
+    from streams.settings import Settings
+
+    settings = Settings()
+    path = platforms or settings.platforms_file
+    if path is None:
+        raise OperatorError("There is no platforms file: name one with --platforms or TAKIN_PLATFORMS_FILE.")
+    rows = overview(load_platforms(path), settings.data_dir / "cursors", utc_now())
+    typer.echo(json.dumps([one.as_json() for one in rows], ensure_ascii=False) if as_json else table(rows))
 
 
 def _sentence(done: dict[str, object]) -> str:
