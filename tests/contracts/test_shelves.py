@@ -6,6 +6,7 @@ A new API adds one :class:`Sample` and a dialect in :mod:`tests.support.shelf_se
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -536,11 +537,14 @@ async def test_the_pace_is_kept_as_the_server_sees_it(
 ) -> None:
     api.fill(sample.page * 3)
 
+    began = time.monotonic()
     await Reader(name, server.url, {"rate_per_s": 20}).titles()
 
+    # From before the first was sent: on a busy machine that one may arrive late, and no other early.
     times = [at for at, path in api.requests if "/token" not in path]
     assert len(times) >= 3
-    assert times[-1] - times[0] >= (len(times) - 1) / 20 * 0.9
+    for number, at in enumerate(times):
+        assert at - began >= number / 20
 
 
 def test_a_cursor_of_another_kind_is_everything_new() -> None:
