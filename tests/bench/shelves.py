@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -42,6 +43,18 @@ def pages_of(listings: int) -> list[bytes]:
     return [*made, b'{"products": []}']
 
 
+def connect(environment: dict[str, str], home: Path) -> resource.struct_rusage:
+    """One pass of the connector on one core; what it used."""
+    arguments = ("--platforms", str(home / "platforms.yaml"), "--summary", str(home / "summary.json"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streams.cli", "connect", "shop", *arguments], env=environment
+    )
+    os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
+    _, status, used = os.wait4(process.pid, 0)
+    assert status == 0, "the connector failed: its words stand above"
+    return used
+
+
 async def measure(listings: int) -> dict[str, object]:
     """One run."""
     pages = pages_of(listings)
@@ -67,18 +80,15 @@ async def measure(listings: int) -> dict[str, object]:
                     "reads": {"api": "shopify", "rate_per_s": 1_000},
                 }
                 (home / "platforms.yaml").write_text(yaml.safe_dump({"platforms": [platform]}))
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "streams.cli", "connect", "shop"),
-                    *("--platforms", str(home / "platforms.yaml"), "--summary", str(home / "summary.json")),
-                    env={
+                used = await asyncio.to_thread(
+                    connect,
+                    {
                         **os.environ,
                         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
                         "TAKIN_DATA_DIR": str(home / "data"),
                     },
-                    preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
+                    home,
                 )
-                waited, status, used = await asyncio.to_thread(os.wait4, process.pid, 0)
-                assert (waited, status) == (process.pid, 0)
             told = json.loads((home / "summary.json").read_text())
             keys = {record.key for record in await read_all(broker.bootstrap, LISTINGS.name)}
         finally:
