@@ -39,10 +39,12 @@ from streams.screening.lexicon import (
 from streams.screening.matching import Found, Matcher, uncovered
 from streams.screening.misspelling import ordinary_words
 from streams.screening.offer import claims, watched
+from streams.screening.pack_file import BadPack, Pack
+from streams.screening.pack_folder import packaged_packs, packs_from
 from streams.screening.pack_tests import run_pack_tests
 from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
-from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
+from streams.screening.rules import ORDER, RuleBook, Ruling
 from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_watchlist
 from streams.screening.surroundings import HEADING, heading_of, is_post, survey
 from streams.screening.taxa import Taxa, load_taxa

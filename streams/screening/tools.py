@@ -51,7 +51,7 @@ def _opened(name: str) -> Iterator[TextIO]:
 def _ruleset(packs: Path | None) -> "ScreeningRuleset":
     from streams.reference.archive import Archive
     from streams.screening.imported import BadReference
-    from streams.screening.rules import BadPack
+    from streams.screening.pack_file import BadPack
     from streams.screening.screener import build_ruleset
     from streams.settings import Settings
 
