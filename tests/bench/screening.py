@@ -23,7 +23,8 @@ import orjson
 
 from streams.screening.decode import decode
 from streams.screening.lexicon import context_terms, listed_terms, named_terms, watchlist_terms
-from streams.screening.screener import ListingScreener, ScreeningRuleset, build_ruleset
+from streams.screening.listing_screener import ListingScreener
+from streams.screening.screener import ScreeningRuleset, build_ruleset
 from tests.bench.synthetic import OBSERVED, listings, watchlist
 
 ENTRIES = 5_000
