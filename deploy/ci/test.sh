@@ -18,6 +18,7 @@ step "types"
 "$bin/mypy"
 step "generated files"
 "$bin/python" -m schemas.generate --check
+"$bin/python" -m deploy.generate --check
 step "a PostgreSQL server, an IMAP server, Chromium, an AT Protocol network and the Kafka jars"
 deploy/ci/postgresql.sh
 deploy/ci/dovecot.sh

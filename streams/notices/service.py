@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,7 @@ from streams.notices.intake import DetectionIntake
 from streams.notices.loops import Bell, keep_on
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.notary import Notary, Pace
-from streams.notices.policy import SenderPolicy
+from streams.notices.policy import PlatformPolicy, SenderPolicy
 from streams.notices.post.commands import postman_of
 from streams.notices.receiver import receiver_app
 from streams.notices.relay import Relay
@@ -120,9 +120,10 @@ class NoticeService:
     ) -> None:
         worker = f"notices@{socket.gethostname()}#{os.getpid()}"
         registry = CollectorRegistry()
-        metrics = NoticeMetrics(registry)
-        progress = Progress()
         desk = desk_of(self.platforms, bridge, sender=self.sender, law=self.law)
+        metrics = NoticeMetrics(registry, limits=_agreed_limits(desk.platforms.values()))
+        metrics.expect(desk.platforms)
+        progress = Progress()
         changed = Bell()
         answers = Answers(casebook, bridge, metrics, changed=changed)
         dispatcher = Dispatcher(casebook, desk, bridge, metrics, worker=worker, answered=answers.bell)
@@ -293,6 +294,13 @@ async def _flush(relay: Relay, notary: Notary | None) -> None:
     if notary is not None:
         async with asyncio.timeout(3.0):
             await notary.flush()
+
+
+def _agreed_limits(policies: Iterable[PlatformPolicy]) -> set[float]:
+    """Every limit in seconds that a platform agreed to."""
+    promises = [policy.sla for policy in policies if policy.sla is not None]
+    limits = {limit for one in promises for limit in (one.acknowledge_s, one.decide_s, one.remove_s)}
+    return {float(limit) for limit in limits if limit}
 
 
 async def serve_until_signal(service: NoticeService) -> None:

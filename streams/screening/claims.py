@@ -167,7 +167,8 @@ def _product_claims(found: Sequence[Found]) -> list[Claim]:
         if options:
             # A word that is a colour in one language and the bare material in another is the material.
             p, term = max(options, key=lambda option: option[0].sure)
-            claim = Claim(p.taxon, p.group, "product", p.product, p.kind, p.sure, (one,), term.ref)
+            sure = p.sure and not one.parted
+            claim = Claim(p.taxon, p.group, "product", p.product, p.kind, sure, (one,), term.ref)
             narrowed = _narrowed(claim, one, before)
             if narrowed is not None:
                 made.append(narrowed)

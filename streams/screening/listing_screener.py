@@ -31,9 +31,9 @@ from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_wa
 from streams.screening.surroundings import HEADING, heading_of, is_post, survey
 from streams.screening.taxa import Taxa
 from streams.screening.text import Folded
-from streams.screening.verdict import Verdict
+from streams.screening.verdict import RuleInForce, Verdict
 
-LOGIC_VERSION = "5"
+LOGIC_VERSION = "6"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
@@ -103,6 +103,12 @@ class ListingScreener:
     def version(self) -> str:
         """Over code, reference data, packs and watchlist entries."""
         return self._version
+
+    def rules_in_force(self) -> tuple[RuleInForce, ...]:
+        """See :class:`streams.screening.verdict.Screener`."""
+        return tuple(
+            (one.pack.label, one.rule.id, one.rule.outcome, one.pack.shadow) for one in self._rules.rules
+        )
 
     def screen(self, listing: Listing, now: datetime) -> Verdict:  # noqa: ARG002 — part of the contract
         """Decide on one snapshot; deterministic.

@@ -80,6 +80,12 @@ def hold_many(tx: Transaction, case_ids: Collection[str]) -> None:
     ).all()
 
 
+def hold_of_notices(tx: Transaction, notice_ids: Collection[str]) -> None:
+    """:func:`hold_many` for the cases that several notices are about."""
+    theirs = sa.select(t.notice_item.c.case_id).where(t.notice_item.c.notice_id.in_(notice_ids)).distinct()
+    hold_many(tx, tx.execute(theirs).scalars().all())
+
+
 def hold_by_listing(tx: Transaction, platform: str, listing_id: str) -> Case | None:
     """The one case of a listing, held; ``None``: there is none yet."""
     row = tx.execute(
