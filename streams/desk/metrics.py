@@ -26,3 +26,9 @@ class DeskMetrics:
             ["way", "answer"],
             registry=registry,
         )
+        self.reports = Counter(
+            "takin_desk_reports_total",
+            "Reports sent by the public form, by what became of them there.",
+            ["result"],
+            registry=registry,
+        )
