@@ -55,6 +55,7 @@ lint: $(TOOLS) ## Lint, format check, types, generated files
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/python -m schemas.generate --check
+	@$(VENV)/bin/python -m deploy.generate --check
 
 .PHONY: format
 format: $(TOOLS) ## Format the code and mend what the linter can
@@ -64,6 +65,10 @@ format: $(TOOLS) ## Format the code and mend what the linter can
 .PHONY: schemas
 schemas: $(TOOLS) ## Write the JSON Schemas and the AsyncAPI document from the models
 	@$(VENV)/bin/python -m schemas.generate
+
+.PHONY: observability
+observability: $(TOOLS) ## Write the page of metrics and the dashboards from their declarations
+	@$(VENV)/bin/python -m deploy.generate
 
 .PHONY: excerpt
 excerpt: $(RUNTIME) ## Run the demonstration and write its excerpt into the README

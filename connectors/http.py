@@ -12,7 +12,7 @@ import email.utils
 import re
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -149,7 +149,7 @@ class OutboundClient:
             },
         )
         pool = min(self._pools, key=lambda one: one.load)
-        with pool.used():
+        async with pool.used(self.limits.pool_s):
             return await self._exchange_in(pool, request, cap)
 
     async def _exchange_in(self, pool: "_Transport", request: httpx.Request, cap: int) -> Reply:
@@ -180,6 +180,7 @@ class _Transport(httpx.AsyncBaseTransport):
     def __init__(self, policy: EgressPolicy, context: ssl.SSLContext, *, connections: int) -> None:
         self._connections = connections
         self._under_way = 0
+        self._turns = asyncio.Semaphore(connections)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
             max_connections=connections,
@@ -195,12 +196,27 @@ class _Transport(httpx.AsyncBaseTransport):
         """Exchanges under way for each connection it may have."""
         return self._under_way / self._connections
 
-    @contextlib.contextmanager
-    def used(self) -> Iterator[None]:
-        """Count one exchange for as long as it lasts."""
+    @contextlib.asynccontextmanager
+    async def used(self, within_s: float) -> AsyncIterator[None]:
+        """Wait for one of the connections, and count the exchange for as long as it lasts.
+
+        httpcore must never queue a request itself: one that is given up on in the moment in which it is
+        given a connection leaves that connection taken for ever.
+
+        Raises:
+            PlatformUnavailable: every connection was in use for so long.
+        """
         self._under_way += 1
         try:
-            yield
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._turns.acquire()
+            except TimeoutError as error:
+                raise PlatformUnavailable("timeout", f"no connection was free in {within_s:g} s") from error
+            try:
+                yield
+            finally:
+                self._turns.release()
         finally:
             self._under_way -= 1
 

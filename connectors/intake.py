@@ -166,7 +166,8 @@ class Intake:
             self.kafka_answers = True
         for item in batch.items:
             if isinstance(item, Listing):
-                self._metrics.listings.labels("intake", item.platform, "published").inc()
+                name = self._metrics.platform(item.platform)
+                self._metrics.listings.labels("intake", name, "published").inc()
         return _told(batch)
 
     async def _take_report(self, content: Any, key: IntakeKey) -> Answer:

@@ -46,6 +46,8 @@ class Page:
     """What could not become a listing, each with its reason."""
     cursor: str | None = None
     """Where to go on after this page was published; opaque."""
+    at_end: bool = False
+    """A source that is followed has nothing more now; such a page may be empty."""
 
 
 @dataclass(frozen=True, slots=True)

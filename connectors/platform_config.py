@@ -17,8 +17,12 @@ from connectors.guard_config import (
     QualityConfig,
     Seconds,
 )
-from connectors.http import USER_AGENT, HttpLimits
+from connectors.http import RESPONSE_CAP, USER_AGENT, HttpLimits
 from schemas.message import LanguageTag, PlatformName
+from schemas.response import Measure, ResponseKind, ResponseOutcome
+
+ANSWER_PER_ITEM = 2_048
+"""Bytes of an answer that are read for each further item of a notice."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -153,6 +157,31 @@ class CoopOptions(_Config):
     policy_id: str | None = Field(default=None, max_length=128)
 
 
+class MailAnswer(_Config):
+    """One line that this platform's desk writes, and what it is for us."""
+
+    says: str = Field(min_length=2, max_length=500)
+    """A whole line of its mails, case and spaces aside."""
+    kind: ResponseKind
+    outcome: ResponseOutcome | None = None
+    measures: tuple[Measure, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.outcome is not None) != (self.kind in ("decision", "status", "need_info")):
+            raise ValueError("an outcome belongs to kind: decision, status or need_info, and only to these")
+        if self.outcome == "unknown":
+            raise ValueError("a line whose meaning is not known is left out of the table")
+        return self
+
+
+class MailAnswers(_Config):
+    """The platform's table of answers by mail. A change of a row is a new ``version``."""
+
+    version: str = Field(min_length=1, max_length=40)
+    rows: tuple[MailAnswer, ...] = Field(min_length=1, max_length=500)
+
+
 class MailOptions(_Config):
     """How mail reaches a platform. The password for ``username`` is the platform's ``api_key``."""
 
@@ -167,8 +196,12 @@ class MailOptions(_Config):
     username: str | None = Field(default=None, max_length=256)
     languages: tuple[LanguageTag, ...] = Field(default=(), max_length=5)
     """Of the human text, one after the other; empty: the platform's language and English."""
+    answers: MailAnswers | None = None
+    """What its desk's own lines mean; the words that our letter asks for are always read."""
+    answer_domains: tuple[str, ...] = Field(default=(), max_length=20)
+    """Domains from which its desk writes (and below); empty: any, the secret address being proof enough."""
     templates: Path | None = None
-    """Folder with the operator's own ``notice.LANGUAGE.txt.j2``, looked at first."""
+    """The older name of the platform's ``templates``."""
 
 
 class AtprotoOptions(_Config):
@@ -234,13 +267,17 @@ class PlatformConfig(_Config):
     dev_only: bool = False
     """A sandbox for development: secrets may stand in this file."""
     secret: SecretReferences = ()
-    """Signs our notices. Empty: the installation's own secret is used."""
+    """Signs our notices; with ``kind: email`` it makes the address to which answers come. Empty: the
+    installation's own secret is used."""
     webhook_secret: SecretReferences = ()
     """The platform signs its answers with it. Empty: no webhooks are accepted from it."""
     api_key: SecretReferences = ()
     """Says who we are to an API that gives out keys, or to our mail server: ``env:NAME`` or ``file:PATH``."""
     coop: CoopOptions | None = None
     mail: MailOptions | None = None
+    templates: Path | None = None
+    """Folder with the operator's own ``notice.LANGUAGE.txt.j2`` and ``reasons.LANGUAGE.txt.j2`` for this
+    platform, looked at first; tried once at the start."""
     atproto: AtprotoOptions | None = None
     folder: Path | None = None
     """Where ``kind: csv`` puts its batches and ``kind: desk`` its notices."""
@@ -354,6 +391,11 @@ class PlatformConfig(_Config):
         return PlatformConfig.model_validate({**own, **theirs})
 
     @property
+    def own_templates(self) -> Path | None:
+        """The operator's own texts for this platform."""
+        return self.templates or (self.mail.templates if self.mail else None)
+
+    @property
     def base(self) -> str:
         """``base_url`` without a final slash."""
         return self.base_url.rstrip("/")
@@ -368,6 +410,8 @@ class PlatformConfig(_Config):
             pool_s=self.timeouts.pool_s,
             total_s=self.timeouts.total_s,
             connections=self.concurrency,
+            # The status of a notice tells of each of its items.
+            response_cap=RESPONSE_CAP + ANSWER_PER_ITEM * (self.max_items - 1),
         )
 
     @property

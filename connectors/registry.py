@@ -46,6 +46,7 @@ from connectors.channels.coop import CoopChannel
 from connectors.channels.csv_batch import CsvBatchChannel
 from connectors.channels.desk_inbox import DeskInboxChannel
 from connectors.channels.email import EmailChannel
+from connectors.channels.template_check import check_templates
 from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
 from connectors.platform_config import PlatformConfig
@@ -213,18 +214,25 @@ def build(
     ``default_secret`` signs our notices where the platform has no secret of its own.
 
     Raises:
-        OperatorError: a secret is missing.
+        OperatorError: a secret is missing, or a template of the operator's own is faulty.
     """
-    if config.kind in CHANNEL_KINDS:
-        keys = resolve_secrets(config, "api_key", environment)
-        theirs = resolve_secrets(config, "webhook_secret", environment)
-        return ChannelPlatform(config, CHANNEL_KINDS[config.kind](config, keys), theirs)
+    if config.own_templates is not None:
+        check_templates(config.own_templates)
     if config.kind in LOGS_IN:
         keys = resolve_secrets(config, "api_key", environment)
         return KINDS[config.kind](config, keys, resolve_secrets(config, "webhook_secret", environment))
     ours = resolve_secrets(config, "secret", environment)
     if not ours and default_secret is not None:
         ours = (default_secret,)
+    if config.kind in CHANNEL_KINDS:
+        keys = resolve_secrets(config, "api_key", environment)
+        theirs = resolve_secrets(config, "webhook_secret", environment)
+        channel = (
+            EmailChannel(config, keys, ours)
+            if config.kind == "email"
+            else CHANNEL_KINDS[config.kind](config, keys)
+        )
+        return ChannelPlatform(config, channel, theirs)
     if not ours:
         raise OperatorError(
             f"{config.name}.secret: there is no secret to sign notices with; set it or TAKIN_WEBHOOK_SECRET."

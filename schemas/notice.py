@@ -11,10 +11,14 @@ from pydantic import Field
 
 from schemas.detection import Severity, Specimen, TaxonRef
 from schemas.message import Confidence, Instant, LanguageTag, Message, Part, PlatformName, Sha256
+from schemas.order import Order, Preservation, Secrecy, Signature
 
 NoticeKind = Literal["art16", "trusted_flagger", "art9_order", "tco_order", "tos_flag", "referral"]
 RequestedAction = Literal["remove", "disable", "geo_disable", "suspend_seller", "preserve", "provide_info"]
 AllegationKind = Literal["illegal", "tos_incompatible", "both"]
+Disguise = Literal["look_alike_letters", "signs_for_letters", "letters_apart", "masked_letters", "invisible"]
+"""``look_alike_letters`` of another script; digits or ``signs_for_letters``; ``letters_apart`` by spaces or
+dots; ``masked_letters`` (``iv*ry``); ``invisible`` characters between them."""
 
 
 class Party(Part):
@@ -72,6 +76,8 @@ class Quote(Part):
     meaning: str = Field(max_length=512)
     """What they were taken for, in English."""
     disguised: bool = False
+    disguises: tuple[Disguise, ...] = ()
+    """What was undone to read them so, as far as it can be told from the characters."""
 
 
 class Evidence(Part):
@@ -112,6 +118,13 @@ class NoticeItem(Part):
     quotes: tuple[Quote, ...] = ()
     round: int = Field(ge=1)
     """Which appearance of the listing this is about; 1 = the first."""
+
+
+class Reasons(Part):
+    """The reasons in a further language."""
+
+    language: LanguageTag
+    text: str = Field(min_length=1, max_length=20_000)
 
 
 class DetectionBasis(Part):
@@ -169,12 +182,20 @@ class Notice(Message):
     allegation: AllegationKind = "illegal"
     reasons: str = Field(min_length=1, max_length=20_000)
     """Substantiated explanation, in ``language``."""
+    reasons_in: tuple[Reasons, ...] = Field(default=(), max_length=5)
+    """The same in the platform's language, made from the facts below by a template; where the two differ,
+    ``reasons`` holds."""
     requested_action: RequestedAction = "remove"
     evidence: tuple[Evidence, ...] = ()
     detection: DetectionBasis
     good_faith: GoodFaith
     reporter_disclosure: Literal["may_disclose", "withhold"] = "may_disclose"
     redress: str | None = Field(default=None, max_length=2_000)
+    order: Order | None = None
+    """Of an authority; the notice's ``kind`` is then ``art9_order`` or ``tco_order``."""
+    secrecy: Secrecy | None = None
+    preservation: Preservation | None = None
+    signature: Signature | None = None
     severity: Severity
     sla: SlaPromise | None = None
     round: int = Field(ge=1)

@@ -33,7 +33,10 @@ AREAS = (
     "streams.reference.commands",
     "streams.notices.commands",
     "streams.reports.commands",
+    "streams.auditor.commands",
+    "streams.doctor.commands",
     "streams.desk.commands",
+    "streams.load.commands",
 )
 """Modules with a ``register(app)`` that adds their commands; cheap to import."""
 

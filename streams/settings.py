@@ -19,6 +19,8 @@ class Settings(BaseSettings):
     """Where local state is kept: embedded Kafka, SQLite, cursors, evidence."""
     platforms_file: Path | None = None
     """YAML file that names the platforms, see ``connectors/registry.py``."""
+    mailbox_file: Path | None = None
+    """YAML file that says where answers by mail are read, see ``connectors/mailbox.py``; absent: nowhere."""
     audit_key_file: Path | None = None
     """Key that signs checkpoints of the audit chain (`takin audit key`); absent: ``audit-key.pem`` in
     ``data_dir``, and no checkpoints if that is not there."""

@@ -30,6 +30,8 @@ COMPOSITION_ROOTS = {
     "streams/**/service.py": "entry point of a process",
     "streams/**/worker.py": "entry point of the Faust worker",
     "streams/local/**": "starts every process on one machine",
+    "streams/doctor/gathering.py": "looks at everything that a process is put together from",
+    "streams/load/**": "a machine of its own: sends as a connector does, reads the sandbox's journal",
     "streams/connect/**": "runs a platform's source: its whole work is to join the two packages",
     "streams/notices/bridge.py": "the one adapter: the notice service's Protocol over platforms",
     "streams/**/health.py": "says how a process is, in the words of connectors.observability",

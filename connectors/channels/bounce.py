@@ -29,8 +29,12 @@ SILENT = frozenset({"delayed", "delivered", "relayed", "expanded"})
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 
-def read_bounce(platform: str, sender: str, answer: RawAnswer) -> tuple[PlatformResponse, ...]:
+def read_bounce(
+    platform: str, sender: str, answer: RawAnswer, *, key: str | None = None
+) -> tuple[PlatformResponse, ...]:
     """The failures that a mail reports about one of our notices; none, when it reports only delays.
+
+    ``key`` is the notice's, where the address to which it came has said so already.
 
     Raises:
         UnreadableAnswer: ``unmapped``: no delivery status, or an action that does not exist;
@@ -41,7 +45,7 @@ def read_bounce(platform: str, sender: str, answer: RawAnswer) -> tuple[Platform
     mail = message_from_bytes(answer.body, policy=policy.compat32)
     if mail.get_content_type() != "multipart/report" or _report_type(mail) != "delivery-status":
         raise UnreadableAnswer("unmapped", "a person or an automaton wrote: somebody must read it")
-    keys = keys_in(answer.body.decode("latin-1"), sender)
+    keys = (key,) if key else keys_in(answer.body.decode("latin-1"), sender)
     if len(keys) != 1:
         raise UnreadableAnswer("wrong_shape", "the bounce does not say which mail of ours it is about")
     found = [

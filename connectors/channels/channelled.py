@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from connectors.channels.channel import Channel
 from connectors.channels.email import EmailChannel
+from connectors.channels.mail_reference import Tag
 from connectors.egress import EgressPolicy
 from connectors.errors import ForgedAnswer, PlatformRefused
 from connectors.http import OutboundClient
@@ -104,6 +105,21 @@ class ChannelPlatform:
         signed = verify(self._theirs, headers, body, now)
         kept = {name.lower(): value for name, value in headers.items() if name.lower() in _KEPT_HEADERS}
         return RawAnswer(self.name, signed.message_id, "webhook", now, body, kept)
+
+    @property
+    def answers_by_mail(self) -> bool:
+        """Whether mail to a notice's own address is an answer of this platform."""
+        return isinstance(self._channel, EmailChannel)
+
+    def authenticate_mail(self, raw: bytes, key: str, tag: Tag, now: datetime) -> RawAnswer:
+        """Check a mail that was sent to the address of one notice.
+
+        Raises:
+            ForgedAnswer, UnreadableAnswer
+        """
+        if not isinstance(self._channel, EmailChannel):
+            raise ForgedAnswer("wrong_platform", f"{self.name} does not answer by mail")
+        return self._channel.authenticate_mail(raw, key, tag, now)
 
     def parse(self, answer: RawAnswer) -> tuple[PlatformResponse, ...]:
         """Read an answer with the channel's mapping table.

@@ -10,8 +10,10 @@ is closed). Proven against a real local SMTP server.
 """
 
 import asyncio
+import hashlib
 import ssl
 from collections.abc import Sequence
+from datetime import datetime
 
 import aiosmtplib
 from pydantic import SecretStr
@@ -19,9 +21,18 @@ from pydantic import SecretStr
 from connectors.channels.bounce import read_bounce
 from connectors.channels.channel import ChannelCapabilities
 from connectors.channels.follow_up_mail import follow_up_mail
-from connectors.channels.mail_message import mail
+from connectors.channels.mail_answer import read_answer_mail, read_feedback
+from connectors.channels.mail_message import is_notice_key, mail
+from connectors.channels.mail_reading import read_letter
+from connectors.channels.mail_reference import Tag, proves, reply_address
 from connectors.channels.plain import plain_line
-from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
+from connectors.errors import (
+    ForgedAnswer,
+    PlatformGone,
+    PlatformRefused,
+    PlatformUnavailable,
+    UnreadableAnswer,
+)
 from connectors.http import tls_context
 from connectors.pace import Pace
 from connectors.platform import Delivery, RawAnswer, Receipt, RenderedNotice
@@ -42,11 +53,15 @@ class EmailChannel:
         self,
         config: PlatformConfig,
         keys: tuple[SecretStr, ...],
+        secrets: tuple[SecretStr, ...] = (),
     ) -> None:
+        """``secrets`` make the address to which answers come (the first) and check it (all)."""
         assert config.mail is not None, "kind: email is checked to have it"
         self._name = config.name
         self._options = config.mail
         self._languages = config.mail.languages or (config.language, "en")
+        self._templates = config.own_templates
+        self._secrets = secrets
         self._password = keys[0] if keys else None
         self._timeouts = config.timeouts
         self._ca_file = str(config.ca_file) if config.ca_file else None
@@ -60,13 +75,33 @@ class EmailChannel:
 
     def render(self, notice: Notice) -> RenderedNotice:
         """The whole message."""
-        return RenderedNotice(mail(notice, self._options, self._languages), "message/rfc822")
+        message = mail(
+            notice,
+            self._options,
+            self._languages,
+            self._templates,
+            reply_to=self._answers_to(notice.idempotency_key),
+        )
+        return RenderedNotice(message, "message/rfc822")
 
     def render_follow_up(self, follow_up: FollowUp, recipient: str | None) -> RenderedNotice:
         """The whole message: to the desk, or to a named address."""
         to = (recipient,) if recipient else self._options.to
-        message = follow_up_mail(follow_up, self._options, self._languages, to)
+        message = follow_up_mail(
+            follow_up,
+            self._options,
+            self._languages,
+            to,
+            self._templates,
+            reply_to=self._answers_to(follow_up.notice_key),
+        )
         return RenderedNotice(message, "message/rfc822")
+
+    def _answers_to(self, key: str) -> str:
+        """The address for answers to the notice, and of its envelope: its own, where there is a secret."""
+        if not self._secrets or not is_notice_key(key):
+            return self._options.sender
+        return reply_address(self._options.sender, self._name, key, self._secrets[0])
 
     async def deliver(self, delivery: Delivery, recipient: str | None = None) -> Receipt:
         """Give the message to the mail server once."""
@@ -74,7 +109,7 @@ class EmailChannel:
         try:
             async with asyncio.timeout(delivery.timeout_s), self._places:
                 await self._pace.turn()
-                said = await self._send(delivery.body, to)
+                said = await self._send(delivery.body, to, sender=self._answers_to(delivery.idempotency_key))
         except (TimeoutError, aiosmtplib.SMTPTimeoutError) as error:
             raise PlatformUnavailable(
                 "timeout", f"the mail server did not finish within {delivery.timeout_s:g} s"
@@ -93,7 +128,7 @@ class EmailChannel:
             raise PlatformUnavailable("reset", _said(error)) from error
         return Receipt(250, None, False, None, said.encode()[:4_096], acknowledged=False)
 
-    async def _send(self, body: bytes, to: Sequence[str]) -> str:
+    async def _send(self, body: bytes, to: Sequence[str], *, sender: str) -> str:
         options = self._options
         client = aiosmtplib.SMTP(
             hostname=options.host,
@@ -108,9 +143,7 @@ class EmailChannel:
             await client.connect()
             if options.username and self._password is not None:
                 await client.login(options.username, self._password.get_secret_value())
-            refused, said = await client.sendmail(
-                options.sender, list(to), body, timeout=self._timeouts.read_s
-            )
+            refused, said = await client.sendmail(sender, list(to), body, timeout=self._timeouts.read_s)
         finally:
             # The message is given away or not by now: a polite QUIT could only turn a yes into a doubt.
             client.close()
@@ -123,11 +156,50 @@ class EmailChannel:
         return None
 
     def parse(self, answer: RawAnswer) -> tuple[PlatformResponse, ...]:
-        """A mail that came back."""
-        return read_bounce(self._name, self._options.sender, answer)
+        """A mail that came back, or was written to us."""
+        key = key_of_source(answer.source_id)
+        if key is None:
+            return read_bounce(self._name, self._options.sender, answer)
+        letter = read_letter(answer.body)
+        match letter.kind:
+            case "bounce":
+                if len(self._options.to) > 1:
+                    # Another of its addresses may have it, and a notification is about one.
+                    raise UnreadableAnswer("unmapped", "one of several addresses failed: somebody must look")
+                return read_bounce(self._name, self._options.sender, answer, key=key)
+            case "feedback":
+                return (read_feedback(self._name, key, letter, answer),)
+            case _:
+                return (read_answer_mail(self._name, key, letter, answer, self._options.answers),)
+
+    def authenticate_mail(self, raw: bytes, key: str, tag: Tag, now: datetime) -> RawAnswer:
+        """Check that a mail answers the notice with this key.
+
+        Raises:
+            ForgedAnswer: it came to an address that is not of this notice, or not from the platform's desk.
+            UnreadableAnswer: it is no mail.
+        """
+        if not proves(tag, self._name, key, self._secrets):
+            raise ForgedAnswer("bad_signature", "the address that it was sent to is not of this notice")
+        letter = read_letter(raw)
+        allowed = self._options.answer_domains
+        if allowed and letter.kind in ("written", "automatic") and not _below(letter.from_domain, allowed):
+            raise ForgedAnswer("wrong_platform", "the sender is not of the platform's desk")
+        source = f"mail:{key}:{hashlib.sha256(raw).hexdigest()}"
+        return RawAnswer(self._name, source, "email", now, raw, {"content-type": "message/rfc822"})
 
     async def aclose(self) -> None:
         """Nothing is kept open."""
+
+
+def key_of_source(source_id: str) -> str | None:
+    """The notice's key in the id of a mail that was authenticated; ``None`` for any other."""
+    kind, _, rest = source_id.partition(":")
+    return rest.partition(":")[0] if kind == "mail" else None
+
+
+def _below(domain: str, allowed: Sequence[str]) -> bool:
+    return any(domain == one.lower() or domain.endswith("." + one.lower()) for one in allowed)
 
 
 def _refusal(code: int, message: str) -> PlatformUnavailable | PlatformRefused:

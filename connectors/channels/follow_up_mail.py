@@ -9,6 +9,7 @@ from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
+from pathlib import Path
 
 from connectors.channels.letter import follow_up_letter
 from connectors.channels.mail_message import KEY_HEADER, message_id
@@ -24,7 +25,13 @@ SUBJECTS: Mapping[FollowUpKind, str] = {
 
 
 def follow_up_mail(
-    follow_up: FollowUp, options: MailOptions, languages: Sequence[str], to: Sequence[str]
+    follow_up: FollowUp,
+    options: MailOptions,
+    languages: Sequence[str],
+    to: Sequence[str],
+    templates: Path | None = None,
+    *,
+    reply_to: str | None = None,
 ) -> bytes:
     """The whole message with CRLF line ends.
 
@@ -35,7 +42,7 @@ def follow_up_mail(
     ours = plain_line(follow_up.sender.organisation, 100)
     message["From"] = str(Address(display_name=ours, addr_spec=options.sender))
     message["To"] = ", ".join(to)
-    message["Reply-To"] = options.sender
+    message["Reply-To"] = reply_to or options.sender
     test = "[TEST] " if "lifecycle:test" in follow_up.tags else ""
     message["Subject"] = plain_line(f"{test}{SUBJECTS[follow_up.kind]} {follow_up.human_reference}", 200)
     message["Date"] = format_datetime(follow_up.at)
@@ -45,7 +52,7 @@ def follow_up_mail(
     message["References"] = thread
     message[KEY_HEADER] = follow_up.notice_key
     message["Auto-Submitted"] = "auto-generated"
-    text = follow_up_letter(follow_up, languages, options.templates)
+    text = follow_up_letter(follow_up, languages, templates)
     message.set_content(text, cte="quoted-printable")
     raw = message.as_bytes()
     for name in (b"Message-ID", b"In-Reply-To", b"References"):

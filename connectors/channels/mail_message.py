@@ -13,6 +13,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage, Message
 from email.mime.multipart import MIMEMultipart
 from email.utils import format_datetime
+from pathlib import Path
 
 from connectors.channels.letter import letter
 from connectors.channels.plain import plain_line
@@ -33,6 +34,11 @@ def message_id(idempotency_key: str, sender: str) -> str:
     return f"<{idempotency_key}@{sender.rpartition('@')[2].lower()}>"
 
 
+def is_notice_key(key: str) -> bool:
+    """Whether it is the idempotency key of a notice."""
+    return _KEY.fullmatch(key) is not None
+
+
 def keys_in(text: str, sender: str) -> tuple[str, ...]:
     """Keys of our mails that the text names by their whole ``Message-ID``, in order."""
     domain = sender.rpartition("@")[2].lower()
@@ -45,8 +51,15 @@ def keys_in(text: str, sender: str) -> tuple[str, ...]:
     )
 
 
-def mail(notice: Notice, options: MailOptions, languages: Sequence[str]) -> bytes:
-    """The whole message with CRLF line ends.
+def mail(
+    notice: Notice,
+    options: MailOptions,
+    languages: Sequence[str],
+    templates: Path | None = None,
+    *,
+    reply_to: str | None = None,
+) -> bytes:
+    """The whole message with CRLF line ends; ``reply_to`` is where answers come, if not to the sender.
 
     Raises:
         PlatformRefused: ``invalid``: no valid XARF report can be made of it, or a template is faulty.
@@ -58,14 +71,14 @@ def mail(notice: Notice, options: MailOptions, languages: Sequence[str]) -> byte
     # Header objects refuse line breaks by themselves; `plain_line` has taken everything else out.
     whole["From"] = str(Address(display_name=reporter, addr_spec=options.sender))
     whole["To"] = ", ".join(options.to)
-    whole["Reply-To"] = options.sender
+    whole["Reply-To"] = reply_to or options.sender
     whole["Subject"] = plain_line(_subject(notice), 200)
     whole["Date"] = format_datetime(notice.issued_at)
     whole["Message-ID"] = message_id(key, options.sender)
     whole[KEY_HEADER] = key
     whole["Auto-Submitted"] = "auto-generated"
     text = EmailMessage(policy=policy.SMTP)
-    text.set_content(letter(notice, languages, options.templates), cte="quoted-printable")
+    text.set_content(letter(notice, languages, templates), cte="quoted-printable")
     del text["MIME-Version"]
     whole.attach(text)
     whole.attach(_feedback(notice))

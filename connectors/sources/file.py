@@ -96,7 +96,8 @@ class FileSource:
         progress: Callable[[int], None] | None = None,
     ) -> None:
         """``platforms``: see :func:`connectors.sources.rows.row_listing`. ``limit`` counts rows, used or not.
-        ``follow`` waits for more at the end. ``progress`` is told the bytes read so far.
+        ``follow`` waits for more at the end, and says at each look that it is there. ``progress`` is told
+        the bytes read so far.
 
         Raises:
             OperatorError: no such file, or an ending that is not known.
@@ -146,6 +147,7 @@ class FileSource:
                     elif not self._follow:
                         return
                     else:
+                        yield Page((), at_end=True)
                         await asyncio.sleep(self._poll_s)
         except OSError as error:
             raise OperatorError(f"{self.path} cannot be read: {error.strerror or error}.") from error

@@ -11,7 +11,7 @@ says so; that gap is set aside too, because posts are missing.
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Protocol
 from urllib.parse import urlencode
@@ -198,7 +198,7 @@ class FirehoseSource:
                 elif time.monotonic() - heard_at >= QUIET_S:
                     caught_up = True
                 if batch.full or batch.wait_s() == 0 or ended or (caught_up and not follow):
-                    yield await self._page(batch, place), place
+                    yield replace(await self._page(batch, place), at_end=caught_up), place
                     batch = _Batch()
             if ended is not None:
                 raise ended

@@ -15,7 +15,7 @@ from tests.browser.conftest import CHROMIUM, FLAGS  # noqa: E402
 from tests.support.desk import PASSWORD, viewer_of  # noqa: E402
 from tests.support.desk_server import desk_server, story_accounts  # noqa: E402
 from tests.support.desk_story import tell  # noqa: E402
-from tests.support.reports import file_report  # noqa: E402
+from tests.support.filed import file_report  # noqa: E402
 
 FOLDER = ROOT / "deploy" / "screenshots"
 PLATFORM = "market-silent"

@@ -18,8 +18,10 @@ step "types"
 "$bin/mypy"
 step "generated files"
 "$bin/python" -m schemas.generate --check
-step "a PostgreSQL server, Chromium, an AT Protocol network and the Kafka jars"
+"$bin/python" -m deploy.generate --check
+step "a PostgreSQL server, an IMAP server, Chromium, an AT Protocol network and the Kafka jars"
 deploy/ci/postgresql.sh
+deploy/ci/dovecot.sh
 deploy/ci/chromium.sh
 deploy/atproto/install.sh
 "$bin/python" -c '

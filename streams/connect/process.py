@@ -162,6 +162,7 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
     keys = load_keys(options.keys_file)
     configs = _configs(options.platforms_file)
     metrics = ConnectorMetrics()
+    metrics.opened()
     listening = bind(options.host, options.port, purpose="the intake")
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listening.close)

@@ -111,6 +111,8 @@ class Runner:
         self._moved = moved
         self._sleep = sleep
         self._pace = Pace(assignment.rate) if assignment.rate else None
+        self._name = metrics.platform(assignment.platform)
+        metrics.begun(assignment.connector, assignment.platform)
         self.tally = Tally()
 
     async def run(self) -> Tally:
@@ -126,6 +128,8 @@ class Runner:
                 async for page in self._source.read(cursor):
                     cursor = await self._take(page) or cursor
                     failures = 0
+                    if page.at_end:
+                        self._read_to_end()
                     if self._finished():
                         return self.tally
             except PlatformUnavailable as error:
@@ -137,14 +141,15 @@ class Runner:
                 raise OperatorError(
                     f"{self._to.place} cannot be read: {error.detail} ({error.reason})."
                 ) from error
-            self._metrics.last_success.labels(self._to.connector, self._to.platform).set(
-                self._now().timestamp()
-            )
-            self._moved()
+            self._read_to_end()
             if not self._to.follow:
                 return self.tally
             failures = 0
             await self._sleep(self._to.interval_s)
+
+    def _read_to_end(self) -> None:
+        self._metrics.last_success.labels(self._to.connector, self._name).set(self._now().timestamp())
+        self._moved()
 
     def _finished(self) -> bool:
         return self._to.limit is not None and self.tally.read >= self._to.limit
@@ -186,7 +191,8 @@ class Runner:
             refused += back
             self.tally.published += len(piece) - len(back)
             for platform, count in Counter(listing.platform for listing in piece).items():
-                self._metrics.listings.labels(self._to.connector, platform, "published").inc(count)
+                name = self._metrics.platform(platform)
+                self._metrics.listings.labels(self._to.connector, name, "published").inc(count)
             self._moved()
         return tuple(refused)
 
@@ -197,7 +203,7 @@ class Runner:
         for letter in letters:
             self.tally.set_aside[letter.reason] += 1
             self._metrics.dead_letters.labels(letter.stage, letter.reason).inc()
-            self._metrics.listings.labels(self._to.connector, self._to.platform, "set_aside").inc()
+            self._metrics.listings.labels(self._to.connector, self._name, "set_aside").inc()
 
     async def _wait_for(self, error: PlatformUnavailable, failures: int) -> None:
         self._failed(error.reason)
@@ -214,4 +220,4 @@ class Runner:
 
     def _failed(self, reason: str) -> None:
         self.tally.failures[reason] += 1
-        self._metrics.failures.labels(self._to.connector, self._to.platform, reason).inc()
+        self._metrics.failures.labels(self._to.connector, self._name, reason).inc()

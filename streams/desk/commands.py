@@ -93,6 +93,7 @@ def desk(
         platforms=configs,
         sender=policy,
         law=load_law(),
+        webhook_secret=settings.webhook_secret,
     )
     asyncio.run(serve_until_signal(service))
 

@@ -44,5 +44,5 @@ def download(content: bytes, name: str, form: str, at: datetime) -> Response:
     """A file to save, never to show."""
     safe = "".join(one if one.isalnum() and one.isascii() else "-" for one in name)
     headers = {"content-disposition": f'attachment; filename="takin-{safe}-{at:%Y%m%dT%H%M%SZ}.{form}"'}
-    kind = "text/csv; charset=utf-8" if form == "csv" else "application/json"
+    kind = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf"}.get(form, "application/json")
     return Response(content, media_type=kind, headers=headers)

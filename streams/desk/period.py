@@ -4,7 +4,8 @@ from datetime import datetime
 
 from schemas.errors import OperatorError
 from streams.desk.gate import Refused
-from streams.reports.commands import period_start
+from streams.reports import period
+from streams.reports.period import Period
 
 
 def instant(text: str | None, now: datetime) -> datetime | None:
@@ -14,6 +15,18 @@ def instant(text: str | None, now: datetime) -> datetime | None:
         Refused: it is none of these.
     """
     try:
-        return period_start(text or None, now)
+        return period.instant(text, now, option="period") if text else None
     except (OperatorError, OverflowError, ValueError) as error:
         raise Refused(422, "bad_period", "A period is 7d, 36h, 2026-11-01 or an ISO time.") from error
+
+
+def between(since: str, until: str, now: datetime) -> Period:
+    """From one to the other.
+
+    Raises:
+        Refused: one is no time, or the end is not after the beginning.
+    """
+    start, end = instant(since, now), instant(until, now)
+    if start is not None and end is not None and end <= start:
+        raise Refused(422, "bad_period", "A period ends after it begins: exchange the two.")
+    return Period(start, end)

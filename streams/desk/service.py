@@ -9,10 +9,10 @@ from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from connectors.observability import Health, serve_observability
 from connectors.platform_config import PlatformConfig
-from connectors.registry import build
 from connectors.serving import bind, serve
 from schemas.notice import LegalBasis
 from streams.desk.app import desk_app
@@ -21,12 +21,11 @@ from streams.desk.house import House
 from streams.desk.keys import REPLY_LINK, DeskKeys
 from streams.desk.metrics import DeskMetrics
 from streams.desk.pages import Pages
-from streams.desk.period import instant
-from streams.notices.bridge import Bridge, policy_of
+from streams.desk.period import between
+from streams.notices.bridge import Bridge, desk_of, make_bridge, working_days
 from streams.notices.casebook import deadlines
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.evidence import EvidenceStore
-from streams.notices.handlers import Desk
 from streams.notices.policy import SenderPolicy
 from streams.notices.reply_link import ReplyLinks
 
@@ -49,6 +48,8 @@ class DeskService:
     platforms: Sequence[PlatformConfig] = ()
     sender: SenderPolicy | None = None
     law: Mapping[str, LegalBasis] | None = None
+    webhook_secret: SecretStr | None = None
+    """Signs our notices where a platform has no secret of its own."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set.
@@ -58,7 +59,7 @@ class DeskService:
         """
         sock = bind(self.host, self.port, purpose="the desk")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
-        bridge = Bridge({config.name: build(config) for config in self.platforms})
+        bridge = make_bridge(self.platforms, default_secret=self.webhook_secret)
         registry = CollectorRegistry()
         servers = []
         try:
@@ -94,19 +95,18 @@ class DeskService:
         links = ReplyLinks(self.base, keys.purpose(REPLY_LINK))
         acts = None
         if self.platforms and self.sender is not None and self.law is not None:
-            acts = Desk(
-                platforms={config.name: policy_of(config) for config in self.platforms},
-                sender=replace(self.sender, reply_links=links),
-                law=self.law,
-                render=bridge.render,
-                actor="desk",
-            )
+            us = replace(self.sender, reply_links=links)
+            acts = desk_of(self.platforms, bridge, sender=us, law=self.law, actor="desk")
         return House(
             casebook=casebook,
             keys=keys,
             links=links,
             pages=Pages(),
-            board=Board(casebook, clock=lambda: datetime.now(UTC)),
+            board=Board(
+                casebook,
+                clock=lambda: datetime.now(UTC),
+                calendars={config.name: working_days(config) for config in self.platforms},
+            ),
             metrics=DeskMetrics(registry),
             evidence=EvidenceStore(self.evidence_dir),
             acts=acts,
@@ -120,7 +120,7 @@ async def keep_warm(board: Board, *, every_s: float = 120.0) -> None:
     while True:
         now = datetime.now(UTC)
         try:
-            await board.figures(USUAL, instant(USUAL.partition("|")[0], now), None)
+            await board.figures(f"{USUAL}|", between(USUAL, "", now))
         except CasebookUnavailable:
             log.warning("board_not_made", why="the casebook does not answer")
         await asyncio.sleep(every_s)

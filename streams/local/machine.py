@@ -26,8 +26,11 @@ from streams.local.service import Service
 
 PORT_NAMES = (
     *("kafka", "receiver", "notices", "screening", "connect", "intake", "intake-metrics"),
-    *("desk", "desk-metrics"),
+    *("desk", "desk-metrics", "auditor"),
 )
+
+FROZEN_AFTER_S = 60.0
+"""Answers nothing on /health for so long: killed and started again."""
 
 PRACTICE = {
     "rate_per_s": 50,
@@ -103,7 +106,9 @@ def prepare(machine: Machine) -> Prepared:
     folder = machine.data_dir.absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = [one.name for one in machine.scenario.platforms] if machine.scenario else []
-    ports = _ports(folder / "ports.json", (*PORT_NAMES, *(f"sandbox:{name}" for name in names)))
+    workers = [f"screening-{number}" for number in range(2, machine.screening_workers + 1)]
+    sandboxes = [f"sandbox:{name}" for name in names]
+    ports = _ports(folder / "ports.json", (*PORT_NAMES, *workers, *sandboxes))
     bootstrap = machine.bootstrap or f"127.0.0.1:{ports['kafka']}"
     casebook_url = machine.casebook_url or f"sqlite:///{folder / 'casebook.db'}"
     platforms_file = machine.platforms_file
@@ -119,6 +124,15 @@ def prepare(machine: Machine) -> Prepared:
         _make_key(folder, names or [one.name for one in load_platforms(platforms_file)])
     summary = folder / "connect-summary.json"
     summary.unlink(missing_ok=True)
+    shown = ["notices", "desk-metrics", "screening", *workers, "auditor", "connect", "intake-metrics"]
+    idle = {"connect"} if machine.source is None else set()
+    idle |= set() if machine.intake else {"intake-metrics"}
+    targets = [
+        {"targets": [f"127.0.0.1:{ports[name]}"], "labels": {"process": name.removesuffix("-metrics")}}
+        for name in shown
+        if name not in idle
+    ]
+    (folder / "prometheus-targets.json").write_text(json.dumps(targets, indent=2) + "\n", encoding="utf-8")
     return Prepared(
         services=_services(machine, folder, platforms_file, summary, bootstrap, casebook_url, ports),
         bootstrap=bootstrap,
@@ -254,6 +268,7 @@ def _services(
             ),
             env,
             ready=f"http://127.0.0.1:{ports['notices']}/health",
+            frozen_after_s=FROZEN_AFTER_S,
             needs=("topics", *sandbox),
         )
     )
@@ -268,23 +283,35 @@ def _services(
             ),
             env,
             ready=f"http://127.0.0.1:{ports['desk-metrics']}/health",
+            frozen_after_s=FROZEN_AFTER_S,
             needs=("notices",),
         )
     )
     workers = []
     for number in range(1, machine.screening_workers + 1):
         name = "screening" if number == 1 else f"screening-{number}"
-        port = ports["screening"] if number == 1 else 0
+        port = ports[name]
         workers.append(name)
         services.append(
             Service(
                 name,
                 takin("screening"),
                 {**env, "TAKIN_OBSERVABILITY_PORT": str(port)},
-                ready=f"http://127.0.0.1:{port}/health" if port else None,
+                ready=f"http://127.0.0.1:{port}/health",
+                frozen_after_s=FROZEN_AFTER_S,
                 needs=("topics",),
             )
         )
+    services.append(
+        Service(
+            "auditor",
+            takin("auditor", "--metrics-port", str(ports["auditor"])),
+            env,
+            ready=f"http://127.0.0.1:{ports['auditor']}/health",
+            frozen_after_s=FROZEN_AFTER_S,
+            needs=("topics",),
+        )
+    )
     if machine.intake:
         services.append(
             Service(

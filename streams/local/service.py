@@ -24,6 +24,9 @@ class Service:
     """Services that must be ready before this one starts, and that stop after it."""
     ready_within_s: float = 60.0
     """From its start; a service that is not ready by then stops the start of all."""
+    frozen_after_s: float | None = None
+    """A service with a URL that answers nothing at all for so long is killed and started again. An answer
+    that it is not well is an answer: it may be waiting for Kafka, which a restart would not mend."""
     once: bool = False
     """It ends by itself with code 0 when its work is done; any other end is a failure."""
 

@@ -26,6 +26,7 @@ OPERATOR_ERROR = 2
 """Exit code of a service whose operator must mend something; its last line says what."""
 STOP_WITHIN_S = 20.0
 LOOK_EVERY_S = 0.05
+LOOK_FOR_FROST_S = 5.0
 STARTING_S = 30.0
 """A service without a readiness question counts as started after this long."""
 
@@ -241,13 +242,25 @@ class Supervisor:
     async def _until_ready(self, child: _Child, began: float) -> None:
         if child.service.once and child.service.ready is None:
             return  # ready when done
-        while not await _serves(child.service):  # noqa: ASYNC110 another process's readiness has no event
+        while not await serves(child.service):  # noqa: ASYNC110 another process's readiness has no event
             await asyncio.sleep(0.1)
         again = " again" if child.was_ready.is_set() else ""
         child.is_ready = True
         child.was_ready.set()
         if child.service.ready is not None:
             self._say(f"{child.service.name}: ready{again} after {time.monotonic() - began:.1f} s")
+        if child.service.frozen_after_s is not None:
+            await self._until_frozen(child, child.service.frozen_after_s)
+
+    async def _until_frozen(self, child: _Child, limit_s: float) -> None:
+        """Kill a service that lives and answers nothing; whoever waits for its end starts it again."""
+        answered = time.monotonic()
+        while time.monotonic() - answered < limit_s:
+            await asyncio.sleep(min(LOOK_FOR_FROST_S, limit_s / 4))
+            if await _status(child.service.ready) is not None:
+                answered = time.monotonic()
+        self._say(f"{child.service.name}: answered nothing for {limit_s:.0f} s and was killed")
+        child.signal(signal.SIGKILL)
 
     async def _await_ready(self, child: _Child, task: "asyncio.Task[None]") -> None:
         """Until the service is ready, its task has failed, or its time is up."""
@@ -286,18 +299,24 @@ class Supervisor:
             await task
 
 
-async def _serves(service: Service) -> bool:
+async def serves(service: Service) -> bool:
+    """Whether the service answers its readiness question now."""
     if service.ready is None:
         return True
     if not isinstance(service.ready, str):
         return await service.ready()
+    return await _status(service.ready) == 200
+
+
+async def _status(url: object) -> int | None:
+    """What the URL answers now; ``None``: nothing."""
     import httpx
 
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
-            return (await client.get(service.ready)).status_code == 200
+            return (await client.get(str(url))).status_code
     except httpx.HTTPError:
-        return False
+        return None
 
 
 def _end(code: int) -> str:

@@ -192,8 +192,8 @@ def _unsettled(standing: Standing | None, within_s: float) -> str:
 
 async def _document(prepared: Prepared, casebook: Casebook, standing: Standing | None) -> dict[str, Any]:
     now = datetime.now(UTC)
-    rows = sla.figures(await casebook.look(figures.item_times), now=now)
-    document = sla.as_json(rows, now=now, period={"since": None, "until": now.isoformat()})
+    rows = sla.report(await casebook.look(figures.item_times), now=now)
+    document = sla.document(rows, now=now, period={"since": None, "until": now.isoformat()}).as_json()
     if standing is None:
         raise OperatorError("Kafka does not answer any more, so the summary cannot be made.")
     return {**document, "rows": rows, "summary": summary(standing, prepared.summary_file)}

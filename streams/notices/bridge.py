@@ -1,14 +1,21 @@
 """The notice service's outside, made of the connectors' platforms."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from pydantic import SecretStr
+
 from connectors.answers import receipt_response
+from connectors.channels.channelled import ChannelPlatform
 from connectors.channels.email import EmailChannel
+from connectors.channels.letter import reasons_in
+from connectors.channels.mail_reading import read_letter
+from connectors.channels.mail_reference import Tag as MailTag
+from connectors.channels.mail_reference import tags_in
 from connectors.errors import (
     ConnectorError,
     ForgedAnswer,
@@ -37,7 +44,7 @@ from streams.notices.casebook.inbox import Received
 from streams.notices.casebook.looks import LookDue
 from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.guards.breaker import BreakerPolicy
-from streams.notices.handlers import Accepted
+from streams.notices.handlers import Accepted, Desk
 from streams.notices.handlers.following import FOLLOWING
 from streams.notices.item import Look
 from streams.notices.policy import (
@@ -46,16 +53,19 @@ from streams.notices.policy import (
     PlatformPolicy,
     PollPolicy,
     RetryPolicy,
+    SenderPolicy,
     SlaTerms,
     Step,
     StopLine,
 )
 from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
+from streams.notices.post.postman import Tag
 from streams.notices.requirements import Demands, host_of
 from streams.notices.warc import Capture
 from streams.notices.wording import CannotWrite
-from streams.sla.calendar import Unit
+from streams.sla.calendar import UTC_ZONE, Calendar, Unit, check_region
 from streams.sla.regimes import built_in, calendar_of
+from streams.sla.zones import zone_of_country
 
 PARSER = "submit-reply/1"
 XARF_KINDS = frozenset({"xarf", "email"})
@@ -206,6 +216,35 @@ class Bridge:
         except ForgedAnswer as error:
             raise Forged(error.reason, error.detail) from error
 
+    def mail_tags(self, raw: bytes) -> tuple[Tag, ...]:
+        """The notices' own addresses to which a mail was sent."""
+        try:
+            found = tags_in(read_letter(raw).recipients)
+        except UnreadableAnswer as error:
+            raise Unreadable(error.reason, error.detail) from error
+        return tuple(Tag(one.key_start, one.proof) for one in found)
+
+    def authenticate_mail(self, platform: str, key: str, tag: Tag, raw: bytes, now: datetime) -> Answer:
+        """The mail as an answer about the notice with this key."""
+        spoken_to = self._by_mail(platform)
+        if spoken_to is None:
+            raise Forged("wrong_platform", f"{platform} does not answer by mail")
+        theirs = MailTag(tag.key_start, tag.proof)
+        try:
+            return _answer(spoken_to.authenticate_mail(raw, key, theirs, now))
+        except ForgedAnswer as error:
+            raise Forged(error.reason, error.detail) from error
+        except UnreadableAnswer as error:
+            raise Unreadable(error.reason, error.detail) from error
+
+    def _by_mail(self, platform: str) -> ChannelPlatform | None:
+        """The platform as it is written to by mail, be that its own channel or its other one."""
+        for ways in (self._platforms, self._fallbacks):
+            way = ways.get(platform)
+            if isinstance(way, ChannelPlatform) and way.answers_by_mail:
+                return way
+        return None
+
     def read(self, received: Received) -> tuple[PlatformResponse, ...]:
         """What a stored answer says."""
         raw = RawAnswer(
@@ -217,7 +256,8 @@ class Bridge:
             headers=received.headers,
         )
         try:
-            return self._platforms[received.platform].parse(raw)
+            by_mail = self._by_mail(received.platform) if received.channel == "email" else None
+            return (by_mail or self._platforms[received.platform]).parse(raw)
         except (UnreadableAnswer, ForgedAnswer) as error:
             raise Unreadable(error.reason, error.detail) from error
 
@@ -225,6 +265,21 @@ class Bridge:
         """Close connections."""
         for platform in (*self._platforms.values(), *self._fallbacks.values()):
             await platform.aclose()
+
+
+def translator(platforms: Iterable[PlatformConfig]) -> Callable[[Notice], Notice]:
+    """Adds the reasons in each platform's own language, by its own templates where it has some."""
+    known = {config.name: config for config in platforms}
+
+    def translate(notice: Notice) -> Notice:
+        config = known[notice.addressee.platform]
+        try:
+            found = reasons_in(notice, (config.language,), config.own_templates)
+        except PlatformRefused as error:
+            raise CannotWrite(error.detail) from error
+        return notice.model_copy(update={"reasons_in": found})
+
+    return translate
 
 
 def _capture(seen: Observation) -> Capture | None:
@@ -366,32 +421,86 @@ def _ladder(config: PlatformConfig, today: date) -> tuple[Step, ...]:
     return steps if theirs is None else tuple(Step(name, at) for name, at in theirs.items())
 
 
-def make_bridge(configs: Sequence[PlatformConfig], *, sink: Path | None = None) -> "Bridge":
+def make_bridge(
+    configs: Sequence[PlatformConfig], *, sink: Path | None = None, default_secret: SecretStr | None = None
+) -> "Bridge":
     """Every channel of these platforms, to be used inside a running event loop.
 
     ``sink``: test mode. What would reach a real desk or a mailbox goes to that folder instead;
     only platforms that are for development (``dev_only``) are still spoken to.
+    ``default_secret`` stands in where a platform has no secret of its own.
 
     Raises:
         OperatorError: a secret is missing.
     """
+
+    def secrets_of(config: PlatformConfig) -> tuple[SecretStr, ...]:
+        return resolve_secrets(config, "secret") or ((default_secret,) if default_secret else ())
+
     letters: dict[str, Letters] = {}
     for config in configs:
         if config.mail is None:
             continue
         keys = resolve_secrets(config, "api_key") if config.mail.username else ()
-        mail = EmailChannel(config, keys)
+        mail = EmailChannel(config, keys, secrets_of(config))
         letters[config.name] = mail if sink is None else SinkLetters(mail, sink, config.name)
 
-    def reached(config: PlatformConfig) -> Platform:
-        real = build(config)
+    def reached(config: PlatformConfig, secret: SecretStr | None = default_secret) -> Platform:
+        real = build(config, default_secret=secret)
         return real if sink is None or config.dev_only else SinkPlatform(real, sink)
+
+    def other_way(config: PlatformConfig) -> Platform:
+        # A mailbox takes nothing signed, but the address to which it answers is made with the secret.
+        secret = next(iter(secrets_of(config)), None)
+        other = config.by_fallback()
+        return reached(other, secret if other.kind == "email" else default_secret)
 
     return Bridge(
         {config.name: reached(config) for config in configs},
         letters=letters,
-        fallbacks={one.name: reached(one.by_fallback()) for one in configs if one.fallback is not None},
+        fallbacks={one.name: other_way(one) for one in configs if one.fallback is not None},
     )
+
+
+def desk_of(
+    configs: Iterable[PlatformConfig],
+    bridge: Bridge,
+    *,
+    sender: SenderPolicy,
+    law: Mapping[str, LegalBasis],
+    actor: str = "notices",
+) -> Desk:
+    """What a handler must know, the same in every process that writes notices.
+
+    Raises:
+        OperatorError: as :func:`policy_of`.
+    """
+    known = tuple(configs)
+    return Desk(
+        platforms={config.name: policy_of(config) for config in known},
+        sender=sender,
+        law=law,
+        render=bridge.render,
+        translate=translator(known),
+        actor=actor,
+        follow_up=bridge.render_follow_up,
+        fallback=bridge.render_fallback,
+    )
+
+
+def working_days(config: PlatformConfig) -> Calendar:
+    """The platform's working days: as its promise counts them, or else those of its country.
+
+    Where its country has several zones, or no known holidays, UTC and weekends alone stand in.
+    """
+    _, terms = _promise(config, datetime.now(UTC).date())
+    if terms.unit != "hours" or config.country is None:
+        return terms.calendar
+    try:
+        check_region(config.country)
+    except OperatorError:
+        return Calendar()
+    return Calendar(zone_of_country(config.country) or UTC_ZONE, config.country)
 
 
 def _demands(config: PlatformConfig) -> Demands:

@@ -14,6 +14,7 @@ from schemas.errors import OperatorError
 from streams.local.visible import visible
 from streams.notices.acts import commands as acts
 from streams.notices.guards import commands as guards
+from streams.notices.post import commands as post
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     notices.command("validate")(validate)
     acts.register(notices)
     guards.register(notices)
+    post.register(notices)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
     audit.command("key")(key)
@@ -48,6 +50,9 @@ def serve(
     reply_base: Annotated[
         str | None, typer.Option(help="Address that platforms see, if it is not this host and port.")
     ] = None,
+    mailbox: Annotated[
+        Path | None, typer.Option(help="The mailbox file, for answers by mail; else TAKIN_MAILBOX_FILE.")
+    ] = None,
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
     ] = 8711,
@@ -61,6 +66,7 @@ def serve(
     """
     from dataclasses import replace
 
+    from connectors.mailbox import load_mailbox
     from connectors.registry import load_platforms
     from streams.desk.keys import reply_links
     from streams.logs import configure
@@ -106,6 +112,8 @@ def serve(
         if settings.audit_key_file is not None or settings.audit_key.exists()
         else None,
         evidence_dir=settings.evidence_dir,
+        mailbox=load_mailbox(mail_file) if (mail_file := mailbox or settings.mailbox_file) else None,
+        webhook_secret=settings.webhook_secret,
         sink_dir=settings.data_dir / "test-mode",
     )
     asyncio.run(serve_until_signal(service))

@@ -18,6 +18,7 @@ class Standing:
     inbox: dict[str, tuple[int, datetime | None]]
     open: tuple[figures.OpenNotices, ...]
     deadlines_due: int
+    deadlines: tuple[deadlines.Standing, ...]
 
 
 def standing(tx: Transaction, *, now: datetime) -> Standing:
@@ -27,6 +28,7 @@ def standing(tx: Transaction, *, now: datetime) -> Standing:
         inbox=inbox.counts(tx),
         open=figures.open_notices(tx),
         deadlines_due=len(deadlines.due(tx, now=now, limit=10_000)),
+        deadlines=figures.deadlines_standing(tx),
     )
 
 
@@ -62,6 +64,8 @@ class Gauges:
             metrics.inbox,
             metrics.open_notices,
             metrics.oldest_open,
+            metrics.deadlines_pending,
+            metrics.deadlines_late,
         ):
             gauge.clear()
         self.outbox_age_s = 0.0
@@ -81,4 +85,7 @@ class Gauges:
             if platform.oldest_sent_at is not None:
                 age = max(0.0, (now - platform.oldest_sent_at).total_seconds())
                 metrics.oldest_open.labels(platform.platform).set(age)
+        for duty in found.deadlines:
+            metrics.deadlines_pending.labels(duty.platform, duty.kind).set(duty.pending)
+            metrics.deadlines_late.labels(duty.platform, duty.kind).set(duty.late)
         metrics.deadlines_overdue.set(found.deadlines_due)

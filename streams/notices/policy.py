@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
+from typing import Literal
 
 from schemas.notice import LegalBasis, Party, SlaPromise, TrustedFlagger
+from schemas.order import Order, Preservation, Secrecy
 from streams.notices.guards.breaker import BreakerPolicy
 from streams.notices.reply_link import ReplyLinks
 from streams.notices.requirements import Demands
@@ -183,6 +185,17 @@ class PlatformPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderPolicy:
+    """What an authority's orders have in common."""
+
+    kind: Literal["art9_order", "tco_order"]
+    order: Order
+    redress: str
+    secrecy: Secrecy | None = None
+    preservation: Preservation | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SenderPolicy:
     """Who we are in a notice."""
 
@@ -193,6 +206,8 @@ class SenderPolicy:
     trusted_flagger: TrustedFlagger | None = None
     reply_base: str | None = None
     """Address under which ``/answers/{platform}`` receives signed answers."""
+    order: OrderPolicy | None = None
+    """Present for an authority whose notices are orders."""
     reply_links: ReplyLinks | None = None
     """Makes the link by which a notice is answered without a login; absent: there is no desk."""
     test_mode: bool = False

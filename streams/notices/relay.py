@@ -13,13 +13,19 @@ from streams.notices.metrics import NoticeMetrics
 
 MEASURES: Mapping[str, str] = {"acknowledged": "acknowledged", "removal_verified": "removal_seen"}
 """Event type to the measure whose response time it carries."""
+VERDICTS: Mapping[str, str] = {
+    "deadline_met": "met",
+    "deadline_missed": "missed",
+    "deadline_rescinded": "rescinded",
+}
+"""Event type to what became of the deadline that it names."""
 
 
 def observe(metrics: NoticeMetrics, event: CaseEvent) -> None:
     """Count one published event, and its response time if it carries one."""
     metrics.case_events.labels(event.type).inc()
-    if event.type == "deadline_missed":
-        metrics.deadlines_missed.labels(event.platform, event.data["kind"]).inc()
+    if event.type in VERDICTS:
+        metrics.deadlines_resolved.labels(event.platform, event.data["kind"], VERDICTS[event.type]).inc()
     after_s = event.data.get("after_s")
     measure = "decided" if event.data.get("first_decision") else MEASURES.get(event.type)
     if measure is not None and isinstance(after_s, int | float):

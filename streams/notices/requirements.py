@@ -20,6 +20,32 @@ Regime ``dsa``: Regulation (EU) 2022/2065, Article 16(2).
 ``item_repeated``               the same listing or item twice in one notice
 ``issued_at_invalid``           it is dated more than five minutes after now
 ``reply_to_invalid``            ``reply_to`` is not an http(s) address
+``quote_offsets_invalid``       quoted words whose length is not that of their place
+``reasons_language_repeated``   the reasons twice in one language
+``territory_missing``           ``geo_disable`` without the territory of an item
+``territory_unknown``           a territory that is no country code, ``EEA`` or ``world``
+``seller_missing``              ``suspend_seller`` without the seller of an item
+``preservation_missing``        ``preserve`` without how long and which data
+``secrecy_ended``               the seller was not to be told until an instant that is past
+==============================  ==================================================================
+
+Regime ``order``: an authority's order, by Article 9(2) of Regulation (EU) 2022/2065 and Article 3(4), 6 and
+11(3) of Regulation (EU) 2021/784.
+
+==============================  ==================================================================
+``order_missing``               it calls itself an order and holds none
+``order_not_called_one``        it holds an order and calls itself something else
+``authority_missing``           no name of the authority, or no way to reach it
+``order_power_missing``         no provision that empowers the authority
+``order_reference_missing``     no file number of the authority
+``order_law_missing``           no provision of Union or national law (with its article or title) that the
+                                content breaks; a treaty or the platform's own rules alone carry no order
+``redress_missing``             nothing of how the order can be challenged
+``territory_missing``           the order does not say where it holds (Article 9(2)(b))
+``secrecy_too_long``            a removal order's secrecy lasts more than six weeks (Article 11(3))
+``preservation_too_short``      a removal order's preservation is asked for less than six months (Article 6)
+``signature_missing``           a removal order without the authority's electronic signature
+``signed_in_future``            the signature is dated more than five minutes after now
 ==============================  ==================================================================
 
 Regime ``xarf``: XARF v4 core and ``content/fraud``, within the limits of a large host's abuse API.
@@ -67,17 +93,27 @@ Regime ``platform``: what the addressee itself asks for.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from schemas.notice import Notice, Party
+from streams.notices.requirements_asked import asked_requirements, order_requirements
+from streams.notices.unmet import CLOCK_SKEW, Regime, Unmet
 
-Regime = Literal["shape", "dsa", "xarf", "platform"]
+__all__ = [
+    "CLOCK_SKEW",
+    "Demands",
+    "Unmet",
+    "domain_of",
+    "host_of",
+    "is_mailbox",
+    "read_notice",
+    "sentences",
+    "unmet_requirements",
+]
 
-CLOCK_SKEW = timedelta(minutes=5)
 SHORTEST_REASONS = 20
 """Characters. Nothing that explains why a listing is unlawful is shorter."""
 XARF_EVIDENCE = 49
@@ -87,19 +123,6 @@ XARF_ORGANISATION = 200
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
 _MAILBOX = re.compile(r"[^\s@<>\"(),:;\\\[\]\x00-\x1f\x7f]{1,64}")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_+-]*(:[a-z0-9][a-z0-9_+/-]*)+", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Unmet:
-    """One requirement that a notice does not meet."""
-
-    code: str
-    """Stable, append-only."""
-    path: str
-    """JSON Pointer (RFC 6901) into the notice."""
-    message: str
-    """One sentence."""
-    regime: Regime
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +146,7 @@ def unmet_requirements(
     notice: Notice, demands: Demands, *, platform: str, now: datetime
 ) -> tuple[Unmet, ...]:
     """Everything that the law, the format and the platform would find missing, in that order."""
-    found = [*_dsa(notice, now)]
+    found = [*_dsa(notice, now), *order_requirements(notice, now)]
     if demands.xarf:
         found += _xarf(notice)
     found += _platform(notice, demands, platform)
@@ -149,6 +172,11 @@ _CODES: tuple[tuple[str, str, Regime], ...] = (
     (r"/good_faith(/text|/signed_by)?", "good_faith_missing", "dsa"),
     (r"/issued_at", "issued_at_invalid", "dsa"),
     (r"/reply_to", "reply_to_invalid", "dsa"),
+    (r"/order/authority(/name|/contact)?", "authority_missing", "order"),
+    (r"/order/power", "order_power_missing", "order"),
+    (r"/order/reference", "order_reference_missing", "order"),
+    (r"/signature(/.+)?", "signature_missing", "order"),
+    (r"/preservation(/months|/data_kinds)?", "preservation_missing", "dsa"),
 )
 """Where a misshapen notice breaks, and what that is called: whole pointer, code, regime."""
 _MOST_PROBLEMS = 100
@@ -186,6 +214,7 @@ def _dsa(notice: Notice, now: datetime) -> Iterator[Unmet]:
     yield from _locations(notice)
     yield from _grounds(notice)
     yield from _who_and_when(notice, now)
+    yield from asked_requirements(notice, now)
 
 
 def _law(code: str, path: str, message: str) -> Unmet:
@@ -291,8 +320,11 @@ def _platform(notice: Notice, demands: Demands, platform: str) -> Iterator[Unmet
                 )
     if demands.policy_clause and not any(basis.policy_clause for basis in notice.legal_basis):
         yield unmet("policy_clause_missing", "/legal_basis", "Name the clause of the platform's own terms.")
-    written_in = notice.language.partition("-")[0].lower()
-    if demands.languages and written_in not in {one.partition("-")[0].lower() for one in demands.languages}:
+    written_in = {
+        one.partition("-")[0].lower()
+        for one in (notice.language, *(one.language for one in notice.reasons_in))
+    }
+    if demands.languages and not written_in & {one.partition("-")[0].lower() for one in demands.languages}:
         yield unmet(
             "language_not_taken", "/language", f"The platform takes {', '.join(sorted(demands.languages))}."
         )

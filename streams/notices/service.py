@@ -5,15 +5,19 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
+from connectors.mailbox import MailboxConfig, MailboxUnavailable
 from connectors.observability import Health, Progress, serve_observability
 from connectors.platform_config import PlatformConfig
 from connectors.publisher import Publisher, Record
@@ -24,7 +28,7 @@ from schemas.errors import OperatorError
 from schemas.notice import LegalBasis
 from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS
 from streams.notices.answers import Answers, Poller
-from streams.notices.bridge import Bridge, make_bridge, policy_of
+from streams.notices.bridge import Bridge, desk_of, make_bridge
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.checkpoints import CheckpointLog, load_key
@@ -33,12 +37,12 @@ from streams.notices.dispatcher import Dispatcher
 from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
 from streams.notices.guards.keeper import Keeper
-from streams.notices.handlers import Desk
 from streams.notices.intake import DetectionIntake
 from streams.notices.loops import Bell, keep_on
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.notary import Notary, Pace
-from streams.notices.policy import SenderPolicy
+from streams.notices.policy import PlatformPolicy, SenderPolicy
+from streams.notices.post.commands import postman_of
 from streams.notices.receiver import receiver_app
 from streams.notices.relay import Relay
 from streams.notices.verifier import Verifier
@@ -74,6 +78,10 @@ class NoticeService:
     group: str = "notices"
     checkpoints: Checkpoints | None = None
     """Absent: the audit chain is not signed."""
+    mailbox: MailboxConfig | None = None
+    """Where answers by mail come in; absent: nowhere."""
+    webhook_secret: SecretStr | None = None
+    """Signs our notices where a platform has no secret of its own."""
     evidence_dir: Path | None = None
     """Where pages are kept as evidence; absent: they are not."""
     sink_dir: Path | None = None
@@ -87,7 +95,7 @@ class NoticeService:
         """
         receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
-        bridge = make_bridge(self.platforms, sink=self._sink())
+        bridge = make_bridge(self.platforms, sink=self._sink(), default_secret=self.webhook_secret)
         try:
             async with Publisher(self.bootstrap, now=lambda: datetime.now(UTC)) as publisher:
                 await self._serve(stopping, receiver_socket, casebook, bridge, publisher)
@@ -112,16 +120,10 @@ class NoticeService:
     ) -> None:
         worker = f"notices@{socket.gethostname()}#{os.getpid()}"
         registry = CollectorRegistry()
-        metrics = NoticeMetrics(registry)
+        desk = desk_of(self.platforms, bridge, sender=self.sender, law=self.law)
+        metrics = NoticeMetrics(registry, limits=_agreed_limits(desk.platforms.values()))
+        metrics.expect(desk.platforms)
         progress = Progress()
-        desk = Desk(
-            platforms={config.name: policy_of(config) for config in self.platforms},
-            sender=self.sender,
-            law=self.law,
-            render=bridge.render,
-            follow_up=bridge.render_follow_up,
-            fallback=bridge.render_fallback,
-        )
         changed = Bell()
         answers = Answers(casebook, bridge, metrics, changed=changed)
         dispatcher = Dispatcher(casebook, desk, bridge, metrics, worker=worker, answered=answers.bell)
@@ -198,7 +200,7 @@ class NoticeService:
                 platforms=sorted(desk.platforms),
                 at=datetime.now(UTC).isoformat(),
             )
-            outages = (CasebookUnavailable, KafkaError, offsets.OffsetTaken, TimeoutError)
+            outages = (CasebookUnavailable, KafkaError, offsets.OffsetTaken, MailboxUnavailable, TimeoutError)
             steps = {
                 "intake": intake.step,
                 "dispatcher": dispatcher.step,
@@ -212,6 +214,7 @@ class NoticeService:
             }
             if notary is not None:
                 steps["notary"] = notary.step
+            steps |= self._mail_steps(casebook, bridge, metrics, answers.bell)
             parts = [
                 asyncio.create_task(
                     keep_on(name, step, outages=outages, progress=progress, metrics=metrics), name=name
@@ -234,6 +237,32 @@ class NoticeService:
             for server in servers:
                 await server.stop()
             await intake.stop()
+
+    def _mail_steps(
+        self, casebook: Casebook, bridge: Bridge, metrics: NoticeMetrics, answered: Bell
+    ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        config = self.mailbox
+        if config is None:
+            return {}
+        if self.sender.test_mode:
+            # Nothing of ours went out by mail, so what lies there is for the process that sends.
+            log.warning("mailbox_not_read", why="test mode")
+            return {}
+        postman = postman_of(config, casebook, bridge, metrics)
+        next_at = 0.0
+
+        async def step() -> None:
+            nonlocal next_at
+            if time.monotonic() < next_at:
+                await asyncio.sleep(1.0)  # a short step: the process shows that it goes on
+                return
+            found = await asyncio.to_thread(postman.round)
+            if found.stored:
+                answered.ring()
+            if found.taken < config.at_once:
+                next_at = time.monotonic() + config.poll_s
+
+        return {"mail": step}
 
     def _notary(
         self, casebook: Casebook, publisher: Publisher, metrics: NoticeMetrics, worker: str
@@ -265,6 +294,13 @@ async def _flush(relay: Relay, notary: Notary | None) -> None:
     if notary is not None:
         async with asyncio.timeout(3.0):
             await notary.flush()
+
+
+def _agreed_limits(policies: Iterable[PlatformPolicy]) -> set[float]:
+    """Every limit in seconds that a platform agreed to."""
+    promises = [policy.sla for policy in policies if policy.sla is not None]
+    limits = {limit for one in promises for limit in (one.acknowledge_s, one.decide_s, one.remove_s)}
+    return {float(limit) for limit in limits if limit}
 
 
 async def serve_until_signal(service: NoticeService) -> None:

@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from schemas.detection import Detection, Match
+from schemas.detection import Detection, Match, RuleFinding
 from schemas.message import digest
 from schemas.notice import (
     Addressee,
@@ -15,9 +16,11 @@ from schemas.notice import (
     LegalBasis,
     Notice,
     NoticeItem,
+    NoticeKind,
     Quote,
     RequestedAction,
 )
+from streams.notices.disguises import disguises_of
 from streams.notices.policy import PlatformPolicy, SenderPolicy
 
 MAX_QUOTES = 20
@@ -65,6 +68,15 @@ def human_reference(key: str) -> str:
     return f"TKN-{letters[:5]}-{letters[5:10]}-{letters[10:12]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """One listing that a notice is about."""
+
+    detection: Detection
+    case_id: str
+    round: int
+
+
 def write_notice(
     detection: Detection,
     *,
@@ -85,31 +97,67 @@ def write_notice(
     Raises:
         CannotWrite: no rule names a legal basis that the law table knows.
     """
-    rules = [rule for rule in detection.rules if not rule.shadow and rule.outcome in ("notify", "review")]
+    return write_notice_about(
+        (Matter(detection, case_id, round),),
+        notice_id=notice_id,
+        revision=revision,
+        law=law,
+        platform=platform,
+        sender=sender,
+        now=now,
+        relisting_of=relisting_of,
+        reviewer=reviewer,
+        action=action,
+    )
+
+
+def write_notice_about(
+    matters: Sequence[Matter],
+    *,
+    notice_id: str,
+    revision: int,
+    law: Mapping[str, LegalBasis],
+    platform: PlatformPolicy,
+    sender: SenderPolicy,
+    now: datetime,
+    relisting_of: str | None = None,
+    reviewer: str | None = None,
+    action: RequestedAction = "remove",
+) -> Notice:
+    """One notice for several listings of one platform; its basis is all that any of them breaks.
+
+    Raises:
+        CannotWrite: no rule names a legal basis that the law table knows, or the listings are of
+            several platforms, too many, or not each another.
+    """
+    _check_together(matters, platform)
+    detections = [matter.detection for matter in matters]
+    rules = [rule for one in detections for rule in _rules_of(one)]
     wanted = sorted({basis for rule in rules for basis in rule.legal_basis})
     unknown = [basis for basis in wanted if basis not in law]
     if unknown:
         raise CannotWrite(f"the law table has no entry {', '.join(unknown)}")
-    provisions = tuple(law[basis] for basis in wanted)
-    if not provisions:
+    if not all(any(rule.legal_basis for rule in _rules_of(one)) for one in detections):
         raise CannotWrite("no rule that was true names a legal basis")
-    legal_basis = provisions + platform.policy_clauses
-    listing = detection.listing
+    legal_basis = tuple(law[basis] for basis in wanted) + platform.policy_clauses
+    number = max(matter.round for matter in matters)
     key = notice_key(
-        platform=detection.platform,
-        listing_ids=(detection.listing_id,),
-        round=round,
+        platform=platform.name,
+        listing_ids=tuple(one.listing_id for one in detections),
+        round=number,
         legal_basis=tuple(basis.id for basis in legal_basis),
         action=action,
         revision=revision,
     )
-    snapshot = listing.to_bytes()
+    order = sender.order
+    kind: NoticeKind = order.kind if order else "trusted_flagger" if sender.trusted_flagger else "art16"
+    territory = order.order.territory if order else ()
     return Notice(
         notice_id=notice_id,
         human_reference=human_reference(key),
         idempotency_key=key,
-        case_ids=(case_id,),
-        kind="trusted_flagger" if sender.trusted_flagger else "art16",
+        case_ids=tuple(matter.case_id for matter in matters),
+        kind=kind,
         issued_at=now,
         reporter=sender.reporter,
         sender=sender.sender,
@@ -121,58 +169,87 @@ def write_notice(
             country=platform.country,
         ),
         language="en",
-        items=(
-            NoticeItem(
-                item_id=item_id(detection.platform, detection.listing_id, round),
-                listing_id=detection.listing_id,
-                url=listing.url,
-                title=listing.title,
-                seller_handle=listing.seller.handle if listing.seller else None,
-                posted_at=listing.posted_at,
-                first_seen_at=listing.first_seen_at,
-                last_seen_online_at=listing.observed_at,
-                content_hash=listing.content_hash,
-                revision=listing.revision,
-                taxon=detection.taxon,
-                specimen=detection.specimen,
-                quotes=quotes(detection.matches),
-                round=round,
-            ),
-        ),
+        items=tuple(_item(matter, territory) for matter in matters),
         legal_basis=legal_basis,
         allegation="both" if platform.policy_clauses else "illegal",
-        reasons=reasons(detection, legal_basis, round=round),
+        reasons=reasons_about(matters, legal_basis),
         requested_action=action,
-        evidence=(
-            Evidence(
-                evidence_id="e1",
-                kind="snapshot",
-                sha256=hashlib.sha256(snapshot).hexdigest(),
-                media_type="application/json",
-                size=len(snapshot),
-                captured_at=listing.observed_at,
-                captured_by=f"{listing.connector} {listing.run_id}",
-            ),
-        ),
+        evidence=tuple(_snapshot(f"e{place}", one) for place, one in enumerate(detections, start=1)),
         detection=DetectionBasis(
             method="automated_and_reviewed" if reviewer else "automated",
             rule_ids=tuple(dict.fromkeys(rule.rule_id for rule in rules)),
-            ruleset_version=detection.ruleset_version,
-            detection_ids=(detection.detection_id,),
-            confidence=detection.score,
+            ruleset_version=detections[0].ruleset_version,
+            detection_ids=tuple(one.detection_id for one in detections),
+            confidence=min(one.score for one in detections),
             reviewer=reviewer,
         ),
         good_faith=GoodFaith(text=sender.good_faith_text, signed_by=sender.signed_by, at=now),
-        severity=detection.severity,
+        redress=order.redress if order else None,
+        order=order.order if order else None,
+        secrecy=order.secrecy if order else None,
+        preservation=order.preservation if order else None,
+        severity=min((one.severity for one in detections), key=_SEVERITIES.index),
         sla=platform.sla,
-        round=round,
+        round=number,
         revision=revision,
         relisting_of=relisting_of,
         reply_page=sender.reply_links.link(notice_id=notice_id, platform=platform.name, issued_at=now)
         if sender.reply_links
         else None,
         reply_to=f"{sender.reply_base}/answers/{platform.name}" if sender.reply_base else None,
-        tags=tags(detection, test_mode=sender.test_mode),
+        tags=tuple(dict.fromkeys(tag for one in detections for tag in tags(one, test_mode=sender.test_mode))),
+    )
+
+
+_SEVERITIES = ("critical", "high", "normal")
+MOST_ITEMS = 300
+
+
+def _check_together(matters: Sequence[Matter], platform: PlatformPolicy) -> None:
+    if not 1 <= len(matters) <= MOST_ITEMS:
+        raise CannotWrite(f"a notice is about 1 to {MOST_ITEMS} listings, not {len(matters)}")
+    if {matter.detection.platform for matter in matters} != {platform.name}:
+        raise CannotWrite(f"all listings of a notice are of one platform, {platform.name}")
+    if len({matter.detection.listing_id for matter in matters}) != len(matters):
+        raise CannotWrite("a listing stands in a notice once")
+
+
+def _rules_of(detection: Detection) -> list[RuleFinding]:
+    return [rule for rule in detection.rules if not rule.shadow and rule.outcome in ("notify", "review")]
+
+
+def _item(matter: Matter, territory: tuple[str, ...]) -> NoticeItem:
+    detection, listing = matter.detection, matter.detection.listing
+    return NoticeItem(
+        item_id=item_id(detection.platform, detection.listing_id, matter.round),
+        listing_id=detection.listing_id,
+        url=listing.url,
+        title=listing.title,
+        seller_handle=listing.seller.handle if listing.seller else None,
+        posted_at=listing.posted_at,
+        first_seen_at=listing.first_seen_at,
+        last_seen_online_at=listing.observed_at,
+        content_hash=listing.content_hash,
+        revision=listing.revision,
+        territory_requested=territory,
+        taxon=detection.taxon,
+        specimen=detection.specimen,
+        quotes=quotes(detection.matches),
+        round=matter.round,
+    )
+
+
+def _snapshot(evidence_id: str, detection: Detection) -> Evidence:
+    listing = detection.listing
+    snapshot = listing.to_bytes()
+    return Evidence(
+        evidence_id=evidence_id,
+        kind="snapshot",
+        sha256=hashlib.sha256(snapshot).hexdigest(),
+        media_type="application/json",
+        size=len(snapshot),
+        captured_at=listing.observed_at,
+        captured_by=f"{listing.connector} {listing.run_id}",
     )
 
 
@@ -188,32 +265,50 @@ def quotes(matches: tuple[Match, ...]) -> tuple[Quote, ...]:
             text=match.quote,
             meaning=match.term,
             disguised=match.disguised,
+            disguises=disguises_of(match.quote, match.term) if match.disguised else (),
         )
         for match in telling[:MAX_QUOTES]
     )
 
 
-def reasons(
-    detection: Detection,
-    legal_basis: tuple[LegalBasis, ...],
-    *,
-    round: int,  # noqa: A002 - the glossary's word
-) -> str:
-    """The substantiated explanation, in English (DSA Article 16(2)(a))."""
-    listing = detection.listing
-    lines = [detection.explanation.strip()]
-    seen = f"The listing was seen online at {listing.observed_at:%Y-%m-%d %H:%M:%S} UTC at {listing.url}."
-    lines.append(seen)
-    if round > 1:
+def reasons_about(matters: Sequence[Matter], legal_basis: tuple[LegalBasis, ...]) -> str:
+    """The substantiated explanation, in English (DSA Article 16(2)(a)).
+
+    With many listings each has its part; the law is always whole, and what of a listing does not fit
+    stands in its quotes.
+    """
+    law = "\n\n".join(_provision(basis) for basis in legal_basis)
+    room = (LONGEST_REASONS - len(law) - 2 * len(matters)) // len(matters)
+    parts = [
+        _reasons_of(matter, f"{place}. " if len(matters) > 1 else "", room)
+        for place, matter in enumerate(matters, start=1)
+    ]
+    return "\n\n".join([*parts, law])[:LONGEST_REASONS]
+
+
+LONGEST_REASONS = 20_000
+
+
+def _reasons_of(matter: Matter, number: str, room: int) -> str:
+    detection, listing = matter.detection, matter.detection.listing
+    lines = [
+        f"{number}{detection.explanation.strip()}",
+        f"The listing was seen online at {listing.observed_at:%Y-%m-%d %H:%M:%S} UTC at {listing.url}.",
+    ]
+    if matter.round > 1:
         lines.append(
-            f"It was removed after an earlier notice and is online again: this is appearance {round} of it."
+            f"It was removed after an earlier notice and is online again: this is appearance {matter.round} "
+            "of it."
         )
-    for basis in legal_basis:
-        where = f", {basis.article}" if basis.article else ""
-        clause = f", clause {basis.policy_clause}" if basis.policy_clause else ""
-        text = f": {basis.text}" if basis.text else ""
-        lines.append(f"{basis.law}{where}{clause}{text}")
-    return "\n\n".join(line for line in lines if line)[:20_000]
+    text = "\n\n".join(lines)
+    return text if len(text) <= room else text[: max(0, room - 1)] + "…"
+
+
+def _provision(basis: LegalBasis) -> str:
+    where = f", {basis.article}" if basis.article else ""
+    clause = f", clause {basis.policy_clause}" if basis.policy_clause else ""
+    text = f": {basis.text}" if basis.text else ""
+    return f"{basis.law}{where}{clause}{text}"
 
 
 def tags(detection: Detection, *, test_mode: bool) -> tuple[str, ...]:

@@ -1,76 +1,330 @@
 """``takin report …``"""
 
 import json
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from schemas.errors import OperatorError
+from streams.local.visible import visible
 
 
 def register(app: typer.Typer) -> None:
     """Add ``report`` to the command."""
     report = typer.Typer(no_args_is_help=True, help="Figures from the casebook.")
     report.command("sla")(sla)
+    report.command("freeze")(freeze)
+    report.command("frozen")(frozen_reports)
+    report.command("trusted-flagger")(trusted_flagger)
+    report.command("transparency")(transparency)
     app.add_typer(report, name="report")
 
 
-def period_start(since: str | None, now: datetime) -> datetime | None:
-    """``7d``, ``36h``, ``2026-11-01`` or an ISO time, as an instant.
-
-    Raises:
-        OperatorError: it is none of these.
-    """
-    if since is None:
-        return None
-    units = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
-    if since[:-1].isdigit() and since[-1:] in units:
-        return now - int(since[:-1]) * units[since[-1]]
-    try:
-        at = datetime.fromisoformat(since)
-    except ValueError as error:
-        raise OperatorError(
-            f"--since {since!r} is not a time: use 7d, 36h, 2026-11-01 or an ISO time."
-        ) from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+Since = Annotated[str | None, typer.Option(help="Only notices written since: 7d, 36h, 2026-11-01.")]
+Until = Annotated[str | None, typer.Option(help="Only notices written before: 1d, 2026-12-01.")]
+Named = Annotated[
+    str | None, typer.Option("--period", help="2026, 2026-Q4 or 2026-10 (UTC); shows it as frozen, if it is.")
+]
+Platforms = Annotated[
+    Path | None,
+    typer.Option(help="The platforms file, for their working days; else TAKIN_PLATFORMS_FILE."),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", help="table, json, csv or pdf; else by the file's ending.")
+]
+Output = Annotated[Path | None, typer.Option(help="Write the report to this file; replaced if it is there.")]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+Font = Annotated[
+    Path | None, typer.Option(help="Another font for the PDF, for scripts that Noto Sans does not have.")
+]
 
 
 def sla(
-    since: Annotated[
-        str | None, typer.Option(help="Only notices written since: 7d, 36h, 2026-11-01.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="Also write the report as JSON to this file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    since: Since = None,
+    until: Until = None,
+    period: Named = None,
+    minimum: Annotated[int, typer.Option(min=1, help="Listings that a place in the league needs.")] = 20,
+    platforms: Platforms = None,
+    form: Format = None,
+    output: Output = None,
+    as_json: Json = False,
+    font: Font = None,
 ) -> None:
     """How long each platform took: acknowledged, decided, removed as claimed, removed as seen.
 
-    Each time is shown as median / 90th percentile (n), over those that happened; what is still
-    open and what is late stands beside it.
+    Each time is median / 90th percentile by Kaplan-Meier, so that what is still open counts; shares in
+    time have n and Wilson's interval. JSON, CSV and PDF carry the same checksum of the figures.
 
-    Example: takin report sla --since 30d --output sla.json
+    Example: takin report sla --since 30d --format pdf --output sla.pdf
     """
-    from streams.notices.casebook import figures
-    from streams.notices.casebook.database import Casebook
-    from streams.reports import sla as report
-    from streams.settings import Settings
+    from streams.reports import output as out
+
+    wanted = out.form_of(form, output, as_json=as_json)
+    if period is not None and (since or until):
+        raise OperatorError("Name either --period or --since and --until.")
+    document = _sla(since, until, period, minimum, platforms)
+    if wanted == "table" and output is None and not document.figures["platforms"]:
+        print("No notices yet in this period.")
+        return
+    out.give(document, wanted, output, font=font)
+    if output is not None:
+        print(f"{output}: checksum {document.checksum}")
+
+
+def _sla(since: str | None, until: str | None, name: str | None, minimum: int, platforms: Path | None) -> Any:
+    from streams.notices.casebook import figures, frozen
+    from streams.reports import period, sla
 
     now = datetime.now(UTC)
-    start = period_start(since, now)
-    casebook = Casebook.open(Settings().casebook_url, threads=1)
+    wanted = period.named(name) if name else period.between(since, until, now)
+    casebook = _casebook()
     try:
-        rows = report.figures(casebook.answer(figures.item_times, since=start), now=now)
+        with casebook.read() as tx:
+            kept = frozen.find(tx, "sla", name) if name else None
+            items = figures.item_times(tx, since=wanted.since, until=wanted.until)
     finally:
         casebook.close()
-    period = {"since": start.isoformat() if start else None, "until": now.isoformat()}
-    document = report.as_json(rows, now=now, period=period)
+    if kept is not None:
+        return _as_frozen(kept, items)
+    found = sla.report(items, now=now, calendars=_calendars(platforms), minimum=minimum)
+    return sla.document(found, now=now, period=wanted.as_json())
+
+
+def _as_frozen(kept: Any, items: Any) -> Any:
+    """The frozen report with what has changed since beside it."""
+    from dataclasses import replace
+
+    from streams.reports.document import Document
+    from streams.reports.frozen import corrections, table
+
+    document = Document.from_bytes(kept.document)
+    if document.checksum != kept.checksum:
+        raise OperatorError(
+            f"The frozen report of {kept.period} is not what was frozen: see `takin audit verify`."
+        )
+    changed = corrections(json.loads(kept.items), items)
+    facts = {
+        "at": kept.frozen_at.isoformat(),
+        "by": kept.frozen_by,
+        "audit_position": kept.audit_position,
+        "audit_hash": kept.audit_hash,
+    }
+    said = (
+        f"Frozen {kept.frozen_at:%Y-%m-%d %H:%M:%S} UTC by {kept.frozen_by}, when the audit chain ended "
+        f"with row {kept.audit_position} ({kept.audit_hash}). {len(changed)} corrections since."
+    )
+    return replace(
+        document,
+        tables=(*document.tables, table(changed)),
+        texts=(*document.texts, ("Frozen", said)),
+        extra={"frozen": facts, "corrections": [one.as_json() for one in changed]},
+    )
+
+
+def freeze(
+    name: Annotated[str, typer.Option("--period", help="2026, 2026-Q4 or 2026-10, in UTC; it must be over.")],
+    by: Annotated[str, typer.Option("--as", metavar="NAME", help="Who freezes it; stands in the record.")],
+    minimum: Annotated[int, typer.Option(min=1, help="Listings that a place in the league needs.")] = 20,
+    platforms: Platforms = None,
+) -> None:
+    """Keep a period's SLA report as it is now: figures, checksum, and the audit chain's head.
+
+    It is sealed in the audit chain and cannot be frozen again. `takin report sla --period …` shows it from
+    then on, and lists what has changed since, listing by listing.
+
+    Example: takin report freeze --period 2026-10 --as "A. Person"
+    """
+    from streams.notices.casebook import figures, frozen, sealing
+    from streams.reports import period, sla
+    from streams.reports.frozen import facts_of
+
+    now = datetime.now(UTC)
+    wanted = period.named(name)
+    who = visible(" ".join(by.split()))
+    if not who or len(who) > 200:
+        raise OperatorError("--as NAME says who freezes the period: give a name of at most 200 characters.")
+    assert wanted.until is not None, "a named period has an end"
+    if wanted.until > now:
+        raise OperatorError(f"{name} is not over before {wanted.until:%Y-%m-%d %H:%M} UTC: freeze it then.")
+    casebook = _casebook()
+    try:
+        # One view: the head is of the very rows that the figures rest on.
+        with casebook.read() as tx:
+            items = figures.item_times(tx, since=wanted.since, until=wanted.until)
+            head = sealing.head(tx)
+        if head is None:
+            raise OperatorError(
+                "The audit chain has no head, so nothing can be frozen: see `takin audit verify`."
+            )
+        found = sla.report(items, now=now, calendars=_calendars(platforms), minimum=minimum)
+        document = sla.document(found, now=now, period=wanted.as_json())
+        one = frozen.Frozen(
+            report="sla",
+            period=name,
+            frozen_at=now,
+            frozen_by=who,
+            checksum=document.checksum,
+            document=document.to_bytes(),
+            items=json.dumps([facts_of(item) for item in items], sort_keys=True).encode(),
+            audit_position=head.position,
+            audit_hash=head.hash,
+        )
+        if not casebook.decide(frozen.freeze, one):
+            kept = casebook.answer(frozen.find, "sla", name)
+            raise OperatorError(
+                f"{name} was frozen {kept.frozen_at:%Y-%m-%d %H:%M} UTC by {kept.frozen_by} and stays so: "
+                f"`takin report sla --period {name}` shows it with what has changed since."
+            )
+    finally:
+        casebook.close()
+    print(f"{name} is frozen: {len(items)} listings, checksum {document.checksum}")
+
+
+def frozen_reports(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Which periods are frozen, by whom, and with which checksum.
+
+    Example: takin report frozen
+    """
+    from streams.notices.casebook import frozen
+
+    casebook = _casebook()
+    try:
+        found = casebook.answer(frozen.every)
+    finally:
+        casebook.close()
+    for one in found:
+        row = {
+            "report": one.report,
+            "period": one.period,
+            "frozen_at": one.frozen_at.isoformat(),
+            "frozen_by": one.frozen_by,
+            "checksum": one.checksum,
+        }
+        print(json.dumps(row) if as_json else "  ".join(visible(value) for value in row.values()))
+    if not found and not as_json:
+        print("No period is frozen yet: see `takin report freeze --help`.")
+
+
+def trusted_flagger(
+    name: Annotated[str, typer.Option("--period", help="2026, or another period: 2026-Q4, 2026-10.")],
+    sender: Annotated[Path, typer.Option(help="The sender file: who the trusted flagger is.")],
+    independence: Annotated[
+        Path, typer.Option(help="Text file: how it is ensured that you stay independent of providers.")
+    ],
+    platforms: Platforms = None,
+    form: Format = None,
+    output: Output = None,
+    as_json: Json = False,
+    font: Font = None,
+) -> None:
+    """The yearly report of a trusted flagger (DSA Article 22(3)): notices by provider, type and action.
+
+    It holds no personal data: no seller, no listing, no name of one of us.
+
+    Example: takin report trusted-flagger --period 2026 --sender sender.yaml --independence independence.txt
+    --output report-2026.pdf
+    """
+    from connectors.registry import load_platforms
+    from streams.notices.casebook import published
+    from streams.notices.sender import load_sender
+    from streams.reports import flagger, period
+    from streams.reports import output as out
+    from streams.settings import Settings
+
+    wanted, shown = period.named(name), out.form_of(form, output, as_json=as_json)
+    who = load_sender(sender, reply_base=None)
+    file = platforms or Settings().platforms_file
+    known = {one.name: one.legal_entity or one.name for one in load_platforms(file)} if file else {}
+    text = _text(independence)
+    casebook = _casebook()
+    try:
+        with casebook.read() as tx:
+            groups = published.item_groups(tx, since=wanted.since, until=wanted.until)
+            notices = published.notice_counts(tx, since=wanted.since, until=wanted.until)
+    finally:
+        casebook.close()
+    document = flagger.document(
+        groups,
+        notices,
+        organisation=who.reporter.organisation,
+        status=who.trusted_flagger,
+        providers=known,
+        independence=text,
+        now=datetime.now(UTC),
+        period=wanted.as_json(),
+    )
+    out.give(document, shown, output, font=font)
     if output is not None:
-        output.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    if as_json:
-        print(json.dumps(document, indent=2, ensure_ascii=False))
-    elif not rows:
-        print("No notices yet in this period.")
-    else:
-        print(report.as_table(rows))
-        print(f"\nmedian / 90th percentile (n)    checksum {document['checksum'][:16]}")
+        print(f"{output}: checksum {document.checksum}")
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The text {path} cannot be read: it must be a file of UTF-8 text.") from error
+    if len(text) < 40:
+        raise OperatorError(f"The text {path} explains nothing: Article 22(3) asks how you stay independent.")
+    return text[:50_000]
+
+
+def transparency(
+    since: Since = None,
+    until: Until = None,
+    period: Named = None,
+    platforms: Platforms = None,
+    form: Format = None,
+    output: Output = None,
+    as_json: Json = False,
+    font: Font = None,
+) -> None:
+    """Our side of what platforms publish under Implementing Regulation (EU) 2024/2835, to compare.
+
+    The template's columns were not checked against the Official Journal: every row says so.
+
+    Example: takin report transparency --period 2026 --format csv --output ours.csv
+    """
+    from streams.notices.casebook import figures, published
+    from streams.reports import output as out
+    from streams.reports import period as periods
+    from streams.reports import sla, transparency
+
+    if period is not None and (since or until):
+        raise OperatorError("Name either --period or --since and --until.")
+    now, shown = datetime.now(UTC), out.form_of(form, output, as_json=as_json)
+    wanted = periods.named(period) if period else periods.between(since, until, now)
+    casebook = _casebook()
+    try:
+        with casebook.read() as tx:
+            items = figures.item_times(tx, since=wanted.since, until=wanted.until)
+            notices = published.notice_counts(tx, since=wanted.since, until=wanted.until)
+            decided = published.decisions(tx, since=wanted.since, until=wanted.until)
+    finally:
+        casebook.close()
+    found = sla.report(items, now=now, calendars=_calendars(platforms))
+    document = transparency.document(found, notices, decided, now=now, period=wanted.as_json())
+    out.give(document, shown, output, font=font)
+    if output is not None:
+        print(f"{output}: checksum {document.checksum}")
+
+
+def _casebook() -> Any:
+    from streams.notices.casebook.database import Casebook
+    from streams.settings import Settings
+
+    return Casebook.open(Settings().casebook_url, threads=1)
+
+
+def _calendars(platforms: Path | None) -> Mapping[str, Any]:
+    """Each platform's working days, as its promise counts them, or else those of its country."""
+    from connectors.registry import load_platforms
+    from streams.notices.bridge import working_days
+    from streams.settings import Settings
+
+    file = platforms or Settings().platforms_file
+    return {one.name: working_days(one) for one in load_platforms(file)} if file else {}

@@ -1,32 +1,35 @@
 """The SLA report: how long each platform took, as it says and as we saw. Pure.
 
-Five figures, each its own: time to acknowledgement, to decision, to removal as the platform
-claims it, to removal as our own looks saw it, and what is still open. Medians and 90th
-percentiles are over finished ones only; the open ones stand beside them.
+Four measures, each its own: time to acknowledgement, to decision, to removal as the platform claims
+it, and to removal as our own looks saw it. Quantiles are of the Kaplan-Meier curve, so that what is
+still open counts; shares are of listings that are old enough, with their interval.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from schemas.message import canonical_json
 from schemas.response import REFUSED
 from streams.notices.casebook.figures import ItemTimes
 from streams.notices.item import FINAL_CLAIMS, GONE
+from streams.reports.document import Document, Table, text_of
+from streams.reports.league import MINIMUM, League, league
+from streams.reports.measures import (
+    Sample,
+    Share,
+    Spread,
+    Start,
+    already_gone,
+    already_gone_untrue,
+    left_out,
+)
+from streams.reports.working_time import WorkingTime
+from streams.sla.calendar import Calendar
 
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Times of one kind, in seconds."""
-
-    n: int
-    median_s: float | None
-    p90_s: float | None
-    open: int
-    """Sent, and this has not happened yet."""
+VERSION = 2
+ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,57 +37,35 @@ class PlatformFigures:
     """One platform's row."""
 
     platform: str
-    notices: int
-    sent: int
-    undeliverable: int
-    acknowledged: Spread
-    decided: Spread
-    removed_claimed: Spread
-    removed_seen: Spread
-    refused: int
-    already_gone: int
-    claim_mismatch: int
-    """Said to be removed, and seen online after."""
-    reappeared: int
-    still_open: int
-    late: int
-    """Items with a deadline that passed unmet."""
+    calendar: str
+    """By which business time was counted: zone and region."""
+    counts: Mapping[str, int]
+    """How many items: :data:`COUNTS`."""
+    measures: Mapping[str, Spread]
+    """Response times: :data:`MEASURES`."""
     oldest_open_s: float | None
+    median_open_s: float | None
 
 
-def quantile(sorted_values: Sequence[float], share: float) -> float | None:
-    """Linear interpolation between closest ranks (Hyndman and Fan's type 7)."""
-    if not sorted_values:
-        return None
-    place = (len(sorted_values) - 1) * share
-    low = int(place)
-    high = min(low + 1, len(sorted_values) - 1)
-    return sorted_values[low] + (sorted_values[high] - sorted_values[low]) * (place - low)
+@dataclass(frozen=True, slots=True)
+class SlaReport:
+    """Everything the report says."""
+
+    platforms: tuple[PlatformFigures, ...]
+    whole: PlatformFigures | None
+    """All platforms together, each listing weighing the same; ``None`` where there is nothing."""
+    league: League
 
 
-def spread(times: Iterable[timedelta | None], *, sent: int) -> Spread:
-    """Median and 90th percentile of those that happened."""
-    seconds = sorted(time.total_seconds() for time in times if time is not None)
-    return Spread(
-        n=len(seconds),
-        median_s=_rounded(quantile(seconds, 0.5)),
-        p90_s=_rounded(quantile(seconds, 0.9)),
-        open=max(0, sent - len(seconds)),
-    )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
-
-
-def _since(start: datetime | None, end: datetime | None) -> timedelta | None:
-    return None if start is None or end is None else end - start
+def arrived(item: ItemTimes) -> bool:
+    """The platform had the notice: it was taken, and did not come back."""
+    return item.sent_at is not None and item.delivery != "failed_permanent"
 
 
 def is_open(item: ItemTimes) -> bool:
     """Sent, and neither seen removed nor ended; as :func:`streams.notices.item.is_open`."""
     return (
-        item.sent_at is not None
+        arrived(item)
         and item.content not in GONE
         and item.content != "pre_gone"
         and item.reappeared_at is None
@@ -92,52 +73,130 @@ def is_open(item: ItemTimes) -> bool:
     )
 
 
-def figures(items: Iterable[ItemTimes], *, now: datetime) -> tuple[PlatformFigures, ...]:
-    """One row a platform. ``items`` come sorted by platform."""
-    return tuple(
-        _platform(name, tuple(found), now=now) for name, found in groupby(items, key=lambda i: i.platform)
-    )
+class _Tally:
+    """What is counted over one platform's items, and can be added up."""
+
+    def __init__(self) -> None:
+        self.samples = {name: Sample() for name in MEASURES}
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.open_ages: list[float] = []
+
+    def add(self, item: ItemTimes, working: WorkingTime, now: float) -> None:
+        for name, holds in COUNTS.items():
+            self.counts[name] += holds(item)
+        if item.sent_at is None or not arrived(item):
+            return
+        sent = Start(item.sent_at, working)
+        first = Start(item.first_attempt_at, working) if item.first_attempt_at else sent
+        if is_open(item):
+            self.open_ages.append(now - sent.at)
+        self.samples["acknowledged"].add(first, item.acknowledged_at, watched_until=now, now=now)
+        if left_out(item):
+            return
+        for name, end in (("decided", item.decided_at), ("removed_claimed", item.claimed_effective_at)):
+            self.samples[name].add(sent, end, watched_until=now, now=now)
+        # Online is known up to the last look that found it so, and no further.
+        online = item.last_online_at.timestamp() if item.last_online_at else sent.at
+        gone_at = item.first_offline_at if item.removal_verified_at is not None else None
+        seen = self.samples["removed_seen"]
+        seconds = seen.add(sent, gone_at, watched_until=online, now=now)
+        seen.at_least.add(min(max(0.0, online - sent.at), seconds), gone_at is not None)
+
+    def join(self, other: "_Tally") -> None:
+        for name, sample in other.samples.items():
+            self.samples[name].join(sample)
+        for name, count in other.counts.items():
+            self.counts[name] += count
+        self.open_ages += other.open_ages
+
+    def figures(self, platform: str, calendar: str) -> PlatformFigures:
+        ages = sorted(self.open_ages)
+        return PlatformFigures(
+            platform=platform,
+            calendar=calendar,
+            counts=self.counts,
+            measures={
+                name: sample.spread(bounds=name == "removed_seen") for name, sample in self.samples.items()
+            },
+            oldest_open_s=round(ages[-1], 3) if ages else None,
+            median_open_s=round(ages[(len(ages) - 1) // 2], 3) if ages else None,
+        )
 
 
-def _platform(name: str, items: Sequence[ItemTimes], *, now: datetime) -> PlatformFigures:
-    sent = [item for item in items if item.sent_at is not None]
-    # What was gone before the notice arrived says nothing about the platform's speed.
-    timed = [item for item in sent if item.content != "pre_gone" and item.claim != "already_gone"]
-    openly = [item for item in items if is_open(item)]
-    oldest = min((item.sent_at for item in openly if item.sent_at is not None), default=None)
-    seen = [item for item in timed if item.removal_verified_at is not None]
-    return PlatformFigures(
-        platform=name,
-        notices=len(items),
-        sent=len(sent),
-        undeliverable=sum(item.delivery == "failed_permanent" for item in items),
-        acknowledged=spread((_since(i.first_attempt_at, i.acknowledged_at) for i in sent), sent=len(sent)),
-        decided=spread((_since(i.sent_at, i.decided_at) for i in timed), sent=len(timed)),
-        removed_claimed=spread((_since(i.sent_at, i.claimed_effective_at) for i in timed), sent=len(timed)),
-        removed_seen=spread((_since(i.sent_at, i.first_offline_at) for i in seen), sent=len(timed)),
-        refused=sum(item.outcome in REFUSED for item in items),
-        already_gone=sum(item.content == "pre_gone" or item.claim == "already_gone" for item in items),
-        claim_mismatch=sum(item.mismatch_at is not None for item in items),
-        reappeared=sum(item.reappeared_at is not None for item in items),
-        still_open=len(openly),
-        late=sum(item.late > 0 for item in items),
-        oldest_open_s=None if oldest is None else round((now - oldest).total_seconds(), 3),
-    )
+MEASURES = ("acknowledged", "decided", "removed_claimed", "removed_seen")
+COUNTS: Mapping[str, Callable[[ItemTimes], bool]] = {
+    "notices": lambda item: True,  # noqa: ARG005 - every item is of a notice
+    "sent": arrived,
+    "undeliverable": lambda item: item.delivery == "failed_permanent",
+    "refused": lambda item: item.outcome in REFUSED,
+    "refused_lawful": lambda item: item.outcome == "refused_lawful",
+    "refused_not_hosted": lambda item: item.outcome == "refused_not_hosted",
+    "refused_insufficient": lambda item: item.outcome == "refused_insufficient",
+    "already_gone": already_gone,
+    # Called gone before the notice, and seen online after it.
+    "already_gone_untrue": already_gone_untrue,
+    # Said to be removed, and seen online after.
+    "claim_mismatch": lambda item: item.mismatch_at is not None,
+    # Seen removed by two looks, whatever came after.
+    "verified": lambda item: item.removal_verified_at is not None,
+    "reappeared": lambda item: item.reappeared_at is not None,
+    "still_open": is_open,
+    # At least one deadline passed unmet.
+    "late": lambda item: item.late > 0,
+}
+"""What is counted, and of which items."""
 
 
-def as_json(rows: Sequence[PlatformFigures], *, now: datetime, period: dict[str, Any]) -> dict[str, Any]:
-    """The report as a document; ``checksum`` is SHA-256 over the canonical JSON of ``platforms``."""
-    platforms = [_row(row) for row in rows]
-    return {
-        "report": "sla",
-        "version": 1,
-        "made_at": now.isoformat(),
-        "period": period,
+def report(
+    items: Iterable[ItemTimes],
+    *,
+    now: datetime,
+    calendars: Mapping[str, Calendar] | None = None,
+    minimum: int = MINIMUM,
+) -> SlaReport:
+    """The figures as of ``now``. ``items`` come sorted by platform.
+
+    ``calendars`` are the platforms' own; of one that is not among them only Saturdays and Sundays
+    (UTC) are free.
+    """
+    known = calendars or {}
+    whole = _Tally()
+    rows = []
+    for name, found in groupby(items, key=lambda item: item.platform):
+        calendar = known.get(name, Calendar())
+        working = WorkingTime(calendar)
+        tally = _Tally()
+        for item in found:
+            tally.add(item, working, now.timestamp())
+        rows.append(tally.figures(name, f"{calendar.zone} {calendar.region or 'weekends'}"))
+        whole.join(tally)
+    places = league([(row.platform, _within(row)) for row in rows], minimum=minimum)
+    total = whole.figures(ALL, "each platform's own") if rows else None
+    return SlaReport(tuple(rows), total, places)
+
+
+def _within(row: PlatformFigures) -> Share:
+    return next(one for one in row.measures["removed_seen"].within if one.limit == "24h")
+
+
+def document(found: SlaReport, *, now: datetime, period: Mapping[str, str | None]) -> Document:
+    """The report as a document in every form."""
+    figures = {
         "unit": "seconds",
-        "definitions": DEFINITIONS,
-        "platforms": platforms,
-        "checksum": hashlib.sha256(canonical_json(platforms)).hexdigest(),
+        "platforms": [_row(row) for row in found.platforms],
+        "all": _row(found.whole) if found.whole else None,
+        "league": found.league.as_json(),
     }
+    return Document(
+        name="sla",
+        title="How long each platform took",
+        version=VERSION,
+        period=period,
+        as_of=now,
+        figures=figures,
+        definitions=DEFINITIONS,
+        tables=tables(found),
+    )
 
 
 DEFINITIONS = {
@@ -145,31 +204,27 @@ DEFINITIONS = {
     "decided": "notice taken (2xx) -> first reasoned outcome, by our clock at receipt",
     "removed_claimed": "notice taken (2xx) -> the moment the platform says the listing went, by its clock",
     "removed_seen": "notice taken (2xx) -> first look that found it gone, later confirmed by another look",
+    "at_least": "removed_seen, but to the last look that found it online: the truth lies between the two",
+    "median_s": "Kaplan-Meier: what is open counts as watched so far; null where too little has happened",
+    "business": "the same by working days of the platform's own calendar, whole days of its zone",
+    "within": "of listings as old as the limit, how many were in time; low and high are Wilson's 95 %",
+    "2wd": "two working days of the addressee, the day of receipt not counted",
+    "left out": "of decided and removed: gone before our notice, not on this platform, or taken back by us",
+    "refused": "kept by the platform; such a listing stays in removed_* as not removed",
     "late": "listings with at least one deadline that passed unmet",
     "still_open": "neither seen removed nor refused, ended or withdrawn",
+    "league": "by the share seen removed within the limit; each listing weighs the same",
 }
 
 
 def _row(row: PlatformFigures) -> dict[str, Any]:
-    def one(value: Spread) -> dict[str, Any]:
-        return {"n": value.n, "median_s": value.median_s, "p90_s": value.p90_s, "open": value.open}
-
     return {
         "platform": row.platform,
-        "notices": row.notices,
-        "sent": row.sent,
-        "undeliverable": row.undeliverable,
-        "acknowledged": one(row.acknowledged),
-        "decided": one(row.decided),
-        "removed_claimed": one(row.removed_claimed),
-        "removed_seen": one(row.removed_seen),
-        "refused": row.refused,
-        "already_gone": row.already_gone,
-        "claim_mismatch": row.claim_mismatch,
-        "reappeared": row.reappeared,
-        "still_open": row.still_open,
-        "late": row.late,
+        "calendar": row.calendar,
+        **row.counts,
+        **{name: spread.as_json() for name, spread in row.measures.items()},
         "oldest_open_s": row.oldest_open_s,
+        "median_open_s": row.median_open_s,
     }
 
 
@@ -188,39 +243,85 @@ HEADINGS = (
 )
 
 
-def as_table(rows: Sequence[PlatformFigures]) -> str:
-    """The report for a terminal: ``median / p90 (n)`` for each time."""
-    lines = [HEADINGS, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+def tables(found: SlaReport) -> tuple[Table, ...]:
+    """What a person reads: times, what was in time, who stands where."""
+    rows = [*found.platforms, *([found.whole] if found.whole and len(found.platforms) > 1 else [])]
+    shares = tuple(
+        (row.platform, *(_share_cell(one) for one in row.measures["removed_seen"].within)) for row in rows
+    )
+    return (
+        Table(
+            "",
+            HEADINGS,
+            tuple(_cells(row) for row in rows),
+            "median / 90th percentile (happened of n); - where the curve has not come so far",
+        ),
+        Table(
+            "By the platform's working days",
+            ("platform", *MEASURES, "calendar"),
+            tuple(
+                (
+                    row.platform,
+                    *(
+                        f"{span(spread.business.median_s)} / {span(spread.business.p90_s)}"
+                        for spread in row.measures.values()
+                    ),
+                    row.calendar,
+                )
+                for row in rows
+            ),
+        ),
+        Table(
+            "Seen removed in time, of listings old enough",
+            ("platform", *(one.limit for one in rows[0].measures["removed_seen"].within))
+            if rows
+            else ("platform",),
+            shares,
+        ),
+        Table(
+            f"Seen removed within {found.league.limit}, best first",
+            ("platform", "place", "share", "n", "weight"),
+            tuple(
+                (
+                    one.platform,
+                    str(one.place) if one.place else f"fewer than {found.league.minimum}",
+                    _share_cell(one.removed),
+                    str(one.removed.n),
+                    "-" if one.weight is None else f"{one.weight:.1%}",
+                )
+                for one in found.league.places
+            ),
+        ),
+    )
 
-    def shown(line: Sequence[str]) -> str:
-        first, *rest = zip(line, widths, strict=True)
-        return "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]).rstrip()
 
-    rule = "  ".join("-" * width for width in widths)
-    return "\n".join([shown(lines[0]), rule, *(shown(line) for line in lines[1:])])
+def as_table(found: SlaReport) -> str:
+    """The first table alone, for a terminal."""
+    return text_of(replace(tables(found)[0], note=""))
 
 
 def _cells(row: PlatformFigures) -> tuple[str, ...]:
     return (
         row.platform,
-        str(row.sent),
-        _spread_cell(row.acknowledged),
-        _spread_cell(row.decided),
-        _spread_cell(row.removed_claimed),
-        _spread_cell(row.removed_seen),
-        str(row.refused),
-        str(row.claim_mismatch),
-        str(row.reappeared),
-        str(row.still_open),
-        str(row.late),
+        str(row.counts["sent"]),
+        *(_spread_cell(spread) for spread in row.measures.values()),
+        str(row.counts["refused"]),
+        str(row.counts["claim_mismatch"] + row.counts["already_gone_untrue"]),
+        *(str(row.counts[name]) for name in ("reappeared", "still_open", "late")),
     )
+
+
+def _share_cell(value: Share) -> str:
+    if value.share is None or value.low is None or value.high is None:
+        return "-"
+    return f"{value.share:.0%} ({value.low:.0%}-{value.high:.0%}) of {value.n}"
 
 
 def _spread_cell(value: Spread) -> str:
     if value.n == 0:
         return "-"
-    return f"{span(value.median_s)} / {span(value.p90_s)} ({value.n})"
+    of = "" if value.open == 0 else f" of {value.n + value.open}"
+    return f"{span(value.median_s)} / {span(value.p90_s)} ({value.n}{of})"
 
 
 def span(seconds: float | None) -> str:

@@ -156,6 +156,7 @@ class BatchScreener:
             return
         batch.done(tally)
         self._metrics.decided(decisions, self._now())
+        self._metrics.reached(batch.partition.partition, batch.records[-1].timestamp)
         if self._watched is not None:
             await self._watched(decisions, self._now())
         self._metrics.batch.observe(time.monotonic() - started)

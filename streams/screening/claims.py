@@ -148,9 +148,14 @@ def named(found: Sequence[Found], heading: tuple[str, int] | None = None) -> lis
     ``heading`` is the field and the length of a marketplace listing's heading: what stands there is
     what the listing is about, so that words about keeping or growing it may stand anywhere.
     """
-    made = [*_product_claims(found), *_animal_claims(found), *_code_claims(found)]
+    animals = _animals(found)
+    made = [
+        *_product_claims(found),
+        *(_animal_claims(found, animals) if animals else ()),
+        *_code_claims(found),
+    ]
     if heading is not None:
-        made += _kept_or_grown(found, heading, {one.taxon.name for one in made})
+        made += _kept_or_grown(found, animals, heading, {one.taxon.name for one in made})
     return made
 
 
@@ -162,7 +167,8 @@ def _product_claims(found: Sequence[Found]) -> list[Claim]:
         if options:
             # A word that is a colour in one language and the bare material in another is the material.
             p, term = max(options, key=lambda option: option[0].sure)
-            claim = Claim(p.taxon, p.group, "product", p.product, p.kind, p.sure, (one,), term.ref)
+            sure = p.sure and not one.parted
+            claim = Claim(p.taxon, p.group, "product", p.product, p.kind, sure, (one,), term.ref)
             narrowed = _narrowed(claim, one, before)
             if narrowed is not None:
                 made.append(narrowed)
@@ -197,23 +203,28 @@ def _code_claims(found: Sequence[Found]) -> list[Claim]:
 
 def _best_animal(one: Found) -> tuple[Animal, Term] | None:
     """The meaning to go by: the hand-kept one, unless the words are a scientific name."""
-    options = [(t.meaning, t) for t in one.terms if isinstance(t.meaning, Animal)]
-    if not options:
-        return None
-    return max(options, key=lambda o: (o[1].ref.startswith("taxon:") and " " in o[0].id, o[0].curated))
+    best: tuple[Animal, Term] | None = None
+    highest = (False, False)
+    for term in one.terms:
+        animal = term.meaning
+        if isinstance(animal, Animal):
+            rank = (term.ref.startswith("taxon:") and " " in animal.id, animal.curated)
+            if best is None or rank > highest:
+                best, highest = (animal, term), rank
+    return best
 
 
-def _animal_claims(found: Sequence[Found]) -> list[Claim]:
+def _animals(found: Sequence[Found]) -> list[tuple[Found, Animal, Term]]:
+    return [(one, *best) for one in found if (best := _best_animal(one)) is not None]
+
+
+def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal, Term]]) -> list[Claim]:
     specimens = [
         (one, term.meaning) for one in found for term in one.terms if isinstance(term.meaning, SpecimenWord)
     ]
     others, sales = _places(found, "other-animal"), _places(found, "sale", "dealing")
     made = []
-    for one in found:
-        best = _best_animal(one)
-        if best is None:
-            continue
-        animal, term = best
+    for one, animal, term in animals:
         partner = _partner(one, animal, specimens, others) or _sold(one, animal, sales)
         if partner is None:
             continue
@@ -235,10 +246,23 @@ def _animal_claims(found: Sequence[Found]) -> list[Claim]:
 
 
 def _kept_or_grown(
-    found: Sequence[Found], heading: tuple[str, int], taken: AbstractSet[str]
+    found: Sequence[Found],
+    animals: Sequence[tuple[Found, Animal, Term]],
+    heading: tuple[str, int],
+    taken: AbstractSet[str],
 ) -> Iterator[Claim]:
     """Living animals and plants that the heading names and the text describes as somebody's own."""
     field, length = heading
+    animals = [
+        (one, animal, term)
+        for one, animal, term in animals
+        if one.field == field
+        and one.start < length
+        and animal.taxon.name not in taken
+        and (animal.curated or not animal.ambiguous)
+    ]
+    if not animals:
+        return
     words: dict[str, dict[str, Found]] = {"keeping": {}, "living": {}, "grown": {}}
     for one in found:
         for term in one.terms:
@@ -247,13 +271,7 @@ def _kept_or_grown(
                 if kind in words:
                     words[kind].setdefault(term.folded, one)
     equipment = _places(found, "not-equipment")
-    for one in found:
-        best = _best_animal(one)
-        if best is None or one.field != field or one.start >= length:
-            continue
-        animal, term = best
-        if animal.taxon.name in taken or (animal.ambiguous and not animal.curated):
-            continue
+    for one, animal, term in animals:
         if any(other.field == field and 0 <= gap(one, other) <= _REACH_EQUIPMENT for other in equipment):
             continue
         if animal.klass == "plant":

@@ -70,7 +70,13 @@ def _listed(claim: Claim) -> str:
     return f"{taxon.name} ({taxon.rank}), CITES Appendix {taxon.appendix} as of {taxon.as_of}{doubt}"
 
 
-_QUESTIONS = {"sale": "offered", "trade": "offered", "permit": "papers", "no-papers": "papers"}
+_QUESTIONS = {
+    "sale": "offered",
+    "trade": "offered",
+    "dealing": "offered",
+    "permit": "papers",
+    "no-papers": "papers",
+}
 """What words of a category answer; all others speak for or against its being real."""
 
 

@@ -4,9 +4,13 @@ Most listings name nothing that anybody looks for, and most of their words have 
 each term the least frequent word is its *anchor*: where no anchor stands and no word is disguised,
 no term can stand either. Where even the anchor is an everyday word, the next word of the term must
 stand in the text as well. The answer is the same as that of the whole search, only sooner.
+
+On the way it notes whether a word may name an account or hold digits that are not 0 to 9.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from itertools import filterfalse
 
 import ahocorasick_rs
 
@@ -23,6 +27,9 @@ EVERYDAY = 3.5
 
 _LETTER = "'"
 """Stands before a letter that is a word of its own; no folded word begins so."""
+
+_ACCOUNT = "@"
+"""Stands for a word that may name an account; no folded word begins so."""
 
 _ALWAYS: frozenset[str] = frozenset({""})
 """Stands for a word that calls for a closer look whatever stands beside it."""
@@ -53,46 +60,87 @@ class Anchors:
             else:
                 alone.add(words[0])
         self.alone = frozenset(alone)
-        beside = (word for others in self.pairs.values() for word in others)
-        self.halves = frozenset({*self.pairs, *beside}) - alone
+        self._beside = {word: frozenset(others) for word, others in self.pairs.items()}
+        self.halves = frozenset(self.pairs).union(*self._beside.values()) - alone
         self.inside = ahocorasick_rs.AhoCorasick(sorted(inside), store_patterns=False)
 
     def paired(self, halves: set[str]) -> list[str]:
         """The terms of everyday words of which two words are there."""
+        beside = self._beside
         return [
             term
-            # Not `intersection`: given a mapping it would go through all of it.
             for word in halves
-            if word in self.pairs
-            for other in halves
-            if other in self.pairs[word]
+            if word in beside and not halves.isdisjoint(beside[word])
+            for other in halves.intersection(beside[word])
             for term in self.pairs[word][other]
         ]
+
+
+_SHORT = bytes(1 if size in (1, 2) else 0 for size in range(256))
+
+
+def _short_ones_meet(words: Sequence[str]) -> bool:
+    """False when no four words of one or two letters, and no two of one, stand side by side."""
+    try:
+        sizes = bytes(map(len, words))
+    except ValueError:  # a word of more than 255 letters
+        return True
+    return b"\x01\x01\x01\x01" in sizes.translate(_SHORT) or b"\x01\x01" in sizes
+
+
+class Look(Enum):
+    """What a text calls for."""
+
+    CLOSER = "closer"
+    """Some term may be in it."""
+    ACCOUNTS = "accounts"
+    """No term can be in it, but a word may name an account."""
+    NONE = "none"
+
+
+_CLOSER, _ACCOUNTS, _NONE = Look.CLOSER, Look.ACCOUNTS, Look.NONE
+
+
+def _no_account(_: str) -> bool:
+    return False
 
 
 class Gate:
     """Knows which words matter. What it answers never changes; it only gets quicker."""
 
-    def __init__(self, anchors: Iterable[Anchors], undisguiser: Undisguiser) -> None:
+    def __init__(
+        self,
+        anchors: Iterable[Anchors],
+        undisguiser: Undisguiser,
+        may_name: Callable[[str], bool] = _no_account,
+    ) -> None:
+        """``may_name`` is asked of each word once: whether it may name an account that matters."""
         self._anchors = tuple(anchors)
         self._undisguiser = undisguiser
+        self._may_name = may_name
         self._dull: set[str] = set()
         self._telling: dict[str, frozenset[str]] = {}
 
     def passes(self, text: str) -> bool:
         """True when no term can be in the text, plainly or in disguise."""
+        return self.look(text) is not _CLOSER
+
+    def look(self, text: str) -> Look:
+        """What the text calls for: ``CLOSER`` unless no term can be in it, plainly or in disguise."""
         halves: set[str] = set()
-        for word in set(text.split()).difference(self._dull):
+        words = text.split()
+        for word in filterfalse(self._dull.__contains__, words):
             told = self._telling.get(word) or self._told(word)
             if told is _ALWAYS:
-                return False
+                return _CLOSER
             halves |= told
         if len(halves) > 1:
             if self._paired(halves, text):
-                return False
-            if sum(half[0] == _LETTER for half in halves) > 1:
-                return not self._undisguiser.needs_neighbours(text)
-        return True
+                return _CLOSER
+            letters = sum(half[0] == _LETTER for half in halves)
+            if letters > 1 and _short_ones_meet(words) and self._undisguiser.needs_neighbours(text):
+                return _CLOSER
+        return _ACCOUNTS if _ACCOUNT in halves else _NONE
 
     def _paired(self, halves: set[str], text: str) -> bool:
         """True when one of the terms whose words are all everyday words stands in the text."""
@@ -128,5 +176,5 @@ class Gate:
         halves = frozenset(part for anchors in self._anchors for part in anchors.halves.intersection(parts))
         if len(word) < 3 and len(folded.strip()) == 1:
             # Letters that stand alone may have to be read together.
-            return halves | {_LETTER + folded.strip()}
-        return halves
+            halves |= {_LETTER + folded.strip()}
+        return halves | {_ACCOUNT} if self._may_name(word) else halves

@@ -24,10 +24,15 @@ _COLOURED = frozenset({"ivory", "tortoiseshell"})
 _NEAR = 42
 
 
-def claims(around: Surroundings) -> tuple[Claim, ...]:
-    """Every claim of the text, the same one once, each with its two answers."""
+def claims(around: Surroundings, made: Sequence[Claim] | None = None) -> tuple[Claim, ...]:
+    """Every claim of the text, the same one once, each with its two answers.
+
+    ``made`` are the claims unweighed, where they are known already.
+    """
+    if made is None:
+        made = named(around.found, None if around.post else around.heading)
     unique: dict[tuple[str, str], list[Claim]] = {}
-    for claim in named(around.found, None if around.post else around.heading):
+    for claim in made:
         unique.setdefault((claim.taxon.name, claim.product), []).append(claim)
     judged: list[Claim] = []
     # The surest first, so that a crowd of harmless names cannot push the offer out of sight.

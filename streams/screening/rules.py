@@ -1,6 +1,6 @@
 """Rule packs: YAML files of rules with their own tests, checked whole when they are loaded."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -317,9 +317,8 @@ class RuleBook:
                 outcome = softening.outcome
                 because.append(softening.because)
         if outcome == "notify":
-            because += _not_sendable(facts)
             # Another claim of the same specimen, in exact words, is ruled by itself and not softened.
-            because += [hint] if (hint := _hint(claim)) else []
+            because += [*_hints(claim), *_not_sendable(facts)]
             outcome = "review" if because else outcome
         return outcome, tuple(because)
 
@@ -344,11 +343,12 @@ def _compiled(
         raise BadPack(f"{where}: {refused}") from refused
 
 
-def _hint(claim: Claim) -> str:
-    """Why the way the name is written is not enough for a notice; empty when it is."""
+def _hints(claim: Claim) -> Iterator[str]:
+    """Why the way the name is written is not enough for a notice."""
     if claim.misspelt:
-        return "the name is misspelt and had to be put right"
-    return "a picture stands for the name" if claim.pictured else ""
+        yield "the name is misspelt and had to be put right"
+    if claim.pictured:
+        yield "a picture stands for the name"
 
 
 def _softer(one: Outcome, other: Outcome) -> Outcome:

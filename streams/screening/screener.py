@@ -10,15 +10,15 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
-from schemas.listing import Listing
+from schemas.listing import Listing, Seller
 from schemas.message import digest
 from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 from streams.screening import imported
-from streams.screening.claims import Claim
+from streams.screening.claims import Claim, named
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.expressions import Expressions, Place
-from streams.screening.gate import Anchors, Gate
+from streams.screening.gate import Anchors, Gate, Look
 from streams.screening.identifiers.claims import claimed
 from streams.screening.identifiers.entries import IdentifierIndex, identifiers
 from streams.screening.identifiers.permits import Permit
@@ -44,12 +44,12 @@ from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
 from streams.screening.rules import ORDER, BadPack, Pack, RuleBook, Ruling, packaged_packs, packs_from
 from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_watchlist
-from streams.screening.surroundings import is_post, survey
+from streams.screening.surroundings import HEADING, heading_of, is_post, survey
 from streams.screening.taxa import Taxa, load_taxa
 from streams.screening.text import Folded
-from streams.screening.verdict import Verdict
+from streams.screening.verdict import RuleInForce, Verdict
 
-LOGIC_VERSION = "3"
+LOGIC_VERSION = "5"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
@@ -107,14 +107,12 @@ class ListingScreener:
         self._watch = Matcher(watched_terms) if watched_terms else None
         self._expressions = Expressions(texts)
         own = Anchors(term.folded for term in watched_terms)
-        self._gate = Gate([vocabulary.anchors, own], vocabulary.undisguiser)
         self._sellers = {
             entry.value.casefold(): entry for entry in texts if entry.kind in ("seller", "not_seller")
         }
         self._identifiers = IdentifierIndex(texts, law.countries)
         self._images = ImageIndex(texts)
-        self._beside = bool(self._sellers or self._expressions or self._identifiers or self._images)
-        """True: entries that can match a listing whose text holds no name."""
+        self._gate = Gate([vocabulary.anchors, own], vocabulary.undisguiser, self._identifiers.may_name)
         listed = digest(entries[key].to_bytes() for key in sorted(entries))
         self._version = f"r{LOGIC_VERSION}-{base[:20]}-{listed[:12]}"
 
@@ -122,6 +120,12 @@ class ListingScreener:
     def version(self) -> str:
         """Over code, reference data, packs and watchlist entries."""
         return self._version
+
+    def rules_in_force(self) -> tuple[RuleInForce, ...]:
+        """See :class:`streams.screening.verdict.Screener`."""
+        return tuple(
+            (one.pack.label, one.rule.id, one.rule.outcome, one.pack.shadow) for one in self._rules.rules
+        )
 
     def screen(self, listing: Listing, now: datetime) -> Verdict:  # noqa: ARG002 — part of the contract
         """Decide on one snapshot; deterministic.
@@ -131,33 +135,31 @@ class ListingScreener:
         """
         if listing.gone:
             return _NOTHING
-        quiet = {
-            name: self._gate.passes(text)
-            for name, text in (("title", listing.title), ("description", listing.description))
-        }
-        if all(quiet.values()) and not self._beside:
-            return _NOTHING
-        raw = {"title": listing.title, "description": listing.description}
-        # Numbers, accounts and images need no normal form of the text.
-        only_those = all(quiet.values()) and not (self._sellers or self._expressions)
-        if only_those and not self._by_normal_form(raw, listing, ()):
-            return _NOTHING
+        title, description = self._gate.look(listing.title), self._gate.look(listing.description)
+        quiet = {"title": title is not Look.CLOSER, "description": description is not Look.CLOSER}
+        if quiet["title"] and quiet["description"]:
+            accounts = Look.ACCOUNTS in (title, description)
+            if not (accounts or self._may_match(listing)):
+                return _NOTHING
         fields = self._fields(listing, quiet)
         found = self._vocabulary.read(fields, quiet)
-        seen = self._watchlist(listing, fields, quiet)
-        if not found and not seen:
-            return _NOTHING
+        looks = {"title": title, "description": description}
+        seen = self._watchlist(listing, fields, looks)
         # When the description repeats the title, the heading is only that part of it.
-        heading = len(listing.title) + 2 if "title" not in fields and listing.title else 140
+        heading = len(listing.title) + 2 if "title" not in fields and listing.title else HEADING
+        post = listing.price is None and is_post(listing.title, listing.description)
+        unweighed = named(found, None if post else heading_of(fields, heading))
+        if not unweighed and not seen:
+            return _NOTHING
         texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
         around = survey(
             found,
             texts,
             priced=listing.price is not None,
             heading=heading,
-            post=listing.price is None and is_post(listing.title, listing.description),
+            post=post,
         )
-        made = claims(around)
+        made = claims(around, unweighed)
         text = " ".join(folded.text for folded in fields.values())
         rulings: list[Ruling] = []
         judged: dict[int, Judgement] = {}
@@ -172,6 +174,18 @@ class ListingScreener:
             facts["contacts"] = contacts
             rulings += self._rules.rule(claim, facts)
         return _verdict(rulings, made, seen, fields, self._taxa, judged, numbers)
+
+    def _may_match(self, listing: Listing) -> bool:
+        """False when no entry can match by anything but the words of the texts, which the gate has read."""
+        seller = listing.seller
+        return (
+            bool(listing.contacts and self._identifiers)
+            or bool(listing.images and self._images)
+            or bool(self._sellers and seller is not None and self._seller_entry(seller, listing.platform))
+            or any(True for _ in self._places(listing))
+            or self._identifiers.may_number(listing.title)
+            or self._identifiers.may_number(listing.description)
+        )
 
     def _contacts(self, fields: Mapping[str, Folded], listing: Listing) -> list[str]:
         """Services under which the text offers to be reached or paid: ``phone``, ``zalo``, ``upi`` …"""
@@ -195,55 +209,40 @@ class ListingScreener:
         return Folded(text, self._vocabulary.undisguiser.edits(text))
 
     def _watchlist(
-        self, listing: Listing, fields: Mapping[str, Folded], quiet: Mapping[str, bool]
+        self, listing: Listing, fields: Mapping[str, Folded], looks: Mapping[str, Look]
     ) -> list[Seen]:
         seen: list[Seen] = []
         if self._watch is not None:
             for name, folded in fields.items():
-                if quiet[name]:
+                if looks[name] is not Look.CLOSER:
                     continue
-                found = self._watch.find(name, folded)
-                if folded.edits:
-                    # An entry may be the very spelling that was read as something else.
-                    known = {one.terms for one in found}
-                    plain = self._watch.find(name, Folded(folded.original))
-                    found += [one for one in plain if one.terms not in known]
-                for entry, term, one in watched(found):
-                    if entry.entry.platform in (None, listing.platform):
-                        seen.append(Seen(entry.entry, term, one))
-        for place in self._places(listing):
-            seen.append(
-                Seen(place.entry, None, None, shown(place.entry, place.field, place.quote, place.start))
-            )
+                # As written, too: an entry may be for the very spelling that is read as another.
+                places: set[tuple[str, tuple[int, int]]] = set()
+                for text in (folded, Folded(folded.original)) if folded.edits else (folded,):
+                    for entry, term, one in watched(self._watch.find(name, text)):
+                        place = (entry.entry.entry_id, text.span(one.start, one.end))
+                        if place not in places and entry.entry.platform in (None, listing.platform):
+                            places.add(place)
+                            seen.append(Seen(entry.entry, term, one))
+        for found in self._places(listing):
+            match = shown(found.entry, found.field, found.quote, found.start)
+            seen.append(Seen(found.entry, None, None, match))
         if self._sellers and listing.seller is not None:
-            for account in (listing.seller.handle, listing.seller.account_id):
-                entry_for_seller = self._sellers.get(account.casefold()) if account else None
-                if entry_for_seller and entry_for_seller.platform in (None, listing.platform):
-                    match = shown(entry_for_seller, "seller", account or "")
-                    seen.append(Seen(entry_for_seller, None, None, match))
-                    break
+            known = self._seller_entry(listing.seller, listing.platform)
+            if known is not None:
+                entry_for_seller, called = known
+                seen.append(Seen(entry_for_seller, None, None, shown(entry_for_seller, "seller", called)))
         if self._identifiers or self._images:
-            texts = {name: folded.original for name, folded in fields.items()}
-            seen += self._by_normal_form(texts, listing, seen)
+            self._by_normal_form(listing, fields, looks, seen)
         return seen
 
-    def _by_normal_form(self, texts: Mapping[str, str], listing: Listing, seen: Sequence[Seen]) -> list[Seen]:
-        """What no spelling gives away: numbers and accounts in other writings, and images."""
-        known = {one.entry.entry_id for one in seen}
-        more: list[Seen] = []
-        if self._identifiers:
-            for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
-                if place.entry.entry_id not in known:
-                    match = shown(place.entry, place.field, place.quote, place.start)
-                    more.append(Seen(place.entry, None, None, match))
-        for image in self._images.find(listing) if self._images else ():
-            how = (
-                f"{image.distance} of 256 bits differ"
-                if image.entry.kind == "image_pdq"
-                else "the same bytes"
-            )
-            more.append(Seen(image.entry, None, None, shown(image.entry, "image", image.image.url), how))
-        return more
+    def _seller_entry(self, seller: Seller, platform: str) -> tuple[WatchlistEntry, str] | None:
+        """The entry for a seller, and under which name it is known."""
+        for called in (seller.handle, seller.account_id):
+            entry = self._sellers.get(called.casefold()) if called else None
+            if called and entry and entry.platform in (None, platform):
+                return entry, called
+        return None
 
     def _places(self, listing: Listing) -> Iterator[Place]:
         """Where the analysts' regular expressions are found."""
@@ -253,6 +252,29 @@ class ListingScreener:
         ):
             if place.entry.platform in (None, listing.platform):
                 yield place
+
+    def _by_normal_form(
+        self, listing: Listing, fields: Mapping[str, Folded], looks: Mapping[str, Look], seen: list[Seen]
+    ) -> None:
+        """Add what no spelling gives away: numbers and accounts in other writings, and images."""
+        known = {one.entry.entry_id for one in seen}
+        texts = {
+            name: folded.original
+            for name, folded in fields.items()
+            if looks[name] is not Look.NONE or self._identifiers.may_number(folded.original)
+        }
+        if self._identifiers and (texts or listing.contacts):
+            for place in self._identifiers.find(texts, listing, self._law.regions(listing)):
+                if place.entry.entry_id not in known:
+                    match = shown(place.entry, place.field, place.quote, place.start)
+                    seen.append(Seen(place.entry, None, None, match))
+        for image in self._images.find(listing) if self._images else ():
+            how = (
+                f"{image.distance} of 256 bits differ"
+                if image.entry.kind == "image_pdq"
+                else "the same bytes"
+            )
+            seen.append(Seen(image.entry, None, None, shown(image.entry, "image", image.image.url), how))
 
 
 _NOTHING = Verdict("clear", "normal", 0.0, None, None, (), (), _CLEAR)

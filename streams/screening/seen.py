@@ -12,7 +12,6 @@ from streams.screening.rules import ORDER
 from streams.screening.text import Folded
 
 MATCHES_LIMIT = 60
-
 NOTIFY_CONFIDENCE = 0.9
 """A watchlist entry that is less sure than this leads to review at most."""
 
@@ -31,7 +30,7 @@ class Seen:
 
 
 def shown(entry: WatchlistEntry, field: str, quote: str, start: int = 0) -> Match:
-    """The match for an entry that was found otherwise than by a term."""
+    """The match of an entry that was found otherwise than by a term."""
     where: Any = field
     return Match.model_construct(
         field=where,

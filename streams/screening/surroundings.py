@@ -5,7 +5,7 @@ measure or a year, and which of its words speak for or against an offer.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.screening.claims import Claim
@@ -28,6 +28,8 @@ _LONG_AGO = re.compile(
 )
 _SOCIAL = re.compile(r"https?://|[#@]\w")
 _LINK = re.compile(r"https?://|\bwww\.|\b(?:bit\.ly|t\.co|ebay\.|etsy\.)")
+_IN_LINKS = ("http", "www.", "bit.ly", "t.co", "ebay.", "etsy.")
+"""One of these stands in every link; to look for them takes a tenth of the time."""
 _DENIAL = re.compile(
     r"(?: (?:not|no|non|isn t|without|nicht|kein|keine|keinen|ohne|pas d[eu]?|pas en|sans|no es|sin|nao e"
     r"|sem|non e|senza|не|без|нет|khong phai|khong|bukan|tanpa|ليس|ليست|بدون|नहीं|sio|si|hakuna|niet|geen) "
@@ -108,6 +110,11 @@ def _heading_of(fields: Mapping[str, tuple[str, str]], length: int) -> str:
     return next(iter(fields.values()))[1][:length] if length != HEADING else ""
 
 
+def heading_of(fields: Iterable[str], length: int) -> tuple[str, int]:
+    """The field that holds the heading, and how many folded characters of it are the heading."""
+    return next(iter(fields), "title"), min(length, HEADING)
+
+
 def is_prose(folded: str) -> bool:
     """True when the share of function words is that of sentences."""
     words = folded.split()
@@ -153,6 +160,10 @@ def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
             yield category, one
 
 
+def _is_linked(original: str) -> bool:
+    return any(sign in original for sign in _IN_LINKS) and _LINK.search(original) is not None
+
+
 def survey(
     found: Sequence[Found],
     fields: Mapping[str, tuple[str, str]],
@@ -194,8 +205,8 @@ def survey(
                 if isinstance(term.meaning, SpecimenWord) and term.meaning.klass == "keeping"
             }
         ),
-        heading=(next(iter(fields), "title"), min(heading, HEADING)),
+        heading=heading_of(fields, heading),
         post=post,
-        label_like=not any(word in _PROSE for word in whole.split()),
-        linked=any(_LINK.search(original) for original, _ in fields.values()),
+        label_like=_PROSE.isdisjoint(whole.split()),
+        linked=any(_is_linked(original) for original, _ in fields.values()),
     )

@@ -15,10 +15,15 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Literal
 
 _TABLE_LIMIT = 60_000
 """Characters remembered at most; hostile text must not make the table grow without end."""
+_WORDS_LIMIT = 50_000
+"""Words remembered; when there are more, all are forgotten and learnt again."""
+_WORD_LIMIT = 32
+"""Longer words are folded each time: kept, hostile ones would only take memory."""
 
 _DROPPED_RANGES = (
     (0x00AD, 0x00AD),  # soft hyphen
@@ -126,13 +131,30 @@ def fold(text: str) -> str:
     """The normal form of a text: padded with one space at each end, single spaces inside."""
     if text.isascii():
         folded = text.translate(_ASCII)
+        if "  " in folded or folded[:1] == " " or folded[-1:] == " ":
+            folded = " ".join(folded.split())
     else:
-        folded = text.translate(_TABLE)
+        # Word by word: most words have been folded before, and nothing reaches across white space.
+        folded = " ".join(filter(None, map(_WORDS_FOLDED.__getitem__, text.split())))
+    return f" {folded} " if folded else " "
+
+
+class _FoldedWords(dict[str, str]):
+    """The folded form of each word (between white space), without spaces around it; fills itself."""
+
+    def __missing__(self, word: str) -> str:
+        folded = word.translate(_TABLE)
         if _HAS_UNSPACED.search(folded):
             folded = _SCRIPT_SEAM.sub(" ", folded)
-    if "  " in folded or folded[:1] == " " or folded[-1:] == " ":
         folded = " ".join(folded.split())
-    return f" {folded} " if folded else " "
+        if len(word) <= _WORD_LIMIT:
+            if len(self) >= _WORDS_LIMIT:
+                self.clear()
+            self[word] = folded
+        return folded
+
+
+_WORDS_FOLDED = _FoldedWords()
 
 
 def fold_each(text: str) -> list[str]:
@@ -175,25 +197,32 @@ class Folded:
     overlapping another. Quotes are always taken from the original.
     """
 
-    __slots__ = ("__dict__", "edits", "original", "read", "text")
+    __slots__ = ("__dict__", "edits", "original", "read")
 
     def __init__(self, original: str, edits: Sequence[Edit] = ()) -> None:
         self.original = original
         self.edits = edits
         self.read = edited(original, edits) if edits else original
-        self.text = fold(self.read)
 
     @cached_property
-    def _words(self) -> tuple[list[int], list[re.Match[str]]]:
-        """Where each word (between white space) begins in the normal form, and the word as read."""
-        begins, words, at = [], [], 1
-        for word in _WORDS.finditer(self.read):
-            size = _folded_size(word.group())
-            if size:
-                begins.append(at)
-                words.append(word)
-                at += size
-        return begins, words
+    def text(self) -> str:
+        """The normal form; for most texts nobody asks for it."""
+        return fold(self.read)
+
+    @cached_property
+    def _words(self) -> tuple[list[int], list[int], list[str]]:
+        """Each word (between white space) as read; where it begins in the normal form and in the text.
+
+        A word of which nothing is left begins where the next one does, so it is never asked for.
+        """
+        words = self.read.split()
+        sizes = [len(folded) + 1 if (folded := _WORDS_FOLDED[word]) else 0 for word in words]
+        begins = list(accumulate(sizes, initial=1))
+        if " ".join(words) == self.read:
+            starts = list(accumulate((len(word) + 1 for word in words), initial=0))
+        else:
+            starts = [word.start() for word in _WORDS.finditer(self.read)]
+        return begins[: len(words)], starts[: len(words)], words
 
     @cached_property
     def _inside(self) -> dict[int, list[int]]:
@@ -202,14 +231,16 @@ class Folded:
 
     def _origin(self, index: int) -> int:
         """From the index of a folded character to the index of the one that was read."""
-        begins, words = self._words
+        begins, starts, words = self._words
         number = max(0, bisect_right(begins, index) - 1)
         if index < begins[number]:  # only at the very start
-            return words[number].start()
+            return starts[number]
         origins = self._inside.get(number)
         if origins is None:
-            origins = self._inside[number] = _origins(words[number].group())
-        return words[number].start() + origins[index - begins[number] + 1]
+            word = words[number]
+            known = len(word) <= _WORD_LIMIT
+            origins = self._inside[number] = _known_origins(word) if known else _origins(word)
+        return starts[number] + origins[index - begins[number] + 1]
 
     @cached_property
     def _seams(self) -> tuple[list[int], list[int]]:
@@ -233,8 +264,19 @@ class Folded:
         here = read - ends[at] + edit.end
         return (here, here + 1)
 
+    @cached_property
+    def _spans(self) -> dict[tuple[int, int], tuple[int, int]]:
+        """The places that were asked for: the same one is, several times."""
+        return {}
+
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Code points of the original for the folded ``start:end``; spaces at its ends do not count."""
+        known = self._spans.get((start, end))
+        if known is None:
+            known = self._spans[start, end] = self._span(start, end)
+        return known
+
+    def _span(self, start: int, end: int) -> tuple[int, int]:
         while start < end and self.text[start] == " ":
             start += 1
         while end > start and self.text[end - 1] == " ":
@@ -258,6 +300,14 @@ class Folded:
     def is_misspelt(self, start: int, end: int) -> bool:
         """True when the folded ``start:end`` holds a word that was put right."""
         return bool(self.edits) and self._edited_as("misspelling", *self.span(start, end))
+
+    def is_parted(self, start: int, end: int) -> bool:
+        """True when a mark that ends a thought stands inside the folded ``start:end`` as it was written.
+
+        *Elephant & Tusk* is the name of a public house, and *elephant; tusk* are two things of a list.
+        Marks inside a word, which disguise it, do not count.
+        """
+        return _PARTING.search(self.original, *self.span(start, end)) is not None
 
     def is_disguised(self, start: int, end: int) -> bool:
         """True when the folded ``start:end`` was read through a disguise."""
@@ -283,6 +333,9 @@ def edited(original: str, edits: Sequence[Edit]) -> str:
     return "".join((*pieces, original[at:]))
 
 
+_PARTING = re.compile(r"\s[&+|/;:,.!?]+\s|[;:|,.!?]\s")
+"""A mark with white space after it parts the words on its two sides."""
+
 _JOINING = frozenset("\u200c\u200d\u200e\u200f\u061c")
 """Invisible, but at home in Arabic and Indic writing; a disguise only between plain ASCII letters."""
 
@@ -294,12 +347,6 @@ def _is_dress(character: str) -> bool:
     return unicodedata.decomposition(character).startswith(
         ("<font>", "<circle>", "<square>", "<super>", "<sub>", "<wide>")
     )
-
-
-@lru_cache(maxsize=50_000)
-def _folded_size(word: str) -> int:
-    """Characters of a folded word with the space after it; none when nothing of it is left."""
-    return len(fold(word)) - 1
 
 
 def _origins(read: str) -> list[int]:
@@ -325,3 +372,6 @@ def _origins(read: str) -> list[int]:
     while characters and characters[-1] == " ":
         del characters[-1], origins[-1]
     return [origins[0], *origins, len(read)] if origins else [0]
+
+
+_known_origins = lru_cache(maxsize=20_000)(_origins)

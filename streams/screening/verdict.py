@@ -33,6 +33,10 @@ class Verdict:
     """Ids of the watchlist entries that matched, shadow ones too: for counting."""
 
 
+RuleInForce = tuple[str, str, str, bool]
+"""Pack with its version, rule id, the rule's own outcome, and whether it is in shadow: as it is counted."""
+
+
 class RuleFailed(Exception):
     """A rule raised on a listing: the listing is set aside and can be replayed once the rule is mended.
 
@@ -54,6 +58,10 @@ class Screener(Protocol):
 
         Equal versions give equal verdicts: the ids of detections are made from it.
         """
+        ...
+
+    def rules_in_force(self) -> tuple[RuleInForce, ...]:
+        """The rules that can match, so that one that never does is seen too."""
         ...
 
     def screen(self, listing: Listing, now: datetime) -> Verdict:

@@ -290,7 +290,7 @@ class WatchlistFollower:
             log.exception("the last good watchlist stays in force", why=type(error).__name__)
             return
         self._screener, self._built_from, self._built_with = screener, used, self._ruleset
-        self._metrics.swapped(screener.version, len(used))
+        self._metrics.swapped(screener.version, len(used), screener.rules_in_force())
         for entry_id, why in bad.items():
             await self._leave_out(entry_id, why)
         log.info(

@@ -225,7 +225,8 @@ class Worker:
                 if part in consumer.ends
             }
             ages = {part.partition: age for part, age in consumer.book.commit_age_s().items()}
-            self._metrics.measured(self._topics.listings, lag, ages, consumer.book.counts.failures)
+            failures = consumer.book.counts.failures
+            self._metrics.measured(self._topics.listings, lag, ages, failures, now=datetime.now(UTC))
 
     def _health(self, app: LosslessApp, follower: WatchlistFollower) -> Health:
         return screening_health(

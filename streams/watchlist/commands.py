@@ -59,7 +59,7 @@ def list_entries(
 def add(
     kind: Annotated[
         str,
-        typer.Argument(help="term, code_word, hashtag, seller, phone, handle, payment, image_pdq, regex …"),
+        typer.Argument(help="term, code_word, hashtag, seller, phone, handle, payment, regex, image_pdq …"),
     ],
     value: Annotated[str, typer.Argument(help="The word, name or number.")],
     reason: Annotated[str, typer.Option(help="Why; it stands in the explanation.")],

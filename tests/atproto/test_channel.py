@@ -208,13 +208,15 @@ async def test_what_authors_do_is_seen(atproto: AtprotoNetwork, plain: Platform)
     assert await look(plain, never) == ("offline", "gone")
 
 
+@pytest.mark.long
 async def test_a_search_finds_what_the_firehose_told_and_the_next_one_only_what_is_new(
     atproto: AtprotoNetwork, plain: Platform
 ) -> None:
     author = atproto.account("author")
     picture = author.blob(b"\x89PNG\r\n\x1a\n" + bytes(64))
     embed = {"$type": "app.bsky.embed.images", "images": [{"alt": "a tusk", "image": picture}]}
-    old = [author.post(f"quokkapelt number {n}", embed=embed) for n in range(120)]
+    words = [f"quokkapelt number {n}" for n in range(120)]
+    old = [uri for some in (words[:60], words[60:]) for uri in author.write_many(some, embed=embed)]
     atproto.settle()
 
     pages = [page async for page in plain.search("quokkapelt").read(None)]  # type: ignore[attr-defined]

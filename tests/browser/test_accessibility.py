@@ -12,7 +12,7 @@ from streams.desk.public_form import reference
 from streams.notices.casebook import desk_lists
 from streams.notices.casebook.database import Casebook
 from tests.support.desk import viewer_of
-from tests.support.reports import file_report
+from tests.support.filed import file_report
 
 OpenAs = Callable[..., Page]
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

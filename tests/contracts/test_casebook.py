@@ -940,6 +940,13 @@ class TestAudit:
         assert casebook.answer(sealing.verify).breaks != ()
 
 
+def standing_of(casebook: Casebook) -> tuple[int, int]:
+    """Deadlines that run, and those that are late, over all platforms and duties."""
+    with casebook.read() as tx:
+        rows = figures.deadlines_standing(tx)
+    return sum(row.pending for row in rows), sum(row.late for row in rows)
+
+
 class TestFigures:
     def test_open_in_sql_is_open_in_the_decision(self, casebook: Casebook) -> None:
         refused, gone, silent, back = (sent(casebook, listing_id) for listing_id in "1234")
@@ -953,6 +960,21 @@ class TestFigures:
             [market] = figures.open_notices(tx)
             every = [item(casebook, n) for n in (refused, gone, silent, back)]
         assert market.count == sum(item_is_open(one) for one in every) == 1
+
+    def test_a_missed_deadline_is_late_as_long_as_its_notice_is_open(self, casebook: Casebook) -> None:
+        open_one, removed = sent(casebook, "1"), sent(casebook, "2")
+        before = standing_of(casebook)
+
+        casebook.decide(handlers.fire_deadlines, DESK, now=at(10_000_000))
+        missed = standing_of(casebook)
+        for seconds in (10_000_100, 10_000_200):
+            look(casebook, removed, "offline", seconds)
+
+        late = [sum(state == "missed" for state in states(casebook, n).values()) for n in (open_one, removed)]
+        assert min(late) > 0
+        assert (before[0] > 0, before[1]) == (True, 0)
+        assert missed[1] == sum(late)
+        assert standing_of(casebook)[1] == late[0]
 
     def test_events_are_published_in_order_and_once_marked_not_again(self, casebook: Casebook) -> None:
         sent(casebook)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import OperatorError
+from streams.local.ports import free_port
 from streams.local.service import Service
 from streams.local.supervisor import Supervisor
 from tests.support.processes import is_gone, wait_for_text
@@ -116,6 +117,24 @@ async def test_a_killed_service_comes_back_after_a_second_with_a_new_process(
         assert time.monotonic() - killed_at >= 1.0
         assert supervisor.pid_of("b") == neighbour
         assert any(line.startswith("a: was ended by SIGKILL") for line in said)
+
+
+async def test_a_service_that_lives_and_answers_nothing_is_killed_and_comes_back(
+    tmp_path: Path, said: list[str]
+) -> None:
+    port = free_port()
+    server = (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1")
+    service = Service("web", server, ready=f"http://127.0.0.1:{port}/", frozen_after_s=3.0)
+
+    async with _supervisor(tmp_path, said, service) as supervisor:
+        first = supervisor.pid_of("web")
+        assert first is not None
+        await asyncio.sleep(4)
+        assert supervisor.pid_of("web") == first, "a service that answers is left alone"
+        os.kill(first, signal.SIGSTOP)
+        await _until(lambda: supervisor.is_ready("web") and supervisor.pid_of("web") not in (None, first), 20)
+
+    assert any("answered nothing for 3 s" in line for line in said)
 
 
 async def test_a_service_that_keeps_failing_is_started_ever_more_slowly(

@@ -52,7 +52,7 @@ class Account:
             "com.atproto.repo.createRecord", {"repo": self.did, "collection": POSTS, "record": record}
         )
 
-    def write_many(self, texts: list[str]) -> list[str]:
+    def write_many(self, texts: list[str], **more: Any) -> list[str]:
         """Write posts in one commit; returns their addresses."""
         made = self.call(
             "com.atproto.repo.applyWrites",
@@ -62,7 +62,12 @@ class Account:
                     {
                         "$type": "com.atproto.repo.applyWrites#create",
                         "collection": POSTS,
-                        "value": {"$type": POSTS, "text": text, "createdAt": datetime.now(UTC).isoformat()},
+                        "value": {
+                            "$type": POSTS,
+                            "text": text,
+                            "createdAt": datetime.now(UTC).isoformat(),
+                            **more,
+                        },
                     }
                     for text in texts
                 ],
@@ -309,7 +314,6 @@ class Servers:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        shutil.copy(self.folder / "network.log", "/tmp/at/network.log")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -4,9 +4,10 @@ from datetime import timedelta
 from random import Random
 
 from streams.notices import acts, handlers
-from streams.notices.casebook import accounts, cases, exhibits, inbox, looks, outbox, tasks
+from streams.notices.casebook import accounts, cases, exhibits, frozen, inbox, looks, outbox, tasks
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.exhibits import Exhibit
+from streams.notices.casebook.frozen import Frozen
 from streams.notices.casebook.outbox import AttemptResult
 from streams.notices.casebook.viewer import Viewer
 from streams.notices.handlers import Accepted
@@ -77,6 +78,8 @@ def fill(casebook: Casebook, listings: int, *, page: str = "c" * 64) -> list[str
             notice_id, item.case_id, "listing_page", page, "application/warc", 10, at(200), "verifier"
         )
         casebook.decide(exhibits.add, exhibit)
+    report = Frozen("sla", "2026-02", at(3_000), "A. Person", "d" * 64, b"{}", b"[]", 1, "e" * 64)
+    assert casebook.decide(frozen.freeze, report)
     casebook.decide(handlers.fire_deadlines, DESK, now=at(4_000))
     guard(casebook, notices[0])
     return notices

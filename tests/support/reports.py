@@ -1,40 +1,48 @@
-"""A report as the public form files it, for tests that need one to be there."""
+"""Values for tests of reports."""
 
-import io
-from datetime import datetime
+from typing import Any
 
-from PIL import Image
-
-from streams.desk import public_form
-from streams.desk.pictures import redrawn
-from streams.notices.casebook import filed
-from streams.notices.casebook.database import Casebook
-from streams.notices.evidence import EvidenceStore
+from streams.notices.casebook.figures import ItemTimes
+from tests.support.notices import T0, at
 
 
-def file_report(
-    casebook: Casebook, evidence: EvidenceStore, *, now: datetime, text: str | None = None
-) -> str:
-    """File one with a picture and return its id."""
-    drawn = io.BytesIO()
-    Image.linear_gradient("L").save(drawn, "PNG")
-    picture = redrawn(drawn.getvalue())
-    report_id = public_form.report_id("report", b"test")
-    read = public_form.read(
-        {
-            "what": "A carved figure, the seller writes of a real tusk. About 20 cm high.",
-            "url": "https://market-silent.example/listing/4711",
-            "where": "A group for antiques",
-            "how_acquired": "inherited, says the offer",
-            "name": "Kim Example",
-        },
-        report_id=report_id,
-        language="en",
-        now=now,
-        picture_sha256=evidence.put(picture),
-    )
-    assert not isinstance(read, public_form.Problems), read
-    casebook.decide(
-        filed.file, read, origin="o", allowance=filed.Allowance(), picture_size=len(picture), now=now
-    )
-    return report_id
+def times(platform: str = "market", **changes: Any) -> ItemTimes:
+    fields: dict[str, Any] = {
+        "platform": platform,
+        "notice_id": "n",
+        "reference": "TKN-AAAAA",
+        "listing_id": "1",
+        "url": "https://market.example/1",
+        "round": 1,
+        "severity": "critical",
+        "queued_at": at(-5),
+        "first_attempt_at": at(-2),
+        "sent_at": T0,
+        "delivery": "accepted",
+        "claim": "none",
+        "outcome": None,
+        "acknowledged_at": None,
+        "decided_at": None,
+        "removal_claimed_at": None,
+        "claimed_effective_at": None,
+        "content": "online",
+        "last_online_at": at(1),
+        "first_offline_at": None,
+        "removal_verified_at": None,
+        "reappeared_at": None,
+        "mismatch_at": None,
+        "late": 0,
+    }
+    return ItemTimes(**{**fields, **changes})
+
+
+REMOVED = {
+    "acknowledged_at": at(1),
+    "decided_at": at(10),
+    "claimed_effective_at": at(8),
+    "claim": "removed",
+    "outcome": "actioned_removed",
+    "content": "offline_monitoring",
+    "first_offline_at": at(30),
+    "removal_verified_at": at(90),
+}

@@ -25,7 +25,7 @@ from streams.screening.lossless.batch import Batch
 from streams.screening.progress import Tally
 from streams.screening.screener import build_ruleset
 from streams.screening.topics import ScreeningTopics
-from streams.screening.verdict import RuleFailed, Ruleset, Screener, Verdict
+from streams.screening.verdict import RuleFailed, RuleInForce, Ruleset, Screener, Verdict
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class WordScreener:
 
     words: frozenset[str]
     version: str
+
+    def rules_in_force(self) -> tuple[RuleInForce, ...]:
+        return ()
 
     def screen(self, listing: Listing, now: datetime) -> Verdict:
         said = frozenset(listing.title.split())

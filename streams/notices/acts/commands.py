@@ -99,8 +99,7 @@ def with_desk(
 
     from connectors.registry import load_platforms
     from streams.desk.keys import reply_links
-    from streams.notices.bridge import make_bridge, policy_of
-    from streams.notices.handlers import Desk
+    from streams.notices.bridge import desk_of, make_bridge
     from streams.notices.law import load_law
     from streams.notices.sender import demonstration_sender, load_sender
     from streams.settings import Settings
@@ -117,16 +116,10 @@ def with_desk(
         raise OperatorError("Say who sends the notices: --sender FILE or TAKIN_SENDER_FILE.")
 
     async def run() -> T:
-        bridge = make_bridge(configs)
+        bridge = make_bridge(configs, default_secret=Settings().webhook_secret)
         try:
-            desk = Desk(
-                platforms={config.name: policy_of(config) for config in configs},
-                sender=replace(policy, reply_links=reply_links(Settings())),
-                law=load_law(),
-                render=bridge.render,
-                follow_up=bridge.render_follow_up,
-                fallback=bridge.render_fallback,
-            )
+            us = replace(policy, reply_links=reply_links(Settings()))
+            desk = desk_of(configs, bridge, sender=us, law=load_law())
             return decide(lambda tx, now: act(tx, desk, now))
         finally:
             await bridge.aclose()

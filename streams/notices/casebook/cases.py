@@ -80,6 +80,12 @@ def hold_many(tx: Transaction, case_ids: Collection[str]) -> None:
     ).all()
 
 
+def hold_of_notices(tx: Transaction, notice_ids: Collection[str]) -> None:
+    """:func:`hold_many` for the cases that several notices are about."""
+    theirs = sa.select(t.notice_item.c.case_id).where(t.notice_item.c.notice_id.in_(notice_ids)).distinct()
+    hold_many(tx, tx.execute(theirs).scalars().all())
+
+
 def hold_by_listing(tx: Transaction, platform: str, listing_id: str) -> Case | None:
     """The one case of a listing, held; ``None``: there is none yet."""
     row = tx.execute(
@@ -435,6 +441,16 @@ def notice_by_key(tx: Transaction, key: str) -> NoticeRow | None:
     """The notice with this idempotency key."""
     row = tx.execute(sa.select(*_NOTICE).where(t.notice.c.idempotency_key == key)).one_or_none()
     return NoticeRow(*tuple(row)) if row else None
+
+
+def keys_that_start(tx: Transaction, start: str) -> tuple[tuple[str, str], ...]:
+    """Idempotency key and platform of the notices whose key starts so; two at most, which are too many."""
+    rows = tx.execute(
+        sa.select(t.notice.c.idempotency_key, t.notice.c.platform)
+        .where(t.notice.c.idempotency_key.startswith(start, autoescape=True))
+        .limit(2)
+    )
+    return tuple((key, platform) for key, platform in rows if key.startswith(start))
 
 
 def notices_by_keys(tx: Transaction, keys: Collection[str]) -> dict[str, NoticeRow]:

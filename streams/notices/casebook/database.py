@@ -204,8 +204,16 @@ def _engine(url: str, threads: int) -> sa.Engine:
     return engine
 
 
+def shown_address(url: str) -> str:
+    """An address as it may be shown: without its password, and nothing of one that cannot be read."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "an address that cannot be read"
+
+
 def _why_not(url: str, error: sa.exc.SQLAlchemyError) -> str:
-    shown = sa.make_url(url).render_as_string(hide_password=True)
+    shown = shown_address(url)
     first = _first_line(error).rstrip(".")
     return f"The casebook at {shown} cannot be opened: {first}. Check DATABASE_URL and that the server runs."
 
@@ -239,3 +247,10 @@ def upgrade(engine: sa.Engine) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         connection.commit()
+
+
+def versions(casebook: Casebook) -> tuple[str | None, str | None]:
+    """The tables' version and the one that this program wants; changes nothing."""
+    with casebook.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory.from_config(_alembic_config()).get_current_head()

@@ -239,3 +239,34 @@ def unresolved(tx: Transaction) -> int:
         .where(t.deadline.c.state.in_(["pending", "watching"]), t.deadline.c.kind.in_(DUTIES))
     ).scalar_one()
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the deadlines of one platform and kind stand."""
+
+    platform: str
+    kind: str
+    pending: int
+    """The clock runs, or it is due and watched."""
+    late: int
+    """Missed, and the item is still open."""
+
+
+def standing(tx: Transaction, still_open: sa.ColumnElement[bool]) -> tuple[Standing, ...]:
+    """Running and missed duties of items for which ``still_open`` holds, by platform and kind."""
+    d, i = t.deadline.c, t.notice_item.c
+    running = d.state.in_(["pending", "watching"])
+    late = sa.and_(d.state == "missed", still_open)
+    rows = tx.execute(
+        sa.select(
+            d.platform,
+            d.kind,
+            sa.func.sum(sa.case((running, 1), else_=0)),
+            sa.func.sum(sa.case((late, 1), else_=0)),
+        )
+        .join(t.notice_item, sa.and_(i.notice_id == d.notice_id, i.case_id == d.case_id))
+        .where(sa.or_(running, late), d.kind.in_(DUTIES))
+        .group_by(d.platform, d.kind)
+    )
+    return tuple(Standing(*row) for row in rows)

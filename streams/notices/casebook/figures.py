@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from streams.notices.casebook import deadlines
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 from streams.notices.item import FINAL_CLAIMS, GONE
@@ -121,6 +122,11 @@ def open_notices(tx: Transaction) -> tuple[OpenNotices, ...]:
         .group_by(t.notice.c.platform)
     )
     return tuple(OpenNotices(*tuple(row)) for row in rows)
+
+
+def deadlines_standing(tx: Transaction) -> tuple[deadlines.Standing, ...]:
+    """Running deadlines, and missed ones of what is still open, per platform and kind."""
+    return deadlines.standing(tx, _OPEN)
 
 
 @dataclass(frozen=True, slots=True)

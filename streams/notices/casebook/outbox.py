@@ -331,6 +331,16 @@ def requeue(tx: Transaction, idempotency_key: str, *, now: datetime) -> bool:
     return bool(changed.rowcount)
 
 
+def came_back(tx: Transaction, idempotency_key: str, *, reason: str) -> bool:
+    """What had been given away was returned; it can be put back in the line with :func:`requeue`."""
+    changed = tx.execute(
+        sa.update(t.outbox)
+        .where(t.outbox.c.idempotency_key == idempotency_key, t.outbox.c.state == "delivered")
+        .values(state="dead", last_reason=reason)
+    )
+    return bool(changed.rowcount)
+
+
 def void(tx: Transaction, notice_id: str) -> bool:
     """What waits of a notice has become pointless; ``False``: the notice itself is under way or was sent."""
     changed = tx.execute(

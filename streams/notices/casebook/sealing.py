@@ -162,6 +162,12 @@ DEADLINE = Kind(
 DEADLINE_STATE = Kind(
     "deadline_state", t.deadline, ("deadline_id",), ("state", "met_at", "fired_at", "rescinded_at")
 )
+FROZEN_REPORT = Kind(
+    "frozen_report",
+    t.frozen_report,
+    ("report", "period"),
+    ("frozen_at", "frozen_by", "checksum", "document", "items", "audit_position", "audit_hash"),
+)
 ACCESS = Kind(
     "access",
     desk_tables.access,
@@ -222,6 +228,7 @@ KINDS: tuple[Kind, ...] = (
     EVIDENCE,
     DEADLINE,
     DEADLINE_STATE,
+    FROZEN_REPORT,
     ACCESS,
     ERRAND,
     HOLD,

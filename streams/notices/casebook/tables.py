@@ -371,6 +371,20 @@ case_event = Table(
     ),
 )
 
+frozen_report = Table(
+    "frozen_report",
+    metadata,
+    Column("report", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("frozen_at", UtcInstant, nullable=False),
+    Column("frozen_by", Text, nullable=False),
+    Column("checksum", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("items", LargeBinary, nullable=False),
+    Column("audit_position", BigInteger, nullable=False),
+    Column("audit_hash", Text, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

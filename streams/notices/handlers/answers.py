@@ -7,6 +7,7 @@ from schemas.response import PlatformResponse
 from streams.notices import timing
 from streams.notices.casebook import cases, deadlines, events, inbox
 from streams.notices.casebook.database import Transaction
+from streams.notices.handlers.bounces import bounced, is_bounce
 from streams.notices.handlers.deadlines import meet
 from streams.notices.item import Happening, Item, apply_answer, claim_of
 
@@ -40,7 +41,7 @@ def apply_responses(tx: Transaction, responses: Sequence[PlatformResponse], *, n
     ids = {one.notice_id for one in fresh}
     # Read only now that the cases are held.
     items = cases.items_of_notices(tx, ids)
-    applied = [(one, items[one.notice_id, one.case_id]) for one in fresh]
+    applied = [(one, items[one.notice_id, one.case_id]) for one in fresh if one.response.kind != "error"]
     folded = [(one, before, *apply_answer(before, one.response)) for one, before in applied]
     cases.save_items(tx, [after for _, _, after, _ in folded])
     running = deadlines.of_items(tx, ids)
@@ -54,6 +55,10 @@ def apply_responses(tx: Transaction, responses: Sequence[PlatformResponse], *, n
         all_happened += meet(tx, after, now=now, running=known)
         entry = events.Entry(one.case_id, one.notice_id, tuple(all_happened))
         by_actor.setdefault(f"platform:{one.response.platform}", []).append(entry)
+    for one in fresh:
+        if one.response.kind == "error":
+            notice, before = notices[one.response.idempotency_key], items[one.notice_id, one.case_id]
+            _not_an_answer(tx, notice, before, one.response, now=now)
     for actor, entries in by_actor.items():
         events.append_to_many(tx, entries, now=now, actor=actor)
     decided: dict[str, bool] = {}
@@ -80,6 +85,25 @@ def _targets(
     if not targets:
         raise UnknownNotice(f"{response.idempotency_key} item {response.item_id}")
     return targets
+
+
+def _not_an_answer(
+    tx: Transaction, notice: cases.NoticeRow, item: Item, response: PlatformResponse, *, now: datetime
+) -> None:
+    """A bounce or a complaint about our mail: no desk has said anything."""
+    if is_bounce(response):
+        happened = bounced(tx, notice, item, response, now=now)
+    else:
+        facts = {"reason": "complaint", "response_id": response.response_id, "detail": response.explanation}
+        happened = [Happening("answer_noted", response.received_at, facts)]
+    events.append(
+        tx,
+        case_id=item.case_id,
+        happenings=happened,
+        now=now,
+        actor=f"platform:{response.platform}",
+        notice_id=notice.notice_id,
+    )
 
 
 def information_given(tx: Transaction, notice_id: str, *, given_at: datetime, sha256: str, actor: str) -> int:

@@ -65,10 +65,10 @@ def start_deadlines(tx: Transaction, begun: Sequence[timing.Begun], desk: Desk, 
     events.append_to_many(tx, entries, now=now, actor=desk.actor)
     fresh = [one for one, set_now in zip(begun, happened, strict=True) if set_now]
     on_hold = holds.in_force_of_many(tx, {one.item.case_id for one in fresh}, now=now)
-    for one in fresh:
-        item = one.item
-        if any(kind != "acknowledge" for kind, _ in one.started):
-            ladder.begin(tx, item, one.policy)
+    # A ladder is counted by what the platform owes once it has the notice, not by its acknowledgement.
+    has_it = [one for one in fresh if any(kind != "acknowledge" for kind, _ in one.started)]
+    ladder.begin(tx, [(one.item, one.policy) for one in has_it])
+    for item in (one.item for one in fresh):
         if item.claim_rank is None and item.case_id not in on_hold:
             continue
         # It asked us before its clock began (an answer can overtake the reply to our notice), or the

@@ -1,6 +1,6 @@
 """A notice is tried: the try begins, the platform takes it, or it does not."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -46,17 +46,13 @@ def start_attempts(
     taken(tx, desk.platforms, gate, leased, now=now)
     first = [one.notice_id for one in leased if one.attempt == 1 and one.purpose is None]
     if first:
-        _hold_cases_of(tx, first)
+        cases.hold_of_notices(tx, first)
         begun = [
             timing.Begun(item, desk.platforms[item.platform], (("acknowledge", now),))
             for item in cases.items_of_notices(tx, first).values()
         ]
         start_deadlines(tx, begun, desk, now=now)
     return leased
-
-
-def _hold_cases_of(tx: Transaction, notice_ids: Collection[str]) -> None:
-    cases.hold_many(tx, {case_id for _, case_id in cases.items_of_notices(tx, notice_ids)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +100,8 @@ def settle(
     """
     # A notice can have other entries beside its own: only its own are sure to be of different notices.
     taken = [one for one in ended if one.accepted is not None and one.leased.purpose is None]
-    if len(ended) > 1:
-        # In one order, before anything else is locked: two that settle never wait for each other in a ring.
-        _hold_cases_of(tx, [one.leased.notice_id for one in ended])
+    # In one order, before anything else is locked: two that settle never wait for each other in a ring.
+    cases.hold_of_notices(tx, {one.leased.notice_id for one in ended})
     became = dict.fromkeys((one.leased.idempotency_key for one in taken), "late")
     for key in _delivered(tx, taken, desk, now=now):
         became[key] = "delivered"
@@ -140,11 +135,12 @@ def delivered(
         _note_channels(tx, [(leased, result)], desk, now=now)
         follow_up_sent(tx, leased, result, accepted.reference, desk, now=now)
         return True
+    cases.hold_of_notices(tx, [leased.notice_id])
     return bool(_delivered(tx, [Ended(leased, result, accepted)], desk, now=now))
 
 
 def _delivered(tx: Transaction, taken: Sequence[Ended], desk: Desk, *, now: datetime) -> frozenset[str]:
-    """The keys of those whose lease held; each is of another notice."""
+    """The keys of those whose lease held; each is of another notice. The caller holds their cases."""
     if not taken:
         return frozenset()
     mine = outbox.settle_delivered(tx, [(one.leased, one.result) for one in taken], now=now)
@@ -152,7 +148,6 @@ def _delivered(tx: Transaction, taken: Sequence[Ended], desk: Desk, *, now: date
     if not held:
         return mine
     _note_channels(tx, [(one.leased, one.result) for one in held.values()], desk, now=now)
-    _hold_cases_of(tx, held)
     items = cases.items_of_notices(tx, held).values()
     sent: dict[str, datetime] = {}
     for item in items:

@@ -27,6 +27,8 @@ class Desk:
     law: Mapping[str, LegalBasis]
     render: Callable[[Notice], tuple[bytes, str]]
     """Body bytes and content type for the notice's platform; pure. Raises ``CannotWrite``."""
+    translate: Callable[[Notice], Notice] = lambda notice: notice
+    """The notice with its reasons in the platform's language too; pure. Raises ``CannotWrite``."""
     actor: str = "notices"
     follow_up: Callable[[FollowUp, str | None], tuple[bytes, str] | None] = carried_by_nobody
     """Body bytes and content type of a follow-up, to the platform's desk or to an address; pure.

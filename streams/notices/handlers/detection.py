@@ -142,6 +142,7 @@ def write(
             relisting_of=previous.notice_id if previous else None,
             reviewer=reviewer,
         )
+        notice = desk.translate(notice)
     except CannotWrite as error:
         return _to_review(tx, case, desk, now=now, why=str(error), number=number)
     unmet = unmet_requirements(notice, platform.demands, platform=case.platform, now=now)

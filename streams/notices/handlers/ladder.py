@@ -5,8 +5,10 @@ fires once, also after a restart. Its time is a share of the time that the platf
 It stands while that duty stands, and falls away when the platform decides or nothing is owed any more.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from schemas.notice import SlaPromise
 from streams.notices.casebook import cases, deadlines, events, tasks
 from streams.notices.casebook.database import Transaction
 from streams.notices.handlers.desk import Desk
@@ -38,28 +40,38 @@ def due_of(step: Step, *, due_at: datetime, length: timedelta) -> datetime:
     return due_at - length + step.at * length
 
 
-def begin(tx: Transaction, item: Item, policy: PlatformPolicy) -> None:
-    """Write the first step's row, where there is a ladder and a duty to count by. Again changes nothing."""
-    base = ladder_base(deadlines.of_item(tx, item.notice_id, item.case_id)) if policy.ladder else None
-    first = step_after(policy.ladder, None)
-    if base is not None and first is not None and base.kind != "acknowledge" and not is_over(item):
-        _set(tx, item, policy, first, base, base.due_at - base.started_at)
+def begin(tx: Transaction, begun: Sequence[tuple[Item, PlatformPolicy]]) -> None:
+    """Write each item's first step, where there is a ladder and a duty to count by. Again changes nothing.
 
-
-def _set(
-    tx: Transaction,
-    item: Item,
-    policy: PlatformPolicy,
-    step: Step,
-    base: deadlines.Deadline,
-    length: timedelta,
-) -> None:
-    if policy.sla is None:
+    The caller holds the cases.
+    """
+    wanted = [(item, policy) for item, policy in begun if policy.ladder and not is_over(item)]
+    if not wanted:
         return
+    running = deadlines.of_items(tx, {item.notice_id for item, _ in wanted})
+    rungs = []
+    for item, policy in wanted:
+        base = ladder_base(running.get((item.notice_id, item.case_id), ()))
+        first = step_after(policy.ladder, None)
+        if base is not None and first is not None and base.kind != "acknowledge":
+            rungs += _rung(item, policy, first, base, base.due_at - base.started_at)
+    deadlines.set_due(tx, rungs)
+
+
+def _rung(
+    item: Item, policy: PlatformPolicy, step: Step, base: deadlines.Deadline, length: timedelta
+) -> list[tuple[deadlines.Duty, SlaPromise]]:
+    """The step's row, as it is to be written; nothing where no agreement is left to press by."""
+    if policy.sla is None:
+        return []
     at = due_of(step, due_at=base.due_at, length=length)
     kind = ESCALATION + step.name
-    rung = deadlines.Duty(item.notice_id, item.case_id, item.platform, kind, base.started_at, at)
-    deadlines.set_due(tx, [(rung, policy.sla)])
+    return [
+        (
+            deadlines.Duty(item.notice_id, item.case_id, item.platform, kind, base.started_at, at),
+            policy.sla,
+        )
+    ]
 
 
 def climb(
@@ -84,7 +96,8 @@ def climb(
     if policy is not None and base is not None:
         following = step_after(policy.ladder, name)
         if following is not None:
-            _set(tx, item, policy, following, base, _first_length(tx, item, base))
+            length = _first_length(tx, item, base)
+            deadlines.set_due(tx, _rung(item, policy, following, base, length))
     facts = {"step": name, "due_at": deadline.due_at.isoformat(), "fired_at": now.isoformat()}
     if step is not None and base is not None and _press(tx, item, step, base, desk, now=now):
         return [Happening("follow_up_queued", now, {**facts, "to": step.to or "desk"})]

@@ -1,8 +1,9 @@
-"""What a reply means for the caller, and how long it asks us to wait.
+"""What a reply means for the caller, how long it asks us to wait, and that no connection is lost.
 
 The exchange itself is tested in ``tests/contracts/test_platforms.py``.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.egress import EgressPolicy
 from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
-from connectors.http import Reply, reply_error, retry_after
+from connectors.http import OutboundClient, Reply, reply_error, retry_after
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -81,3 +83,30 @@ def test_a_status_says_what_to_do_next(status: int, kind: type[Exception], reaso
     assert (type(error), error.reason, error.http_status) == (kind, reason, status)
     if isinstance(error, PlatformUnavailable) and status != 204:
         assert error.retry_after_s == 9.0
+
+
+async def test_calls_that_were_given_up_on_while_they_waited_leave_every_connection_free() -> None:
+    answering = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        if answering.is_set():
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        else:
+            await reader.read()  # until the caller hangs up
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        here = frozenset({("127.0.0.1", port)})
+        client = OutboundClient(EgressPolicy(here, here, plain_http=True))
+        calls = [client.request("GET", f"http://127.0.0.1:{port}/", timeout_s=0.3) for _ in range(60)]
+        given_up = await asyncio.gather(*calls, return_exceptions=True)
+        answering.set()
+        served = await asyncio.gather(
+            *(client.request("GET", f"http://127.0.0.1:{port}/", timeout_s=20) for _ in range(8))
+        )
+        await client.aclose()
+
+    assert {getattr(one, "reason", None) for one in given_up} == {"timeout"}
+    assert [reply.status for reply in served] == [200] * 8

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import schemas
+from connectors.platform import Page
 from connectors.sandbox.assignment import assign_platform
 from connectors.sources.file import MAX_LINE, FileSource
 from schemas.dead_letter import DeadLetter
@@ -248,11 +250,20 @@ async def test_the_limit_counts_rows_and_leaves_a_cursor_to_go_on_from(tmp_path:
     assert [listing.listing_id for listing in (*second, *third)] == ["2", "3"]
 
 
+async def listings_after(pages: AsyncIterator[Page]) -> Page:
+    """The next page with anything on it."""
+    async for page in pages:
+        if not page.at_end:
+            return page
+    raise AssertionError("it ended")
+
+
 async def test_following_waits_for_more_and_for_the_end_of_a_line(tmp_path: Path) -> None:
     path = write(tmp_path, {"id": "1"})
     pages = source(path, follow=True, poll_s=0.01).read(None)
     assert [listing.listing_id for listing in (await anext(pages)).listings] == ["1"]
-    waiting = asyncio.ensure_future(anext(pages))
+    assert await anext(pages) == Page((), at_end=True)
+    waiting = asyncio.ensure_future(listings_after(pages))
     with path.open("ab") as file:
         file.write(b'{"id": "2", "tit')
         file.flush()

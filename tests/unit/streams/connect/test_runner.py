@@ -15,7 +15,7 @@ from connectors.platform import Page
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.errors import OperatorError
 from schemas.listing import Listing
-from streams.connect.runner import Assignment, Runner
+from streams.connect.runner import Assignment, Runner, Source
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -86,7 +86,7 @@ class _Clock:
 
 
 class _Bench:
-    def __init__(self, tmp_path: Path, source: _Source, **options: Any) -> None:
+    def __init__(self, tmp_path: Path, source: Source, **options: Any) -> None:
         self.cursors = CursorStore(tmp_path)
         self.sink = _Sink(self.cursors)
         self.clock = _Clock()
@@ -167,6 +167,26 @@ async def test_following_looks_again_after_the_interval(tmp_path: Path) -> None:
     assert set(bench.clock.slept) == {7.0}
     assert source.asked[:3] == [None, "10", "10"]
     assert len(bench.sink.safe) == 10
+
+
+class _Tail:
+    """Never ends by itself; says that it stands at the end."""
+
+    async def read(self, since: str | None) -> AsyncIterator[Page]:
+        yield Page((listing(1),), (), "1")
+        yield Page((), at_end=True)
+        raise KeyboardInterrupt
+
+
+async def test_a_source_that_never_ends_is_fresh_when_it_stands_at_its_end(tmp_path: Path) -> None:
+    bench = _Bench(tmp_path, _Tail(), follow=True)
+
+    with pytest.raises(KeyboardInterrupt):
+        await bench.runner.run()
+    labels = {"connector": "test", "platform": "alpha"}
+    fresh = bench.registry.get_sample_value("takin_connector_last_success_timestamp_seconds", labels)
+    assert fresh == NOW.timestamp()
+    assert bench.cursors.load("test", "place") == "1"
 
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 5, 8, 13])

@@ -46,6 +46,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/engineers"): SIGNED_IN,
     ("GET", "/board"): OFFICERS,
     ("GET", "/board/export.{form}"): OFFICERS,
+    ("GET", "/board/table.csv"): OFFICERS,
     ("GET", "/cases"): OFFICERS,
     ("GET", "/cases/export.{form}"): OFFICERS,
     ("GET", "/cases/{case_id}"): OFFICERS,

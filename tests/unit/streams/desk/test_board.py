@@ -45,13 +45,14 @@ async def test_the_page_its_exports_and_the_command_say_the_same(
     said = json.loads(capsys.readouterr().out)
     exported = (await browser.get("/board/export.json?since=2026-03-01")).json()
     page = (await browser.get("/board?since=2026-03-01")).text
-    content = (await browser.get("/board/export.csv?since=2026-03-01")).content.decode("utf-8-sig")
+    content = (await browser.get("/board/table.csv?since=2026-03-01")).content.decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(content)))
 
     for document in (said, exported):
         for row in document["platforms"]:
             # The age of what is open grows between the two: everything else is equal.
             assert row.pop("oldest_open_s") > 0
+            assert row.pop("median_open_s") > 0
     assert exported["platforms"] == said["platforms"]
     assert len(rows) == len(said["platforms"]) == 2
     for row, wanted in zip(rows, said["platforms"], strict=True):

@@ -78,13 +78,29 @@ ONE_WRONG: list[tuple[str, Any, str, str]] = [
     ("/kind", "trusted_flagger", "dsa", "trusted_flagger_missing"),
     ("/issued_at", "2026-03-10T00:00:00Z", "dsa", "issued_at_invalid"),
     ("/reply_to", "javascript:alert(1)", "dsa", "reply_to_invalid"),
+    (
+        "/items/0/quotes/1",
+        {"field": "title", "start": 3, "end": 9, "text": "1vory", "meaning": "ivory"},
+        "dsa",
+        "quote_offsets_invalid",
+    ),
+    ("/reasons_in/0/language", "en-GB", "dsa", "reasons_language_repeated"),
+    ("/items/0/territory_requested/0", "Europe", "dsa", "territory_unknown"),
+    (
+        "/secrecy",
+        {"ground": "An inquiry is under way.", "until": "2026-03-09T08:59:00Z"},
+        "dsa",
+        "secrecy_ended",
+    ),
+    ("/requested_action", "preserve", "dsa", "preservation_missing"),
+    ("/preservation", {"months": 0, "data_kinds": ["content"]}, "dsa", "preservation_missing"),
+    ("/kind", "art9_order", "order", "order_missing"),
     ("/sender/organisation", " ", "xarf", "sender_missing"),
     ("/sender/email", "none", "xarf", "sender_email_invalid"),
     ("/tags", ["wildlife"], "xarf", "tags_malformed"),
     ("/addressee/platform", "another", "platform", "addressee_mismatch"),
     ("/items/0/url", "https://elsewhere.example/1", "platform", "url_not_on_this_platform"),
     ("/items/0/url", "https://notbazaar.example/1", "platform", "url_not_on_this_platform"),
-    ("/language", "de-AT", "platform", "language_not_taken"),
     ("/requested_action", "burn", "shape", "requested_action_unknown"),
     ("/items", [], "shape", "items_missing"),
     ("/items/0/item_id", ..., "shape", "item_id_missing"),
@@ -102,8 +118,104 @@ def test_one_thing_wrong_is_told_with_regime_code_and_place(
     told = answered(changed(path, value))
 
     assert (regime, code) in {(one[0], one[1]) for one in told}
-    if path != "/kind":  # the place of what is missing, not of what asks for it
+    if path not in ("/kind", "/requested_action"):  # the place of what is missing, not of what asks for it
         assert any(path.startswith(one[2]) or one[2].startswith(path) for one in told)
+
+
+ORDER: dict[str, Any] = {
+    **EXAMPLE,
+    "kind": "tco_order",
+    "order": {
+        "authority": {"name": "Example Authority", "country": "FR", "contact": "+33 1 00 00 00 00"},
+        "reference": "2026/77",
+        "power": "Code of the Environment, Article 1",
+        "territory": ["FR"],
+    },
+    "secrecy": {"ground": "An inquiry is under way.", "until": "2026-04-20T08:01:12Z"},
+    "preservation": {"months": 6, "data_kinds": ["content", "account"]},
+    "signature": {
+        "algorithm": "ES256",
+        "key_id": "k1",
+        "value": "c2lnbmF0dXJl",
+        "signed_at": "2026-03-09T08:00:00Z",
+    },
+}
+
+
+def test_a_whole_order_meets_everything_of_either_kind() -> None:
+    assert answered(ORDER) == set()
+    assert answered({**ORDER, "kind": "art9_order"}) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code", "where"),
+    [
+        ("/order", ..., "order_missing", "/order"),
+        ("/kind", "art16", "order_not_called_one", "/kind"),
+        ("/order/authority/name", " ", "authority_missing", "/order/authority/name"),
+        ("/order/authority/contact", "", "authority_missing", "/order/authority/contact"),
+        ("/order/authority", ..., "authority_missing", "/order/authority"),
+        (
+            "/order/effect_to",
+            {"name": "A", "country": "FR", "contact": " "},
+            "authority_missing",
+            "/order/effect_to/contact",
+        ),
+        ("/order/power", " ", "order_power_missing", "/order/power"),
+        ("/order/power", ..., "order_power_missing", "/order/power"),
+        ("/order/reference", " ", "order_reference_missing", "/order/reference"),
+        ("/order/territory/0", "Europe", "territory_unknown", "/order/territory/0"),
+        ("/legal_basis/0/country", ..., "order_law_missing", "/legal_basis"),
+        ("/legal_basis/0/policy_clause", "3", "order_law_missing", "/legal_basis"),
+        ("/redress", " ", "redress_missing", "/redress"),
+        ("/redress", ..., "redress_missing", "/redress"),
+        ("/secrecy/until", "2026-04-20T08:01:13Z", "secrecy_too_long", "/secrecy/until"),
+        ("/preservation/months", 5, "preservation_too_short", "/preservation/months"),
+        ("/signature", ..., "signature_missing", "/signature"),
+        ("/signature/value", "not base64!", "signature_missing", "/signature/value"),
+        ("/signature/signed_at", "2026-03-09T09:05:01Z", "signed_in_future", "/signature/signed_at"),
+    ],
+)
+def test_an_order_lacks_nothing_unseen(path: str, value: Any, code: str, where: str) -> None:
+    whole = json.loads(json.dumps(ORDER))
+    *way, last = [int(part) if part.isdigit() else part for part in path.strip("/").split("/")]
+    place: Any = whole
+    for part in way:
+        place = place[part]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+
+    assert {("order", code, where)} == answered(whole)
+
+
+def test_an_order_to_act_says_where_it_holds() -> None:
+    nowhere = {**ORDER, "kind": "art9_order", "order": {**ORDER["order"], "territory": []}}
+
+    assert answered(nowhere) == {("order", "territory_missing", "/order/territory")}
+
+
+@pytest.mark.parametrize(
+    ("action", "item", "code"),
+    [
+        ("geo_disable", {"territory_requested": []}, "territory_missing"),
+        ("suspend_seller", {"seller_handle": " "}, "seller_missing"),
+    ],
+)
+def test_an_action_needs_what_it_acts_on(action: str, item: dict[str, Any], code: str) -> None:
+    asked = {**EXAMPLE, "requested_action": action}
+
+    assert answered(asked) == set()
+    without = {**asked, "items": [{**EXAMPLE["items"][0], **item}]}
+    assert {one[1] for one in answered(without)} == {code}
+
+
+def test_reasons_in_the_platform_s_language_are_enough() -> None:
+    assert answered(EXAMPLE, Demands(languages=("fr",))) == set()
+    assert {one[1] for one in answered(changed("/reasons_in", []), Demands(languages=("fr",)))} == {
+        "language_not_taken"
+    }
 
 
 def test_a_domain_may_be_that_of_the_mail_address_but_must_be_one() -> None:
@@ -162,7 +274,9 @@ def test_what_is_no_notice_at_all_is_told_as_such(raw: bytes, code: str) -> None
 
 
 def test_the_table_of_codes_is_what_the_program_says() -> None:
-    text = Path(requirements.__file__).read_text(encoding="utf-8")
+    folder = Path(requirements.__file__).parent
+    asked = (folder / "requirements_asked.py").read_text(encoding="utf-8")
+    text = Path(requirements.__file__).read_text(encoding="utf-8") + asked
     documented = set(re.findall(r"^``([a-z_]+)``", requirements.__doc__ or "", re.MULTILINE))
     code = text.partition('"""')[2].partition('"""')[2]
     said = {word for word in documented if f'"{word}"' in code or word.endswith("_domain_missing")}

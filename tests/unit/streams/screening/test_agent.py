@@ -22,7 +22,7 @@ from streams.screening.metrics import ScreeningMetrics
 from streams.screening.output import Output
 from streams.screening.progress import Tally, progress_message
 from streams.screening.topics import ScreeningTopics
-from streams.screening.verdict import RuleFailed, Verdict
+from streams.screening.verdict import RuleFailed, RuleInForce, Verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PART = TopicPartition("listings", 2)
@@ -48,6 +48,9 @@ class TitleScreener:
     """The title says what the verdict is, or what goes wrong."""
 
     version = "rules-1"
+
+    def rules_in_force(self) -> tuple[RuleInForce, ...]:
+        return ()
 
     def screen(self, listing: Listing, now: datetime) -> Verdict:
         match listing.title:

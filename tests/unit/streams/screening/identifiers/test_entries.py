@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.listing import Listing
 from schemas.watchlist import EntryKind, WatchlistEntry
+from streams.screening.gate import Gate, Look
+from streams.screening.identifiers.entries import IdentifierIndex, identifiers, keys_in
 from streams.screening.images import DISTANCE, PdqIndex
 from streams.screening.places import PlatformLaw
 from streams.screening.screener import ScreeningRuleset, build_ruleset
@@ -33,8 +35,8 @@ NUMBER = "+84 912 345 678"
 VALUES: dict[EntryKind, tuple[str, dict[str, Any]]] = {
     "term": ("blue marble", {"title": "blue marble thing"}),
     "code_word": ("yellow stuff", {"title": "yellow stuff again"}),
-    "regex": ("barang.{1,3}putih", {"title": "ini barang - putih"}),
-    "hashtag": ("#barangputihku", {"title": "baru #barangputihku"}),
+    "hashtag": ("#bulanbiru", {"title": "baru #bulanbiru"}),
+    "regex": (r"moon\s+biscuits? \d+", {"title": "a MOON biscuit 12"}),
     "seller": ("test-seller", {"title": "a thing", "seller": {"handle": "Test-Seller"}}),
     "phone": (NUMBER, {"title": "call 0912.345.678", "location": "Hà Nội"}),
     "handle": ("telegram:@test_seller", {"title": "t.me/Test_Seller"}),
@@ -100,6 +102,14 @@ def test_every_kind_is_found_and_quoted(kind: EntryKind) -> None:
     assert [match.ref for match in verdict.matches] == [f"watchlist:{kind}.1"]
     assert verdict.outcome == ("clear" if kind.startswith("not_") else "review")
     assert "seen before" in verdict.explanation
+
+
+def test_an_entry_is_found_as_it_is_written_where_the_word_is_read_as_another() -> None:
+    verdict = screened(entry("hashtag", "#gadingasli"), title="baru #gadingasli, 0912 1v0ry")
+
+    assert verdict.entries == ("hashtag.1",)
+    quotes = [match.quote for match in verdict.matches if match.ref == "watchlist:hashtag.1"]
+    assert quotes == ["gadingasli"]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in VALUES if not kind.startswith("not_")])
@@ -232,3 +242,31 @@ def test_the_index_finds_what_a_look_at_every_hash_finds() -> None:
             asked ^= 1 << bit
         wanted = {(one, (one ^ asked).bit_count()) for one in hashes if (one ^ asked).bit_count() <= DISTANCE}
         assert set(index.near(asked)) == wanted
+
+
+WRITINGS = [
+    "0912.345.678", "+84 (912) 345-678", "００８４ ９１２ ３４５ ６７８", "٠٩١٢٣٤٥٦٧٨",
+    "09\u200b12345678", "zalo 0912 345 678",
+    "t.me/Test_Seller", "telegram: @TEST_seller", "ｔ.me/test_seller", "UPI Test.Seller@okhdfcbank",
+    "wa.me/84912345678", "微信 Test_Seller", "pix: test@seller.example",
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from(WRITINGS), st.text(max_size=12)), max_size=6),
+    st.lists(st.sampled_from(WRITINGS), min_size=1, max_size=4),
+)
+def test_what_the_quick_look_passes_over_names_no_entry(pieces: list[str], listed: list[str]) -> None:
+    """An index of whatever the listed writings name finds it in any text that it does not pass over."""
+    named = [one for writing in listed for one in identifiers(writing, ["VN"])]
+    entries = [
+        entry(one.kind, f"{one.service}:{one.value}" if one.kind != "phone" else one.value) for one in named
+    ]
+    index = IdentifierIndex(entries, {})
+    text = " ".join(pieces)
+    there = {key for one in identifiers(text, ["VN"]) for key in keys_in(one)}
+
+    if there & index._by_key.keys():
+        assert index._may_name(text)
+        gate = Gate([], ruleset().vocabulary.undisguiser, index.may_name)
+        assert gate.look(text) is not Look.NONE or index.may_number(text)

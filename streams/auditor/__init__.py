@@ -1,0 +1,1 @@
+"""Proves from the log that every listing was decided, and puts back what was not."""

@@ -1,0 +1,1 @@
+"""``takin doctor``: says in sentences what is wrong with a set-up."""

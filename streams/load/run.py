@@ -1,0 +1,114 @@
+"""A whole machine of its own, a measured load through it, and the account."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from connectors.sandbox.journal import Journal
+from connectors.sandbox.scenario_file import parse_scenario
+from streams.load.judgement import Measured
+from streams.load.sending import Sent, listings, send, watch
+from streams.local.machine import Machine, prepare
+from streams.local.supervisor import Supervisor
+
+PLATFORM = "load-platform"
+SCENARIO = {
+    "description": "takes every notice and removes the listing at once",
+    "platforms": [
+        {
+            "name": PLATFORM,
+            "secret": "whsec_bG9hZC1wbGF0Zm9ybS1rZXktZm9yLXByYWN0aWNlLW9ubHk=",
+            "temper": [{"do": "prompt", "after_s": 0.5}],
+        }
+    ],
+}
+WARM_UP_S = 3.0
+NOT_NEEDED = frozenset({"desk", "auditor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is to be sent."""
+
+    rate: float
+    listings: int
+    offers: float
+    """Share of the listings."""
+    workers: int
+    wait_s: float
+    """How long the last listings may take."""
+
+
+async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
+    """Start everything in ``folder``, warm up, measure, and stop everything.
+
+    Raises:
+        OperatorError: a service could not start.
+    """
+    machine = Machine(
+        data_dir=folder,
+        source=None,
+        stock=None,
+        scenario=parse_scenario(yaml.safe_dump(SCENARIO), source="takin load"),
+        screening_workers=load.workers,
+    )
+    prepared = prepare(machine)
+    document = yaml.safe_load(prepared.platforms_file.read_text("utf-8"))
+    document["platforms"][0]["rate_per_s"] = 1_000
+    prepared.platforms_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    services = [service for service in prepared.services if service.name not in NOT_NEEDED]
+    async with Supervisor(services, log_dir=folder / "logs", say=say):
+        sent, ready = Sent(), asyncio.Event()
+        watching = asyncio.create_task(watch(prepared.bootstrap, sent, ready))
+        try:
+            await asyncio.wait_for(ready.wait(), 30)
+            await _warm_up(prepared.bootstrap, load.rate)
+            offers = round(load.listings * load.offers)
+            say(f"sending {load.listings} listings, {load.rate:g} a second, {offers} of them offers")
+            await send(prepared.bootstrap, listings(load.listings, offers, PLATFORM, "load"), load.rate, sent)
+            journal = folder / "sandbox" / "journal.jsonl"
+            await _until_done(sent, journal, load.wait_s)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    return account(load, sent, journal)
+
+
+async def _warm_up(bootstrap: str, rate: float) -> None:
+    """The first listings find cold caches and empty connections; they are not measured."""
+    count = max(1, int(rate * WARM_UP_S))
+    await send(bootstrap, listings(count, max(1, count // 50), PLATFORM, "warm-up"), rate, Sent())
+    await asyncio.sleep(1)
+
+
+async def _until_done(sent: Sent, journal: Path, within_s: float) -> None:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if sent.due.keys() <= sent.decided.keys():
+            noticed = {listing for _, listing in Journal.load(journal).noticed_listings()}
+            if sent.offers.keys() <= noticed:
+                return
+        await asyncio.sleep(0.5)
+
+
+def account(load: Load, sent: Sent, journal: Path) -> Measured:
+    """What came of every listing, by Kafka's log and the platform's journal."""
+    told = Journal.load(journal)
+    arrived: dict[str, float] = {}
+    for request in told.requests:
+        for item in request.accepted.items if request.accepted else ():
+            arrived.setdefault(item.listing_id, request.at.timestamp())
+    return Measured(
+        rate=load.rate,
+        reached=len(sent.due) / sent.seconds,
+        listings=load.listings,
+        offers=len(sent.offers),
+        late_ms=1000 * sent.late_s,
+        decided_s=[sent.decided[at] - due for at, due in sent.due.items() if at in sent.decided],
+        noticed_s=[arrived[name] - due for name, due in sent.offers.items() if name in arrived],
+        twice=sum(times > 1 for times in told.effects().values()),
+    )

@@ -1,0 +1,132 @@
+"""Alerts: valid, tested both ways, with runbooks whose commands exist; routes lead where they must."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy import catalogue
+from streams import cli
+from tests.support.prometheus_tools import tool
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES = [DEPLOY / "prometheus/recording.yml", DEPLOY / "prometheus/alerts.yml"]
+TESTS = sorted((DEPLOY / "prometheus/tests").glob("*.yml"))
+RUNBOOKS = sorted((DEPLOY / "runbooks").glob("*.md"))
+SECTIONS = ["## Meaning", "## How bad", "## First look", "## Mend"]
+
+
+def rules(kind: str) -> list[dict[str, Any]]:
+    groups = [group for file in RULES for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+    return [rule for group in groups for rule in group["rules"] if kind in rule]
+
+
+ALERTS = rules("alert")
+
+
+def run(*command: object) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_configuration_and_the_rules_are_valid(tmp_path: Path) -> None:
+    run(tool("promtool"), "check", "config", DEPLOY / "prometheus/prometheus.yml")
+    run(tool("promtool"), "check", "rules", "--lint-fatal", *RULES)
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_alerts_fire_and_stay_silent_as_written(file: Path) -> None:
+    run(tool("promtool"), "test", "rules", file)
+
+
+def test_each_alert_is_tested_firing_and_silent() -> None:
+    fires, silent = set(), set()
+    for file in TESTS:
+        for case in yaml.safe_load(file.read_text("utf-8"))["tests"]:
+            for one in case["alert_rule_test"]:
+                (fires if one["exp_alerts"] else silent).add(one["alertname"])
+    names = {alert["alert"] for alert in ALERTS}
+
+    assert fires == names
+    assert silent == names - {"Watchdog"}
+
+
+def test_each_alert_says_what_it_is_and_has_a_runbook() -> None:
+    assert {alert["labels"]["severity"] for alert in ALERTS} == {"page", "ticket", "none"}
+    for alert in ALERTS:
+        assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}, alert["alert"]
+        assert alert["annotations"]["runbook_url"] == f"deploy/runbooks/{alert['alert']}.md"
+    assert {file.stem for file in RUNBOOKS} == {alert["alert"] for alert in ALERTS}
+
+
+def test_what_is_asked_for_is_declared() -> None:
+    known = catalogue.sample_names()
+    recorded = {rule["record"] for rule in rules("record")}
+    for rule in [*ALERTS, *rules("record")]:
+        asked = set(re.findall(r"(?:[a-z]+:)?takin_[a-z0-9_]+(?::\w+)?|slo:\w+:\w+", rule["expr"]))
+
+        assert asked <= recorded | set(known), rule.get("alert", rule.get("record"))
+
+
+@pytest.mark.parametrize("file", RUNBOOKS, ids=lambda file: file.stem)
+def test_a_runbook_is_one_page_and_its_commands_exist(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = file.read_text("utf-8")
+
+    assert [line for line in text.splitlines() if line.startswith("## ")] == SECTIONS
+    assert len(text.splitlines()) <= 45
+    block = re.search(r"```sh\n(.*?)```", text, re.S)
+    assert block
+    commands = [line for line in block[1].splitlines() if line.startswith("takin ")]
+    inline = re.findall(r"`(takin [a-z][^`]*)`", text)
+    assert commands or "Watchdog" in file.stem
+    for command in [*commands, *inline]:
+        words = shlex.split(command)[1:]
+        options = [word for word in words if word.startswith("--") and word != "--help"]
+        path = []
+        for word in words:
+            if not re.fullmatch(r"[a-z][a-z-]*", word):
+                break
+            path.append(word)
+        shown = help_of(path, capsys)
+        assert shown, f"{file.name}: {command} does not exist"
+        assert [option for option in options if option not in shown] == [], f"{file.name}: {command}"
+
+
+def help_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The help of the longest command that these words name; plain words after it are arguments."""
+    capsys.readouterr()
+    if cli.main([*words[:2], "--help"]) == 0:
+        return capsys.readouterr().out
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ({"alertname": "Watchdog", "severity": "none"}, "dead-mans-switch"),
+        ({"alertname": "OutboxStuck", "severity": "page"}, "operator-page"),
+        ({"alertname": "ConnectorStale", "severity": "ticket"}, "operator-ticket"),
+        ({"alertname": "PlatformMissesDeadlines", "severity": "ticket"}, "enforcement-ticket"),
+        ({"alertname": "SomethingNew", "severity": "ticket"}, "operator-ticket"),
+    ],
+    ids=lambda value: value["alertname"] if isinstance(value, dict) else value,
+)
+def test_an_alert_goes_to_whom_it_concerns(labels: dict[str, str], receiver: str) -> None:
+    file = DEPLOY / "alertmanager/alertmanager.yml"
+
+    told = run(
+        tool("amtool"),
+        *("config", "routes", "test", f"--config.file={file}", f"--verify.receivers={receiver}"),
+        *(f"{name}={value}" for name, value in labels.items()),
+    )
+
+    assert told.split() == [receiver]
+
+
+def test_the_routes_are_valid() -> None:
+    assert "SUCCESS" in run(tool("amtool"), "check-config", DEPLOY / "alertmanager/alertmanager.yml")

@@ -1,0 +1,59 @@
+"""Units and manifests: as far as they can be judged without the systems that they are for."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from schemas.topics import CATALOGUE
+from streams import cli
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_starts_a_command_that_exists_and_is_hardened(
+    unit: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = unit.read_text("utf-8")
+    line = re.search(r"^ExecStart=/opt/takin/bin/takin (.*)$", text, re.M)
+    assert line
+    words = shlex.split(line[1].replace("%i", "instance"))
+    path = words[: 2 if words[0] == "notices" else 1]
+
+    assert cli.main([*path, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert [word for word in words if word.startswith("--") and word not in shown] == []
+    for setting in ("NoNewPrivileges=yes", "ProtectSystem=strict", "User=takin", "Restart=always"):
+        assert setting in text
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this system has no systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_can_read_a_unit(unit: Path, tmp_path: Path) -> None:
+    # The program is not installed where the unit looks for it; everything else is as it stands.
+    file = tmp_path / unit.name.replace("@", "@1")
+    file.write_text(unit.read_text("utf-8").replace("/opt/takin/bin/takin", "/bin/true"))
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", file], capture_output=True, text=True, check=False
+    )
+
+    own = [line for line in done.stderr.splitlines() if "takin" in line]
+    assert (done.returncode, own) == (0, [])
+
+
+def test_strimzis_topics_are_the_catalogues() -> None:
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes/topics.yaml").read_text("utf-8")))
+
+    assert [one["metadata"]["name"] for one in documents] == [topic.name for topic in CATALOGUE]
+    for topic, document in zip(CATALOGUE, documents, strict=True):
+        spec = document["spec"]
+        assert spec["partitions"] == topic.partitions
+        assert topic.config().items() <= spec["config"].items()
+        assert spec["replicas"] > int(spec["config"]["min.insync.replicas"])
