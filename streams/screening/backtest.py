@@ -16,11 +16,11 @@ from schemas.watchlist import RulePackRelease
 from streams.local.records import consumer_of, up_to_now
 from streams.local.visible import visible
 from streams.screening.output import detection_output
+from streams.screening.pack_file import BadPack
 from streams.screening.publisher import Publisher
 from streams.screening.release_commands import release_of
 from streams.screening.releases import promoted
 from streams.screening.retroactive import Backtest, Changed
-from streams.screening.rules import BadPack
 from streams.screening.standing import Standing, read_standing
 from streams.screening.topics import ScreeningTopics
 

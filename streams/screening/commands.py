@@ -33,7 +33,7 @@ def screening() -> None:
     from pydantic import ValidationError
 
     from streams import logs
-    from streams.screening.rules import BadPack
+    from streams.screening.pack_file import BadPack
     from streams.screening.screener import build_ruleset
     from streams.screening.worker import ScreeningSettings, main
 

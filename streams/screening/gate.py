@@ -18,8 +18,8 @@ from streams.screening.disguise import Undisguiser
 from streams.screening.misspelling import frequency_of_parts
 from streams.screening.text import fold, is_unspaced
 
-REMEMBERED = 100_000
-"""Dull words kept; when there are more, all are forgotten and learnt again."""
+REMEMBERED = 200_000
+"""Words kept; when there are more, half of the dull ones, whichever, are forgotten and learnt again."""
 WORD_LIMIT = 96
 """Longer words are looked at each time: kept, hostile ones would only take memory."""
 EVERYDAY = 3.5
@@ -154,9 +154,11 @@ class Gate:
         """What the word has to do with terms: nothing, parts of them, or enough for a closer look."""
         told = self._looked_at(word)
         if len(word) <= WORD_LIMIT:
-            if len(self._dull) + len(self._telling) >= REMEMBERED:
-                self._dull.clear()
+            if len(self._telling) >= REMEMBERED // 4:
                 self._telling.clear()
+            if len(self._dull) + len(self._telling) >= REMEMBERED:
+                for _ in range(len(self._dull) // 2):
+                    self._dull.pop()
             if told:
                 self._telling[word] = told
             else:

@@ -89,7 +89,10 @@ class Misspellings:
         """The name that a folded word is a misspelling of, if it is one."""
         if word in self._names or word in self._ordinary or not _SPELLED.fullmatch(word):
             return None
-        for part in _shortened(word):
+        parts = [word, *[word[:at] + word[at + 1 :] for at in range(len(word))]]
+        if self._near.keys().isdisjoint(parts):
+            return None
+        for part in parts:
             for name in self._near.get(part, ()):
                 # Nearly everybody gets the first letter right; ordinary words differ there most often.
                 if name[0] == word[0] and within_one(word, name):

@@ -8,7 +8,8 @@ from typing import Protocol
 from schemas.detection import RuleFinding
 from schemas.listing import Listing, Price
 from schemas.watchlist import WatchlistEntry
-from streams.screening.rules import CompiledRule, PackExample, RuleBook
+from streams.screening.pack_file import PackExample
+from streams.screening.rules import CompiledRule, RuleBook
 from streams.screening.verdict import RuleFailed, Screener
 
 

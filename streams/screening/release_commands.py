@@ -63,7 +63,8 @@ def release_of(file: Path, *, shadow: bool, released_by: str, now: datetime) -> 
     from pydantic import ValidationError
 
     from schemas.watchlist import PACK_BYTES, RulePackRelease
-    from streams.screening.rules import BadPack, parse_pack
+    from streams.screening.pack_file import BadPack, parse_pack
+    from streams.screening.pack_folder import packaged_packs, standing_alone
 
     try:
         if file.stat().st_size > PACK_BYTES:
@@ -75,6 +76,9 @@ def release_of(file: Path, *, shadow: bool, released_by: str, now: datetime) -> 
         raise OperatorError(f"{file} cannot be read ({error.strerror}): give a YAML file.") from error
     try:
         pack = parse_pack(text, str(file))
+        if pack.imports:
+            text = standing_alone(file, packaged_packs())
+            pack = parse_pack(text, str(file))
         return RulePackRelease(
             pack=pack.pack,
             version=pack.version,

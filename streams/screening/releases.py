@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schemas.watchlist import RulePackRelease
-from streams.screening.rules import BadPack, Pack, parse_pack
+from streams.screening.pack_file import BadPack, Pack, parse_pack
 from streams.screening.verdict import Ruleset
 
 

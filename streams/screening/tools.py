@@ -1,5 +1,6 @@
 """Commands for people who write rules or judge them: ``screen``, ``evaluate``, ``rules``."""
 
+import asyncio
 import json
 import sys
 import time
@@ -51,7 +52,7 @@ def _opened(name: str) -> Iterator[TextIO]:
 def _ruleset(packs: Path | None) -> "ScreeningRuleset":
     from streams.reference.archive import Archive
     from streams.screening.imported import BadReference
-    from streams.screening.rules import BadPack
+    from streams.screening.pack_file import BadPack
     from streams.screening.screener import build_ruleset
     from streams.settings import Settings
 
@@ -298,17 +299,31 @@ def list_rules(
 
 
 def explain_listings(
-    file: Annotated[
+    what: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="JSON lines, as for `takin screen`; `-` reads standard input."),
+        typer.Argument(
+            metavar="LISTING|FILE",
+            help="Id of a listing that Kafka keeps, or PLATFORM:ID; or a file of JSON lines, as for "
+            "`takin screen`; `-` reads standard input.",
+        ),
     ] = "-",
-    text: Annotated[str, typer.Option("--text", help="Explain this text instead of a file.")] = "",
+    text: Annotated[str, typer.Option("--text", help="Explain this text instead.")] = "",
     packs: PacksOption = None,
+    since: Annotated[str, typer.Option(help="How far back a listing is looked for: 12h, 7d, 2w.")] = "7d",
 ) -> None:
     """Say in sentences what the rules make of each listing and why.
 
+    A listing that is given by its id is judged by the packs, entries and taxa in force on the topic now.
+
+    Example:  takin rules explain practice:L-1017
     Example:  takin rules explain --text "Carved elephant ivory, 52 g, for sale"
     """
+    if not text and what != "-" and not Path(what).exists():
+        if packs is not None or "/" in what or what.endswith((".json", ".jsonl")):
+            raise OperatorError(f"{what} cannot be read: there is no such file.")
+        _explain_kept(what, since)
+        return
+    file = what
     screener = _ruleset(packs).screener({})
     if text:
         _explained(listing_from({"id": "text", "title": text[:4_000]}), screener)
@@ -318,6 +333,17 @@ def explain_listings(
         for _, listing in reader.rows():
             _explained(listing, screener)
     typer.echo(reader.summary(), err=True)
+
+
+def _explain_kept(wanted: str, since: str) -> None:
+    from streams.screening.backtest import span_of
+    from streams.screening.kept_listing import kept_with_rules
+    from streams.settings import Settings
+
+    from_then = datetime.now(UTC) - span_of(since)
+    listings, screener = asyncio.run(kept_with_rules(Settings().kafka_bootstrap_servers, wanted, from_then))
+    for listing in listings:
+        _explained(listing, screener)
 
 
 def _explained(listing: "Listing", screener: "Screener") -> None:

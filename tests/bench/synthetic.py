@@ -85,12 +85,17 @@ NEAR_MISSES = (
 _EXTRAS = ("12 cm", "A4", "3D", "USB-C", "100% cotton", "4x4", "M8", "5kg", "(new!)", "€15", "2 pcs", "#sale")
 
 
-def _filler(rng: random.Random, language: str, length: int) -> str:
+def _filler(rng: random.Random, language: str, length: int, fresh: float = 0.0) -> str:
     words = WARES[language].split()
     parts: list[str] = []
     size = 0
     while size < length:
         word = rng.choice(_EXTRAS) if rng.random() < 0.04 else rng.choice(words)
+        if fresh and rng.random() < fresh:
+            word = (
+                "".join(rng.choices(_SYLLABLES, k=rng.randint(2, 4)))
+                + str(rng.randint(0, 99))[: rng.randint(0, 2)]
+            )
         if language in ("zh", "ja") and len(word) > 12:
             start = rng.randrange(len(word) - 8)
             word = word[start : start + rng.randint(4, 8)]
@@ -101,9 +106,12 @@ def _filler(rng: random.Random, language: str, length: int) -> str:
 
 
 def listings(
-    count: int, *, offers: float, near_misses: float, seed: int, length: int = LENGTH
+    count: int, *, offers: float, near_misses: float, seed: int, length: int = LENGTH, fresh: float = 0.0
 ) -> Iterator[Listing]:
-    """``count`` listings; the shares are probabilities. What is neither is of ordinary wares."""
+    """``count`` listings; the shares are probabilities. What is neither is of ordinary wares.
+
+    ``fresh``: share of words that are made up, most of them never seen before, as names and numbers are.
+    """
     rng = random.Random(seed)
     languages = sorted(WARES)
     for number in range(count):
@@ -117,7 +125,7 @@ def listings(
             listing_id=f"B-{number}",
             url=f"https://market.example/items/{number}",
             title=title,
-            description=_filler(rng, language, length - len(title)),
+            description=_filler(rng, language, length - len(title), fresh),
             price=Price(amount=Decimal(values["p"]), currency="EUR"),
             seller=Seller(handle=f"seller-{rng.randrange(9_999)}"),
             language=language,

@@ -9,8 +9,10 @@ import yaml
 
 from streams.screening.conditions import FACTS, BadCondition, Conditions
 from streams.screening.law import load_law
+from streams.screening.pack_file import PACK_BYTES_LIMIT, BadPack, Pack, parse_pack
+from streams.screening.pack_folder import packaged_packs
 from streams.screening.pack_tests import run_pack_tests
-from streams.screening.rules import PACK_BYTES_LIMIT, BadPack, Pack, RuleBook, packaged_packs, parse_pack
+from streams.screening.rules import RuleBook
 from streams.screening.screener import ScreeningRuleset, build_ruleset
 
 PACKS = packaged_packs()

@@ -10,6 +10,7 @@ from schemas.detection import Detection
 from schemas.errors import OperatorError
 from schemas.watchlist import RulePackRelease
 from streams.screening.backtest import backtest, replay, span_of
+from streams.screening.kept_listing import kept_with_rules
 from streams.screening.retroactive import Changed
 from streams.screening.topics import ScreeningTopics
 from tests.kafka.test_screening_worker import entry, listing, topics
@@ -62,6 +63,24 @@ async def test_a_new_entry_finds_what_is_kept_and_publishes_only_when_told(
     assert first.detection_id == again.detection_id
     assert first.ruleset_version == test.after.version
     assert "e-1" in first.explanation
+
+
+async def test_a_kept_listing_is_explained_by_its_id_under_the_rules_in_force(
+    broker: Broker, topics: ScreeningTopics
+) -> None:
+    await keep(broker, topics)
+    _, value = listing(1, "A moon biscuit, the last piece")
+    await send(broker.bootstrap, topics.listings, (b"another key", value))
+
+    for wanted in ("L-1", "practice:L-1"):
+        found, screener = await kept_with_rules(broker.bootstrap, wanted, LONG_AGO, topics=topics)
+        verdict = screener.screen(found[0], datetime.now(UTC))
+
+        assert [one.title for one in found] == ["A moon biscuit, the last piece"]
+        assert verdict.entries == ("e-1",)
+        assert "which is on the watchlist as e-1" in verdict.explanation
+    with pytest.raises(OperatorError, match="No listing practice:L-9 was written"):
+        await kept_with_rules(broker.bootstrap, "practice:L-9", LONG_AGO, topics=topics)
 
 
 async def test_only_what_was_written_since_then_is_read(broker: Broker, topics: ScreeningTopics) -> None:

@@ -11,9 +11,10 @@ import yaml
 
 from schemas.watchlist import PACK_BYTES, RulePackRelease, pack_key, read_watchlist_message
 from streams.screening.decode import Rejected
+from streams.screening.pack_file import BadPack
+from streams.screening.pack_folder import packaged_packs
 from streams.screening.release_commands import check, standing
 from streams.screening.releases import judged
-from streams.screening.rules import BadPack, packaged_packs
 from streams.screening.screener import ScreeningRuleset, build_ruleset
 from streams.screening.verdict import RuleFailed
 from streams.screening.watchlist import read_change
