@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.listing import Listing
-from schemas.message import Instant, LanguageTag, Message, Part, PlatformName
+from schemas.message import Instant, LanguageTag, Message, Part, PlatformName, Sha256
 
 
 class Reporter(Part):
@@ -40,9 +40,13 @@ class Report(Message):
     """Absent when the reporter names a place we do not know."""
     url: str = Field(min_length=1, max_length=4096)
     """Where the offer was seen."""
+    where: str | None = Field(default=None, max_length=1_000)
+    """The website, app, group or shop in the reporter's words, where they named it."""
     what: str = Field(min_length=1, max_length=20_000)
     """What is offered, in the reporter's words."""
     language: LanguageTag | None = None
+    picture_sha256: Sha256 | None = None
+    """Of the picture as it is kept, where one came with the report."""
     seen_at: Instant | None = None
     """When the reporter saw it, by their own account."""
     provenance: Provenance | None = None

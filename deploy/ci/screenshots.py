@@ -15,6 +15,7 @@ from tests.browser.conftest import CHROMIUM, FLAGS  # noqa: E402
 from tests.support.desk import PASSWORD, viewer_of  # noqa: E402
 from tests.support.desk_server import desk_server, story_accounts  # noqa: E402
 from tests.support.desk_story import tell  # noqa: E402
+from tests.support.filed import file_report  # noqa: E402
 
 FOLDER = ROOT / "deploy" / "screenshots"
 PLATFORM = "market-silent"
@@ -61,6 +62,8 @@ def main() -> None:
             analyst = signed_in(browser, base, "analyst")
             stranger = signed_in(browser, base, None, width=420)
             dark = signed_in(browser, base, PLATFORM, scheme="dark", width=420)
+            assert house.evidence is not None
+            report = file_report(casebook, house.evidence, now=house.clock())
             for page, path, picture in (
                 (platform, "/inbox", "inbox"),
                 (platform, f"/notices/{line.reference}", "notice"),
@@ -68,8 +71,10 @@ def main() -> None:
                 (dark, "/inbox", "inbox-phone-dark"),
                 (officer, "/board", "board"),
                 (officer, f"/cases/{case.case_id}", "case"),
-                (analyst, "/review", "review"),
                 (stranger, link, "reply-link-phone"),
+                (stranger, "/report/en", "report-phone"),
+                (analyst, f"/triage/{report}", "triage"),
+                (analyst, "/review", "review"),
             ):
                 page.goto(path)
                 take(page, picture)

@@ -260,6 +260,9 @@ DESK = Board(
         Panel("Answers at the desk", "A second, by the way they came.", "cps",
               ((f"sum by (way) (rate(takin_desk_answers_total{{@}}[{RATE}]))", "{{way}}"),), "AnswersSetAside",
               width=12),
+        Panel("Reports of the public", "Sent by the form in the range shown; refused when too many come.", "short",
+              (("sum by (result) (increase(takin_desk_reports_total{@}[$__range]))", "{{result}}"),), "DeskSlow",
+              width=12),
     ),
     platforms=True,
 )  # fmt: skip

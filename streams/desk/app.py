@@ -19,8 +19,10 @@ from streams.desk import (
     inbox_routes,
     login_routes,
     reply_routes,
+    report_routes,
     static_routes,
     token_routes,
+    triage_routes,
 )
 from streams.desk.gate import NotSignedIn, Refused, login_address, make_gate
 from streams.desk.house import House
@@ -38,6 +40,8 @@ AREAS = (
     board_routes,
     case_routes,
     analyst_routes,
+    triage_routes,
+    report_routes,
     api_routes,
 )
 """Modules with a ``register(app, house)`` that adds their routes."""

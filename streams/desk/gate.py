@@ -27,6 +27,9 @@ IDLE = timedelta(hours=2)
 LASTS = timedelta(hours=12)
 TOUCH = timedelta(minutes=1)
 LARGEST_BODY = 256 * 1024
+LARGEST_UPLOAD = 6 * 1024 * 1024
+UPLOADS = "/report/"
+"""Below this address a form may bring a picture."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -58,6 +61,12 @@ def open_to(*who: str) -> Callable[[F], F]:
         return endpoint
 
     return mark
+
+
+def takes_files(endpoint: F) -> F:
+    """Say that a route reads its form itself, because files come with it."""
+    endpoint.takes_files = True  # type: ignore[attr-defined]
+    return endpoint
 
 
 def audience(endpoint: Any) -> frozenset[str]:
@@ -102,7 +111,8 @@ def make_gate(house: House) -> Callable[[Request], Any]:
         session = await _session(house, request)
         request.state.session = session
         request.state.viewer = session.account.viewer if session and session.whole else None
-        if request.method not in SAFE_METHODS:
+        by_itself = getattr(request.scope["endpoint"], "takes_files", False)
+        if request.method not in SAFE_METHODS and not by_itself:
             request.state.form = await read_form(request)
         if EVERYONE in allowed:
             return

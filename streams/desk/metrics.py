@@ -8,6 +8,7 @@ from schemas.metric import Label, Metric
 from streams.notices.desk_answer import Word
 
 LOGINS_END = ("right", "code_asked", "wrong", "wrong_code", "blocked")
+REPORTS_END = ("filed", "too_many")
 WAYS = ("page", "link", "api")
 
 REQUEST_SECONDS = Metric(
@@ -35,8 +36,15 @@ ANSWERS = Metric(
     "Answers given at the desk, by way and word.",
     (Label("way", WAYS), Label("answer", get_args(Word))),
 )
+REPORTS = Metric(
+    "takin_desk_reports_total",
+    "counter",
+    "count",
+    "Reports sent by the public form, by what became of them there.",
+    (Label("result", REPORTS_END),),
+)
 
-METRICS = (REQUEST_SECONDS, LOGINS, ANSWERS)
+METRICS = (REQUEST_SECONDS, LOGINS, ANSWERS, REPORTS)
 """Everything that the desk shows."""
 
 
@@ -47,6 +55,9 @@ class DeskMetrics:
         self.request_seconds = REQUEST_SECONDS.make(Histogram, registry)
         self.logins = LOGINS.make(Counter, registry)
         self.answers = ANSWERS.make(Counter, registry)
+        self.reports = REPORTS.make(Counter, registry)
+        for result in REPORTS_END:
+            self.reports.labels(result)
         for result in LOGINS_END:
             self.logins.labels(result)
         for way in WAYS:

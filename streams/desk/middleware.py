@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streams.desk.gate import LARGEST_BODY, SECURITY_HEADERS
+from streams.desk.gate import LARGEST_BODY, LARGEST_UPLOAD, SECURITY_HEADERS, UPLOADS
 from streams.desk.metrics import DeskMetrics
 
 
@@ -29,6 +29,7 @@ class Wrapping:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        most = LARGEST_UPLOAD if scope["path"].startswith(UPLOADS) else LARGEST_BODY
         read = 0
         status = 500
         started = False
@@ -37,7 +38,7 @@ class Wrapping:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > LARGEST_BODY:
+            if read > most:
                 raise BodyTooLarge
             return message
 
@@ -59,7 +60,7 @@ class Wrapping:
             if started:
                 raise
             status = 413
-            body = f"At most {LARGEST_BODY} bytes are read.\n".encode()
+            body = f"At most {most} bytes are read.\n".encode()
             await with_headers(
                 {
                     "type": "http.response.start",

@@ -8,9 +8,11 @@ import pytest
 from playwright.sync_api import Page
 
 from streams.desk.house import House
+from streams.desk.public_form import reference
 from streams.notices.casebook import desk_lists
 from streams.notices.casebook.database import Casebook
 from tests.support.desk import viewer_of
+from tests.support.filed import file_report
 
 OpenAs = Callable[..., Page]
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -41,8 +43,14 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
     )
     assert line.sent_at is not None
     link = house.links.link(notice_id=line.notice_id, platform="market-silent", issued_at=line.sent_at)
+    assert house.evidence is not None
+    report = file_report(casebook, house.evidence, now=house.clock())
     return {
-        None: ["/login", link],
+        None: [
+            *("/login", link, "/report/en", "/report/fr", "/report/es", "/report/zh"),
+            *("/report/zh/follow", "/report/es/follow?reference=R-AAAAA-AAAAA-AAAAA-AAAAA"),
+            f"/report/fr/follow?reference={reference(report)}",
+        ],
         "market-silent": [
             *("/inbox", "/inbox?waiting=true", f"/notices/{line.reference}", "/tokens", "/engineers"),
             *("/account", "/nowhere"),
@@ -51,7 +59,10 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
             *("/board", "/board?since=1h", "/cases", "/cases?condition=late&taxon=none"),
             f"/cases/{case.case_id}",
         ],
-        "analyst": ["/review", f"/review/{review.case_id}"],
+        "analyst": [
+            *("/review", f"/review/{review.case_id}"),
+            *("/triage", "/triage?decided=true", f"/triage/{report}"),
+        ],
         "auditor": ["/access"],
     }
 

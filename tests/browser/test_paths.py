@@ -4,11 +4,13 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from streams.desk.house import House
-from streams.notices.casebook import cases, desk_lists, events
+from streams.notices.casebook import cases, desk_lists, events, filed
 from streams.notices.casebook.database import Casebook
 from tests.support.desk import viewer_of
 
@@ -179,3 +181,52 @@ def test_without_scripts_a_notice_is_answered_all_the_same(open_as: OpenAs, case
     page.get_by_role("button", name="Removed").click()
 
     assert standing(casebook, reference) == ("removed", "actioned_removed")
+
+
+def test_a_citizen_files_a_report_that_becomes_a_case(
+    open_as: OpenAs, casebook: Casebook, tmp_path: Path
+) -> None:
+    picture = tmp_path / "seen.png"
+    Image.linear_gradient("L").save(picture)
+    citizen = open_as(None, locale="es-ES")
+    citizen.goto("/report")
+    expect(citizen.get_by_role("heading", level=1)).to_have_text(
+        "Denunciar la venta de fauna o flora silvestre"
+    )
+    citizen.get_by_label("¿Qué se ofrece?").fill("Una figura de marfil, dice que es de un colmillo.")
+    citizen.get_by_label("Enlace al anuncio").fill("https://market-silent.example/listing/4711")
+    citizen.get_by_label("¿Cómo lo obtuvo el vendedor?").fill("heredado")
+    citizen.get_by_label("Foto o captura de pantalla").set_input_files(picture)
+    citizen.wait_for_timeout(2_100)  # a person takes longer than a program
+    citizen.get_by_role("button", name="Enviar la denuncia").click()
+    expect(citizen.get_by_role("heading", level=1)).to_have_text("Gracias: su denuncia ha llegado")
+
+    analyst = open_as("analyst")
+    analyst.get_by_role("link", name="Reports").click()
+    analyst.locator("tbody th a").first.click()
+    shown = analyst.get_by_role("img", name="Sent with the report")
+    expect(shown).to_have_css("filter", "blur(32px)")
+    analyst.get_by_label("Show it clearly").check()
+    expect(shown).to_have_css("filter", "none")
+    assert shown.evaluate("one => one.naturalWidth") == 256
+    expect(analyst.get_by_label("Platform", exact=True)).to_have_value("market-silent")
+    expect(analyst.get_by_label("The platform’s own id of it")).to_have_value("4711")
+    analyst.get_by_label("Title, as shown").fill("Old figure, real tusk")
+    analyst.get_by_label("Telling words").fill("real tusk")
+    analyst.get_by_label("What they mean").fill("elephant ivory")
+    analyst.locator("fieldset.provisions input").first.check()
+    analyst.get_by_label("Why it is unlawful").fill("It offers elephant ivory and shows no certificate.")
+    analyst.get_by_role("button", name="Make the case").click()
+    expect(analyst.get_by_role("status")).to_contain_text("waits in review")
+
+    citizen.get_by_role("link", name="Seguir una denuncia").first.click()
+    expect(citizen.get_by_role("status")).to_contain_text("Leída; se está examinando el anuncio.")
+    with casebook.read() as tx:
+        case_id = filed_case(casebook)
+        assert [event.type for event in events.of_case(tx, case_id)][-1] == "sent_to_review"
+
+
+def filed_case(casebook: Casebook) -> str:
+    [one] = casebook.answer(filed.listed, viewer_of(casebook, "analyst"), waiting=False, limit=2)
+    assert one.case_id is not None
+    return one.case_id

@@ -3,8 +3,9 @@
 from datetime import timedelta
 from random import Random
 
+from schemas.report import Report, Reporter
 from streams.notices import acts, handlers
-from streams.notices.casebook import accounts, cases, exhibits, frozen, inbox, looks, outbox, tasks
+from streams.notices.casebook import accounts, cases, exhibits, filed, frozen, inbox, looks, outbox, tasks
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.exhibits import Exhibit
 from streams.notices.casebook.frozen import Frozen
@@ -94,6 +95,16 @@ def guard(casebook: Casebook, notice_id: str) -> None:
     decide = casebook.decide
     ada = Viewer("a1", "ada", "Ada", "analyst")
     decide(accounts.log_access, ada, act="case", subject=case_id, now=at(4_102))
+    report = Report(
+        report_id="r_" + "A" * 20,
+        received_at=at(4_103),
+        reporter=Reporter(kind="citizen"),
+        url="https://market.example/listing/7",
+        what="A tusk",
+        picture_sha256="d" * 64,
+    )
+    decide(filed.file, report, origin="o", allowance=filed.Allowance(), picture_size=9, now=at(4_103))
+    decide(filed.decide, report.report_id, "merged", by="ada", case_id=case_id, reason="it", now=at(4_104))
     decide(acts.stop_sending, "rule", "ivory", by="Ada", reason="wrong rule", now=at(4_103))
     decide(acts.resume_sending, "rule", "ivory", by="Ada", now=at(4_104))
     decide(acts.approve_excess, "market", 5, by="Ada", reason="seizure", now=at(4_105))

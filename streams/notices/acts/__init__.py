@@ -7,6 +7,9 @@ records who did what, when and why as events, which are sealed in the audit chai
 =========================  =================================================================
 review.approve             a case in review: write its notice and queue it
 review.dismiss             a case in review: no notice, with the reason
+reports.open_from_report   a report: make a case of it, which waits in review
+reports.join_report        a report: it is about a case that is there
+reports.dismiss_report     a report: no case, with the reason
 answers.enter_answer       what a platform said by telephone or on paper, and counter-notices,
                            appeals, reinstatements and partial measures that came that way
 withdrawal.withdraw        take a notice back and tell the platform
@@ -28,6 +31,7 @@ from streams.notices.acts.allowances import allow_rule, finish_task
 from streams.notices.acts.answers import ENTERED, enter_answer
 from streams.notices.acts.holds import ask_hold, confirm_hold, lapse_holds, release_hold
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
+from streams.notices.acts.reports import Offer, dismiss_report, join_report, open_from_report
 from streams.notices.acts.review import approve, dismiss
 from streams.notices.acts.switches import approve_excess, resume_sending, stop_sending
 from streams.notices.acts.withdrawal import Withdrawn, withdraw
@@ -35,6 +39,7 @@ from streams.notices.acts.withdrawal import Withdrawn, withdraw
 __all__ = [
     "ENTERED",
     "ActRefused",
+    "Offer",
     "Withdrawn",
     "actor",
     "allow_rule",
@@ -43,9 +48,12 @@ __all__ = [
     "ask_hold",
     "confirm_hold",
     "dismiss",
+    "dismiss_report",
     "enter_answer",
     "finish_task",
+    "join_report",
     "lapse_holds",
+    "open_from_report",
     "person_named",
     "release_hold",
     "resume_sending",

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from schemas.checkpoint import AuditCheckpoint
 from streams.notices.casebook import desk_tables
 from streams.notices.casebook import guard_tables as g
+from streams.notices.casebook import report_tables as r
 from streams.notices.casebook import tables as t
 from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
 from streams.notices.proof import Verdict, verify_rows
@@ -197,6 +198,19 @@ ALLOWANCE = Kind(
 )
 TASK = Kind("task", g.task, ("task_id",), ("notice_id", "case_id", "platform", "step", "why", "due_at"))
 TASK_DONE = Kind("task_done", g.task, ("task_id",), ("done_by", "done_at", "note"), once="done_at")
+REPORT = Kind(
+    "report",
+    r.filed_report,
+    ("report_id",),
+    ("received_at", "kind", "url", "body", "picture_sha256", "picture_size"),
+)
+REPORT_DECIDED = Kind(
+    "report_decided",
+    r.filed_report,
+    ("report_id",),
+    ("state", "case_id", "decided_at", "decided_by", "reason"),
+    once="decided_at",
+)
 
 KINDS: tuple[Kind, ...] = (
     EVENT,
@@ -226,6 +240,8 @@ KINDS: tuple[Kind, ...] = (
     ALLOWANCE,
     TASK,
     TASK_DONE,
+    REPORT,
+    REPORT_DECIDED,
 )
 """Everything that must be sealed; :func:`things` reads exactly this."""
 
