@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from streams.screening.claims import Answer, Indication
 from streams.screening.surroundings import Surroundings
 
-
 _DESCRIBED = frozenset({"real", "craft", "object", "composite", "antique", "condition"})
 """Words that describe a thing: with a price beside them, a thing that is sold."""
 
