@@ -49,6 +49,10 @@ unit: $(TOOLS) ## The quick tests: no broker, no database server; ARGS go to pyt
 bench: $(TOOLS) ## Measure the screening beside its limit; ARGS="--quick --listings 1000" for less
 	@$(VENV)/bin/python -m tests.bench.screening $(ARGS)
 
+.PHONY: bench-systems
+bench-systems: $(TOOLS) ## Measure a screening worker beside a plain aiokafka loop and stock Faust; JSON lines
+	@$(VENV)/bin/python -m tests.bench.systems $(ARGS)
+
 .PHONY: lint
 lint: $(TOOLS) ## Lint, format check, types, generated files
 	@$(VENV)/bin/ruff check .

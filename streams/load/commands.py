@@ -24,7 +24,7 @@ def load(
         float | None, typer.Option(help="Fail when a larger share of listings or offers comes to nothing.")
     ] = 0.0,
     threshold_p99_ms: Annotated[
-        float | None, typer.Option(help="Fail when p99 from a listing's turn to its decision is longer.")
+        float | None, typer.Option(help="Fail when p99 from an offer's turn to its detection is longer.")
     ] = None,
     threshold_notice_p99_ms: Annotated[
         float | None, typer.Option(help="Fail when p99 from an offer's turn to its notice is longer.")
@@ -54,8 +54,11 @@ def load(
     if as_json:
         print(json.dumps(document(measured, found)))
     else:
-        print(f"{measured.listings} listings, {measured.reached:.0f} a second ({rate:g} asked for)")
-        for what, times in (("decided", measured.decided_s), ("noticed", measured.noticed_s)):
+        print(
+            f"{measured.listings} listings, {measured.reached:.0f} a second ({rate:g} asked for), "
+            f"{measured.decided} decided"
+        )
+        for what, times in (("detected", measured.detected_s), ("noticed", measured.noticed_s)):
             spread = Spread.of(times)
             words = (
                 "none"

@@ -12,7 +12,7 @@ class Limits:
     drop: float | None = None
     """Largest share of listings that may stay undecided, or of offers that may stay without a notice."""
     p99_ms: float | None = None
-    """Of the time from a listing's turn to its decision."""
+    """Of the time from an offer's turn to its detection."""
     notice_p99_ms: float | None = None
     """Of the time from an offer's turn to the notice at the platform."""
 
@@ -53,7 +53,10 @@ class Measured:
     offers: int
     late_ms: float
     """How far the sender fell behind its own schedule, at worst."""
-    decided_s: Sequence[float]
+    decided: int
+    """Listings that screening says it decided."""
+    detected_s: Sequence[float]
+    """Of offers, until their detection stood in Kafka."""
     noticed_s: Sequence[float]
     twice: int
     """Offers whose notice took effect more than once."""
@@ -61,7 +64,7 @@ class Measured:
     @property
     def dropped(self) -> float:
         """The larger of the two shares that came to nothing."""
-        undecided = (self.listings - len(self.decided_s)) / max(1, self.listings)
+        undecided = (self.listings - self.decided) / max(1, self.listings)
         unnoticed = (self.offers - len(self.noticed_s)) / max(1, self.offers)
         return max(undecided, unnoticed)
 
@@ -69,15 +72,15 @@ class Measured:
 def faults(measured: Measured, limits: Limits) -> tuple[str, ...]:
     """What does not hold, each in a sentence."""
     found = []
-    decided, noticed = Spread.of(measured.decided_s), Spread.of(measured.noticed_s)
+    detected, noticed = Spread.of(measured.detected_s), Spread.of(measured.noticed_s)
     if limits.drop is not None and measured.dropped > limits.drop:
         found.append(
             f"{measured.dropped:.2%} came to nothing, more than {limits.drop:.2%}: "
-            f"{measured.listings - len(measured.decided_s)} listings undecided, "
+            f"{measured.listings - measured.decided} listings undecided, "
             f"{measured.offers - len(measured.noticed_s)} offers without a notice."
         )
     for what, spread, limit in (
-        ("decision", decided, limits.p99_ms),
+        ("detection", detected, limits.p99_ms),
         ("notice", noticed, limits.notice_p99_ms),
     ):
         if limit is not None and spread is None:
@@ -113,7 +116,8 @@ def document(measured: Measured, found: Sequence[str]) -> Mapping[str, object]:
         "offers": measured.offers,
         "sender_late_ms": round(measured.late_ms, 1),
         "dropped": round(measured.dropped, 6),
-        "decided": quantiles(measured.decided_s),
+        "decided": measured.decided,
+        "detected": quantiles(measured.detected_s),
         "noticed": quantiles(measured.noticed_s),
         "effects_twice": measured.twice,
         "faults": list(found),

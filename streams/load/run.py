@@ -1,6 +1,7 @@
 """A whole machine of its own, a measured load through it, and the account."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
     machine = Machine(
         data_dir=folder,
         source=None,
-        stock=None,
+        stock=_stock(load, folder / "stock.jsonl"),
         scenario=parse_scenario(yaml.safe_dump(SCENARIO), source="takin load"),
         screening_workers=load.workers,
     )
@@ -66,10 +67,13 @@ async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
         watching = asyncio.create_task(watch(prepared.bootstrap, sent, ready))
         try:
             await asyncio.wait_for(ready.wait(), 30)
-            await _warm_up(prepared.bootstrap, load.rate)
+            base = str(document["platforms"][0]["base_url"])
+            await _warm_up(prepared.bootstrap, load, base)
             offers = round(load.listings * load.offers)
             say(f"sending {load.listings} listings, {load.rate:g} a second, {offers} of them offers")
-            await send(prepared.bootstrap, listings(load.listings, offers, PLATFORM, "load"), load.rate, sent)
+            await send(
+                prepared.bootstrap, listings(load.listings, offers, PLATFORM, base, "load"), load.rate, sent
+            )
             journal = folder / "sandbox" / "journal.jsonl"
             await _until_done(sent, journal, load.wait_s)
         finally:
@@ -78,17 +82,34 @@ async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
     return account(load, sent, journal)
 
 
-async def _warm_up(bootstrap: str, rate: float) -> None:
+def _warming(load: Load) -> tuple[int, int]:
+    count = max(1, int(load.rate * WARM_UP_S))
+    return count, max(1, count // 50)
+
+
+def _stock(load: Load, file: Path) -> Path:
+    """What the platform shows: the offers, so that it hosts what a notice is about."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    measured = (load.listings, round(load.listings * load.offers))
+    with file.open("w", encoding="utf-8") as out:
+        for (count, offers), run_id in ((_warming(load), "warm-up"), (measured, "load")):
+            for listing, offer in listings(count, offers, PLATFORM, "https://load.example", run_id):
+                if offer:
+                    row = {"id": listing.listing_id, "title": listing.title, "text": listing.description}
+                    out.write(json.dumps(row) + "\n")
+    return file
+
+
+async def _warm_up(bootstrap: str, load: Load, base: str) -> None:
     """The first listings find cold caches and empty connections; they are not measured."""
-    count = max(1, int(rate * WARM_UP_S))
-    await send(bootstrap, listings(count, max(1, count // 50), PLATFORM, "warm-up"), rate, Sent())
+    await send(bootstrap, listings(*_warming(load), PLATFORM, base, "warm-up"), load.rate, Sent())
     await asyncio.sleep(1)
 
 
 async def _until_done(sent: Sent, journal: Path, within_s: float) -> None:
     until = time.monotonic() + within_s
     while time.monotonic() < until:
-        if sent.due.keys() <= sent.decided.keys():
+        if sent.due.keys() <= sent.decided:
             noticed = {listing for _, listing in Journal.load(journal).noticed_listings()}
             if sent.offers.keys() <= noticed:
                 return
@@ -108,7 +129,8 @@ def account(load: Load, sent: Sent, journal: Path) -> Measured:
         listings=load.listings,
         offers=len(sent.offers),
         late_ms=1000 * sent.late_s,
-        decided_s=[sent.decided[at] - due for at, due in sent.due.items() if at in sent.decided],
+        decided=len(sent.due.keys() & sent.decided),
+        detected_s=[sent.detected[name] - due for name, due in sent.offers.items() if name in sent.detected],
         noticed_s=[arrived[name] - due for name, due in sent.offers.items() if name in arrived],
         twice=sum(times > 1 for times in told.effects().values()),
     )

@@ -1,6 +1,7 @@
 """Sends listings on a schedule and sees when each was decided."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from connectors.publisher import listing_record
 from schemas.listing import Listing
 from schemas.progress import ScreeningProgress
-from schemas.topics import LISTINGS, SCREENING_PROGRESS
+from schemas.topics import DETECTIONS, LISTINGS, SCREENING_PROGRESS
 
 OFFER = "Genuine rhino horn, raw, {n} g, discreet shipping"
 WARES = (
@@ -25,7 +26,7 @@ WARES = (
 FILLER = " Collection only, or posting at cost. Please ask for more photos. No returns, cash only." * 4
 
 
-def listings(count: int, offers: int, platform: str, run: str) -> Iterator[tuple[Listing, bool]]:
+def listings(count: int, offers: int, platform: str, base: str, run: str) -> Iterator[tuple[Listing, bool]]:
     """Made-up listings of about 450 characters, offers spread evenly, and whether each is an offer."""
     for number in range(count):
         offer = (number + 1) * offers // count > number * offers // count
@@ -35,7 +36,7 @@ def listings(count: int, offers: int, platform: str, run: str) -> Iterator[tuple
             Listing.sealed(
                 platform=platform,
                 listing_id=name,
-                url=f"https://{platform}.example/listing/{name}",
+                url=f"{base}/listing/{name}",
                 title=title,
                 description=f"{title}.{FILLER}",
                 observed_at=datetime.now(UTC),
@@ -54,8 +55,10 @@ class Sent:
     """By partition and offset: when the listing's turn was."""
     offers: dict[str, float] = field(default_factory=dict)
     """By listing id."""
-    decided: dict[tuple[int, int], float] = field(default_factory=dict)
-    """When the decision of the record was first seen in Kafka."""
+    decided: set[tuple[int, int]] = field(default_factory=set)
+    """Records that screening says it has decided; it says so once in a while, for many at once."""
+    detected: dict[str, float] = field(default_factory=dict)
+    """By listing id: when its detection was first seen in Kafka."""
     late_s: float = 0.0
     seconds: float = 0.0
     """From the first turn to the last acknowledgement."""
@@ -89,11 +92,12 @@ async def send(bootstrap: str, source: Iterator[tuple[Listing, bool]], rate: flo
 
 
 async def watch(bootstrap: str, sent: Sent, ready: asyncio.Event) -> None:
-    """Note when decisions appear, for ever. ``ready`` is set when nothing will be missed from then on."""
+    """Note decisions and detections, for ever. ``ready`` is set when nothing will be missed from then on."""
     async with AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=10
     ) as consumer:
-        parts = [TopicPartition(SCREENING_PROGRESS.name, n) for n in range(SCREENING_PROGRESS.partitions)]
+        topics = (SCREENING_PROGRESS, DETECTIONS)
+        parts = [TopicPartition(topic.name, n) for topic in topics for n in range(topic.partitions)]
         consumer.assign(parts)
         for part in parts:
             await consumer.seek_to_end(part)
@@ -104,15 +108,18 @@ async def watch(bootstrap: str, sent: Sent, ready: asyncio.Event) -> None:
             now = time.time()
             for records in found.values():
                 for record in records:
-                    note(record.value, now, sent)
+                    if record.topic == DETECTIONS.name:
+                        name = str(json.loads(record.value).get("listing_id"))
+                        sent.detected.setdefault(name, now)
+                    else:
+                        note(record.value, sent)
 
 
-def note(value: bytes, now: float, sent: Sent) -> None:
+def note(value: bytes, sent: Sent) -> None:
     """One progress record: everything in its range is decided."""
     try:
         told = ScreeningProgress.model_validate_json(value)
     except ValidationError:
         return
     if told.topic == LISTINGS.name:
-        for offset in range(told.first_offset, told.next_offset):
-            sent.decided.setdefault((told.partition, offset), now)
+        sent.decided |= {(told.partition, at) for at in range(told.first_offset, told.next_offset)}

@@ -167,28 +167,13 @@ def _product_claims(found: Sequence[Found]) -> list[Claim]:
         if options:
             # A word that is a colour in one language and the bare material in another is the material.
             p, term = max(options, key=lambda option: option[0].sure)
-            sure = p.sure and not _apart(one)
+            sure = p.sure and not one.parted
             claim = Claim(p.taxon, p.group, "product", p.product, p.kind, sure, (one,), term.ref)
             narrowed = _narrowed(claim, one, before)
             if narrowed is not None:
                 made.append(narrowed)
         before = one
     return made
-
-
-_APART = frozenset("&+/|,.;:!?…·•，、。؛،")
-"""Signs after which another word begins another thing: *The Elephant & Tusk*, *Rhino. Horn of plenty*."""
-
-
-def _apart(one: Found) -> bool:
-    """True when a name of several words is written across such a sign, and is perhaps no name at all.
-
-    Letters that are dotted apart are no such thing: those are a disguise.
-    """
-    if one.folded is None or " " not in one.folded.text[one.start : one.end] or one.disguised:
-        return False
-    start, end = one.folded.span(one.start, one.end)
-    return not _APART.isdisjoint(one.folded.original[start:end])
 
 
 def _narrowed(claim: Claim, product: Found, before: Found | None) -> Claim | None:

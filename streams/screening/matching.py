@@ -37,6 +37,11 @@ class Found:
         return self.folded is not None and self.folded.is_disguised(self.start, self.end)
 
     @property
+    def parted(self) -> bool:
+        """True when a mark that ends a thought stands between its words."""
+        return self.folded is not None and self.folded.is_parted(self.start, self.end)
+
+    @property
     def misspelt(self) -> bool:
         """True when a word of it had to be put right."""
         return self.folded is not None and self.folded.is_misspelt(self.start, self.end)

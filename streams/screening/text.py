@@ -301,6 +301,14 @@ class Folded:
         """True when the folded ``start:end`` holds a word that was put right."""
         return bool(self.edits) and self._edited_as("misspelling", *self.span(start, end))
 
+    def is_parted(self, start: int, end: int) -> bool:
+        """True when a mark that ends a thought stands inside the folded ``start:end`` as it was written.
+
+        *Elephant & Tusk* is the name of a public house, and *elephant; tusk* are two things of a list.
+        Marks inside a word, which disguise it, do not count.
+        """
+        return _PARTING.search(self.original, *self.span(start, end)) is not None
+
     def is_disguised(self, start: int, end: int) -> bool:
         """True when the folded ``start:end`` was read through a disguise."""
         if not self.edits and self.original.isascii():
@@ -324,6 +332,9 @@ def edited(original: str, edits: Sequence[Edit]) -> str:
         at = edit.end
     return "".join((*pieces, original[at:]))
 
+
+_PARTING = re.compile(r"\s[&+|/;:,.!?]+\s|[;:|,.!?]\s")
+"""A mark with white space after it parts the words on its two sides."""
 
 _JOINING = frozenset("\u200c\u200d\u200e\u200f\u061c")
 """Invisible, but at home in Arabic and Indic writing; a disguise only between plain ASCII letters."""

@@ -14,7 +14,8 @@ GOOD = Measured(
     listings=100,
     offers=2,
     late_ms=1.0,
-    decided_s=[0.01] * 98 + [0.05, 0.2],
+    decided=100,
+    detected_s=[0.01] * 98 + [0.05, 0.2],
     noticed_s=[0.1, 0.3],
     twice=0,
 )
@@ -27,11 +28,11 @@ def test_a_run_within_its_limits_has_no_fault() -> None:
 @pytest.mark.parametrize(
     ("measured", "limits", "words"),
     [
-        (replace(GOOD, decided_s=[0.01] * 99), Limits(drop=0.0), "1 listings undecided"),
+        (replace(GOOD, decided=99), Limits(drop=0.0), "1 listings undecided"),
         (replace(GOOD, noticed_s=[0.1]), Limits(drop=0.1), "1 offers without a notice"),
-        (GOOD, Limits(p99_ms=49), "p99 to the decision is 50 ms"),
+        (GOOD, Limits(p99_ms=49), "p99 to the detection is 50 ms"),
         (GOOD, Limits(notice_p99_ms=299), "p99 to the notice is 300 ms"),
-        (replace(GOOD, decided_s=[]), Limits(p99_ms=1_000), "no decision at all"),
+        (replace(GOOD, detected_s=[]), Limits(p99_ms=1_000), "no detection at all"),
         (replace(GOOD, twice=1), Limits(), "took effect twice"),
     ],
     ids=["undecided", "unnoticed", "slow", "slow notice", "nothing", "twice"],
@@ -43,7 +44,7 @@ def test_what_does_not_hold_is_said(measured: Measured, limits: Limits, words: s
 
 
 def test_a_share_below_the_threshold_is_let_pass() -> None:
-    assert faults(replace(GOOD, decided_s=[0.01] * 99), Limits(drop=0.01)) == ()
+    assert faults(replace(GOOD, decided=99), Limits(drop=0.01)) == ()
 
 
 @given(st.lists(st.floats(min_value=0, max_value=1_000), min_size=1, max_size=300))
@@ -61,5 +62,6 @@ def test_the_document_tells_what_was_asked_reached_and_found() -> None:
     told = document(GOOD, ("one fault",))
 
     assert told["rate"] == 200
-    assert told["decided"] == {"count": 100, "p50_ms": 10.0, "p90_ms": 10.0, "p99_ms": 50.0, "max_ms": 200.0}
+    assert told["decided"] == 100
+    assert told["detected"] == {"count": 100, "p50_ms": 10.0, "p90_ms": 10.0, "p99_ms": 50.0, "max_ms": 200.0}
     assert told["faults"] == ["one fault"]

@@ -152,6 +152,13 @@ def test_words_of_colour_keep_even_genuine_ivory_from_being_sure() -> None:
     assert "not-colour" in claim_of("Genuine ivory pearl finish snare").against
 
 
+@pytest.mark.parametrize("mark", [" & ", " / ", "; ", ", ", ". ", " | "])
+def test_words_that_a_mark_parts_are_not_a_sure_name(mark: str) -> None:
+    assert claims_of(f"elephant{mark}tusk pub quiz")[0].sure is False
+    assert claims_of("elephant-tusk knife")[0].sure is True
+    assert claims_of("elephant.tusk knife")[0].sure is True
+
+
 def test_a_price_field_is_an_offer() -> None:
     assert claim_of("rhino horn", priced=True).offered is Answer.YES
 
