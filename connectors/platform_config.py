@@ -240,6 +240,38 @@ class AtprotoOptions(_Config):
         return self
 
 
+class ReadsOptions(_Config):
+    """By which public API a platform's listings are read; see ``connectors/shelves/``. Nothing is read where
+    this is absent."""
+
+    api: str = Field(min_length=1, max_length=64)
+    """A name from :data:`connectors.registry.SHELVES`."""
+    base_url: str | None = Field(default=None, max_length=2_048, pattern=r"^https?://[^?#]+$")
+    """Where the API is; absent: at the platform's ``base_url``."""
+    words: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(default=(), max_length=200)
+    """What is searched for, one search each; hashtags on a social network."""
+    market: str | None = Field(default=None, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")
+    """Which of several marketplaces, as the API calls it."""
+    key: SecretReferences = ()
+    """Key, token or client id: ``env:NAME`` or ``file:PATH``."""
+    secret: SecretReferences = ()
+    """The client's secret that belongs to ``key``."""
+    rate_per_s: float = Field(default=1.0, gt=0, le=1_000, allow_inf_nan=False)
+    """Requests a second."""
+    calls_a_day: int = Field(default=5_000, ge=1, le=10_000_000)
+    """Requests a day (UTC); when they are spent, reading goes on the next day."""
+    whole_every_s: Seconds = 86_400.0
+    """How often all of it is walked through, where an API shows the newest first: that finds what changed."""
+
+    @model_validator(mode="after")
+    def _by_reference(self) -> Self:
+        for reference in (*self.key, *self.secret):
+            scheme, _, rest = reference.partition(":")
+            if scheme not in ("env", "file") or not rest:
+                raise ValueError("reads.key and reads.secret are given as env:NAME or file:PATH")
+        return self
+
+
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "xarf": ("api_key",),
     "coop": ("api_key", "coop"),
@@ -279,6 +311,8 @@ class PlatformConfig(_Config):
     """Folder with the operator's own ``notice.LANGUAGE.txt.j2`` and ``reasons.LANGUAGE.txt.j2`` for this
     platform, looked at first; tried once at the start."""
     atproto: AtprotoOptions | None = None
+    reads: ReadsOptions | None = None
+    """How its listings are read, where ``kind`` only brings notices to it."""
     folder: Path | None = None
     """Where ``kind: csv`` puts its batches and ``kind: desk`` its notices."""
     rate_per_s: float = Field(default=5.0, gt=0, le=10_000, allow_inf_nan=False)
@@ -343,6 +377,8 @@ class PlatformConfig(_Config):
                 raise ValueError(f"kind: {self.kind} needs {needed}")
         if self.atproto is not None:
             self._check_atproto(self.atproto)
+        if self.reads is not None:
+            self._check_reads(self.reads)
         if self.mail is not None:
             if self.mail.tls == "none" and not self.private_address:
                 raise ValueError("mail.tls may be none only with private_address: true")
@@ -355,6 +391,10 @@ class PlatformConfig(_Config):
         if self.fallback is not None:
             self.by_fallback()
         return self
+
+    def _check_reads(self, options: ReadsOptions) -> None:
+        if options.base_url and options.base_url.startswith("http:") and not self.private_address:
+            raise ValueError("reads.base_url must be https (http only with private_address: true)")
 
     def _check_atproto(self, options: AtprotoOptions) -> None:
         if options.identifier and not self.api_key:

@@ -49,9 +49,15 @@ from connectors.channels.email import EmailChannel
 from connectors.channels.template_check import check_templates
 from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
-from connectors.platform_config import PlatformConfig
+from connectors.platform_config import PlatformConfig, ReadsOptions
 from connectors.platforms.atproto import AtprotoPlatform
 from connectors.platforms.sandbox import SandboxPlatform
+from connectors.shelves.ebay import EBay
+from connectors.shelves.etsy import Etsy
+from connectors.shelves.mastodon import Mastodon
+from connectors.shelves.shelf import Shelf
+from connectors.shelves.shopify import Shopify
+from connectors.shelves.woocommerce import WooCommerce
 from connectors.signing import check_secret
 from schemas.errors import OperatorError
 
@@ -82,6 +88,16 @@ CHANNEL_KINDS: Mapping[str, ChannelBuilder] = {
 """Every channel that can make a platform together with the prober: one line each."""
 
 
+SHELVES: Mapping[str, Callable[[ReadsOptions], Shelf]] = {
+    "ebay": lambda reads: EBay(reads.market),
+    "etsy": lambda _: Etsy(),
+    "mastodon": lambda _: Mastodon(),
+    "shopify": lambda _: Shopify(),
+    "woocommerce": lambda _: WooCommerce(),
+}
+"""Every API that ``reads`` can name: one line each."""
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,6 +105,7 @@ class _File(BaseModel):
 
 
 SecretUse = Literal["secret", "webhook_secret", "api_key"]
+"""A field of a platform that names secrets."""
 
 
 def load_platforms(path: Path) -> tuple[PlatformConfig, ...]:
@@ -127,6 +144,8 @@ def _check_together(path: Path, platforms: tuple[PlatformConfig, ...]) -> None:
             raise OperatorError(
                 f"The platforms file {path}: {config.name}.kind: there is no {config.kind!r}; known: {known}."
             )
+        if config.reads is not None:
+            _check_reads(path, config.name, config.reads)
         for reference in config.webhook_secret:
             owner = owners.setdefault(reference, config.name)
             if owner != config.name:
@@ -134,6 +153,23 @@ def _check_together(path: Path, platforms: tuple[PlatformConfig, ...]) -> None:
                     f"The platforms file {path}: {config.name}.webhook_secret is also that of {owner}, "
                     f"so one could answer for the other: give each its own."
                 )
+
+
+def _check_reads(path: Path, name: str, reads: ReadsOptions) -> None:
+    if reads.api not in SHELVES:
+        known = ", ".join(sorted(SHELVES))
+        raise OperatorError(
+            f"The platforms file {path}: {name}.reads.api: there is no {reads.api!r}; known: {known}."
+        )
+    manners = SHELVES[reads.api](reads).manners
+    needed = {"key": ("key",), "credentials": ("key", "secret")}.get(manners.login, ())
+    missing = [one for one in needed if not getattr(reads, one)]
+    if manners.searches and not reads.words:
+        missing.append("words")
+    if missing:
+        raise OperatorError(
+            f"The platforms file {path}: {name}.reads: api: {reads.api} needs {' and '.join(missing)}."
+        )
 
 
 def _first(error: ValidationError, document: Any) -> str:
@@ -185,11 +221,27 @@ def _resolve(name: str, use: str, reference: str, environment: Mapping[str, str]
         text = reference
     secret = SecretStr(text.strip())
     try:
-        check_api_key(secret) if use == "api_key" else check_secret(secret)
+        check_secret(secret) if use in ("secret", "webhook_secret") else check_api_key(secret)
     except ValueError as error:
         where = reference if scheme in ("env", "file") else "the secret in the platforms file"
         raise OperatorError(f"{name}.{use}: {where} does not hold what it must: {error}.") from None
     return secret
+
+
+def resolve_reader_keys(
+    config: PlatformConfig, environment: Mapping[str, str] = os.environ
+) -> tuple[SecretStr | None, SecretStr | None]:
+    """The key and the secret with which a platform's listings are read.
+
+    Raises:
+        OperatorError: a variable or file is missing, or does not hold a key.
+    """
+    assert config.reads is not None, "asked only where there is one"
+    found = [
+        _resolve(f"{config.name}.reads", use, references[0], environment) if references else None
+        for use, references in (("key", config.reads.key), ("api_key", config.reads.secret))
+    ]
+    return found[0], found[1]
 
 
 def check_api_key(key: SecretStr) -> None:

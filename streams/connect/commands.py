@@ -14,6 +14,7 @@ from schemas.errors import OperatorError
 def register(app: typer.Typer) -> None:
     """Add the commands of this area."""
     app.command("connect")(connect)
+    app.command("connectors")(connectors)
     app.command("intake")(intake)
     app.command("intake-key")(intake_key)
 
@@ -43,9 +44,13 @@ def connect(
     search: Annotated[
         str | None,
         typer.Option(
-            help="Read what the platform's own search finds for these words, back to the last such search; "
-            "for platforms of kind atproto."
+            help="Read what the platform's own search finds for these words; for kind atproto, and for APIs "
+            "that are searched (reads.api)."
         ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only what the platform dates after this: 7d, 12h or a date like 2026-03-01."),
     ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Forget how far the last run came.")
@@ -70,9 +75,12 @@ def connect(
         takin connect feed:https://market.example/new.xml --platform example-market --follow
 
         takin connect example-network --platforms platforms.yaml --search "carved ivory"
+
+        takin connect example-shop --platforms platforms.yaml --since 7d --limit 20 --dry-run
     """
-    from streams.connect.process import ConnectOptions, run_connect
+    from streams.connect.process import ConnectOptions, run_connect, utc_now
     from streams.logs import configure
+    from streams.reports.period import instant
     from streams.settings import Settings
 
     settings = Settings()
@@ -89,6 +97,7 @@ def connect(
         dry_run=dry_run,
         metrics_port=metrics_port,
         search=search,
+        since=instant(since, utc_now(), option="--since") if since is not None else None,
     )
     done = asyncio.run(run_connect(options, settings))
     text = json.dumps(done, ensure_ascii=False)
@@ -99,6 +108,31 @@ def connect(
         except OSError as error:
             raise OperatorError(f"The summary cannot be written to {summary}: {error.strerror}.") from error
     sys.stderr.write(f"takin connect: {_sentence(done)}\n")
+
+
+def connectors(
+    platforms: Annotated[
+        Path | None, typer.Option(help="The platforms file; else TAKIN_PLATFORMS_FILE.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for a program.")] = False,
+) -> None:
+    """Show how each platform is read and notified, when it was last read, and what is left of a day's calls.
+
+    It reads the platforms file and the saved places and asks nobody. Example:
+
+        takin connectors --platforms platforms.yaml
+    """
+    from connectors.registry import load_platforms
+    from streams.connect.overview import overview, table
+    from streams.connect.process import utc_now
+    from streams.settings import Settings
+
+    settings = Settings()
+    path = platforms or settings.platforms_file
+    if path is None:
+        raise OperatorError("There is no platforms file: name one with --platforms or TAKIN_PLATFORMS_FILE.")
+    rows = overview(load_platforms(path), settings.data_dir / "cursors", utc_now())
+    typer.echo(json.dumps([one.as_json() for one in rows], ensure_ascii=False) if as_json else table(rows))
 
 
 def _sentence(done: dict[str, object]) -> str:

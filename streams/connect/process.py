@@ -47,6 +47,7 @@ class ConnectOptions:
     dry_run: bool = False
     metrics_port: int | None = None
     search: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,13 @@ def _open(
     stack: contextlib.AsyncExitStack,
 ) -> tuple[Opened, Assignment]:
     wanted = Wanted(
-        options.source, options.platform, options.follow, options.rate, options.limit, options.search
+        options.source,
+        options.platform,
+        options.follow,
+        options.rate,
+        options.limit,
+        options.search,
+        options.since,
     )
     kind, _, rest = options.source.partition(":")
     path = Path(rest).expanduser()
@@ -139,6 +146,7 @@ def _open(
         limit=options.limit,
         interval_s=options.interval_s,
         remember=not options.dry_run,
+        since=options.since,
     )
 
 

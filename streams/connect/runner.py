@@ -63,6 +63,8 @@ class Assignment:
     interval_s: float = 60.0
     """Between two passes when following."""
     remember: bool = True
+    since: datetime | None = None
+    """What the platform dates before this is read and not published."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Tally:
 
     read: int = 0
     published: int = 0
+    too_old: int = 0
     set_aside: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
@@ -81,6 +84,7 @@ class Tally:
             "source": f"{assignment.connector}:{assignment.place}",
             "read": self.read,
             "published": self.published,
+            "too_old": self.too_old,
             "set_aside": dict(sorted(self.set_aside.items())),
             "fetch_failures": dict(sorted(self.failures.items())),
             "seconds": round(time.monotonic() - self.started, 3),
@@ -157,7 +161,9 @@ class Runner:
     async def _take(self, page: Page) -> str | None:
         """Publish a page; its cursor once all of it is safe."""
         listings, letters, whole = self._within_limit(page)
-        refused = await self._publish(listings)
+        wanted = [one for one in listings if not self._too_old(one)]
+        self.tally.too_old += len(listings) - len(wanted)
+        refused = await self._publish(wanted)
         for letter in refused:
             log.warning("listing_not_published", reason=letter.reason)
         await self._set_aside((*letters, *refused))
@@ -168,6 +174,10 @@ class Runner:
         if self._to.remember:
             self._cursors.save(self._to.connector, self._to.place, page.cursor, self._now())
         return page.cursor
+
+    def _too_old(self, listing: Listing) -> bool:
+        since = self._to.since
+        return since is not None and listing.posted_at is not None and listing.posted_at < since
 
     def _within_limit(self, page: Page) -> tuple[tuple[Listing, ...], tuple[DeadLetter, ...], bool]:
         """What of a page the limit allows; a page that is cut leaves the cursor where it was."""

@@ -1,20 +1,24 @@
 """From what a person writes after ``takin connect`` to a source that can be read."""
 
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 
 from connectors.egress import EgressPolicy, EgressRefused
 from connectors.http import OutboundClient
+from connectors.pace import Pace
 from connectors.platform import Page, Platform, Searches, Streams
-from connectors.registry import PlatformConfig, build
+from connectors.platform_config import ReadsOptions
+from connectors.registry import SHELVES, PlatformConfig, build, resolve_reader_keys
 from connectors.sources.feed import FeedSource
 from connectors.sources.file import PAGE, FileSource
 from connectors.sources.page import PageSource
+from connectors.sources.shelf_source import ShelfSource
 from schemas.errors import OperatorError
 from streams.connect.runner import Source
 
@@ -32,6 +36,8 @@ class Wanted:
     limit: int | None = None
     search: str | None = None
     """Only what holds these words, by the platform's own search."""
+    since: datetime | None = None
+    """Nothing that the platform dates before this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,8 @@ def open_source(
         web = made(rest, platform=platform, client=client, now=now, run_id=run_id)
         return Opened(web, kind, f"{platform} {rest}", platform, client.aclose)
     for config in configs:
+        if config.name == wanted.source and config.reads is not None:
+            return _shelf(config, config.reads, wanted, run_id, now, environment)
         if config.name == wanted.source:
             spoken = build(config, environment=environment) if environment else build(config)
             if not spoken.capabilities.fetch:
@@ -114,6 +122,50 @@ def open_source(
     raise OperatorError(
         f"{wanted.source!r} is no source: write file:PATH, feed:URL, page:URL or a platform's name ({names})."
     )
+
+
+def _shelf(
+    config: PlatformConfig,
+    reads: ReadsOptions,
+    wanted: Wanted,
+    run_id: str,
+    now: Callable[[], datetime],
+    environment: Mapping[str, str] | None,
+) -> Opened:
+    """The API by which a platform's listings are read, at its pace."""
+    shelf = SHELVES[reads.api](reads)
+    words = reads.words
+    if wanted.search is not None:
+        if not shelf.manners.searches:
+            raise OperatorError(f"{config.name} is read whole: leave --search out.")
+        words = (wanted.search,)
+    key, secret = resolve_reader_keys(config, environment or os.environ)
+    api = (reads.base_url or config.base).rstrip("/")
+    client = OutboundClient(
+        EgressPolicy.for_base_url(api, private=config.private_address),
+        config.limits,
+        user_agent=config.user_agent,
+        ca_file=str(config.ca_file) if config.ca_file else None,
+    )
+    source = ShelfSource(
+        shelf,
+        platform=config.name,
+        pages=config.base,
+        api=api,
+        name=reads.api,
+        client=client,
+        pace=Pace(reads.rate_per_s),
+        now=now,
+        run_id=run_id,
+        words=words,
+        key=key,
+        secret=secret,
+        calls_a_day=reads.calls_a_day,
+        whole_every=timedelta(seconds=reads.whole_every_s),
+        since=wanted.since,
+    )
+    place = config.name if wanted.search is None else f"{config.name} search {wanted.search}"
+    return Opened(source, reads.api, place, config.name, client.aclose)
 
 
 def _client(url: str, platform: str | None, configs: Sequence[PlatformConfig]) -> tuple[OutboundClient, str]:

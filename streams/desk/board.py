@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from streams.notices.casebook import figures
-from streams.notices.casebook.database import Casebook
+from streams.notices.casebook import figures, frozen
+from streams.notices.casebook.database import Casebook, Transaction
+from streams.notices.casebook.frozen import Frozen, FrozenName
 from streams.reports import sla
 from streams.reports.document import Document
+from streams.reports.frozen import as_frozen, document_of
+from streams.reports.ledger import Ledger
 from streams.reports.period import Period
 from streams.sla.calendar import Calendar
 
 FRESH = timedelta(seconds=15)
-"""Figures so young are shown as they are."""
-STALE = timedelta(minutes=5)
-"""Older ones are not shown; those between are, with their age, while newer ones are made."""
+"""Figures so young are shown as they are; older ones are made anew."""
 KEPT = 32
 USUAL = "30d"
 """From when the board counts if nobody says."""
@@ -29,6 +30,8 @@ class Figures:
 
     document: Document
     made_at: datetime
+    frozen: FrozenName | None = None
+    """By whom and when, where these are figures that were frozen then."""
 
 
 class Board:
@@ -42,33 +45,62 @@ class Board:
         calendars: Mapping[str, Calendar] = MappingProxyType({}),
     ) -> None:
         """``calendars`` are the platforms' working days."""
-        self._casebook = casebook
         self._clock = clock
-        self._calendars = calendars
+        self._casebook = casebook
+        self._ledger = Ledger(casebook, calendars)
         self._kept: OrderedDict[str, Figures] = OrderedDict()
         self._making: dict[str, asyncio.Task[Figures]] = {}
 
     async def figures(self, name: str, period: Period) -> Figures:
         """The figures of a period; ``name`` is what stands for it in the address."""
-        now = self._clock()
         kept = self._kept.get(name)
-        if kept is not None and now - kept.made_at <= FRESH:
+        if kept is not None and self._clock() - kept.made_at <= FRESH:
             return kept
         making = self._making.get(name)
         if making is None:
             making = asyncio.create_task(self._make(name, period))
             self._making[name] = making
             making.add_done_callback(lambda _: self._making.pop(name, None))
-        if kept is not None and now - kept.made_at <= STALE:
-            return kept
         return await asyncio.shield(making)
+
+    async def frozen(self, period: Period) -> Figures | None:
+        """The figures of a named period as they were frozen; ``None``: they were not.
+
+        Raises:
+            OperatorError: they are not what was frozen.
+        """
+        kept = await self._casebook.look(frozen.find, "sla", period.name or "")
+        if kept is None:
+            return None
+        document = await asyncio.to_thread(document_of, kept)
+        return Figures(document, kept.frozen_at, _name_of(kept))
+
+    async def with_corrections(self, period: Period) -> Figures | None:
+        """The same with what has changed since: over many listings this takes seconds."""
+
+        def look(tx: Transaction) -> Figures | None:
+            kept = frozen.find(tx, "sla", period.name or "")
+            if kept is None:
+                return None
+            items = figures.item_times(tx, since=period.since, until=period.until)
+            return Figures(as_frozen(kept, items), kept.frozen_at, _name_of(kept))
+
+        return await self._casebook.look(look)
+
+    async def frozen_periods(self) -> tuple[FrozenName, ...]:
+        """Which periods are frozen, the newest first."""
+        found = await self._casebook.look(frozen.every)
+        return tuple(sorted((one for one in found if one.report == "sla"), key=_newest_first, reverse=True))
+
+    async def follow(self) -> None:
+        """Learn what has changed; see :class:`streams.reports.ledger.Ledger`."""
+        await asyncio.to_thread(self._ledger.follow)
 
     async def _make(self, name: str, period: Period) -> Figures:
         now = self._clock()
-        items = await self._casebook.look(figures.item_times, since=period.since, until=period.until)
 
         def made() -> Document:
-            found = sla.report(items, now=now, calendars=self._calendars)
+            found = self._ledger.report(since=period.since, until=period.until, now=now)
             return sla.document(found, now=now, period=period.as_json())
 
         kept = Figures(await asyncio.to_thread(made), now)
@@ -77,3 +109,11 @@ class Board:
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return kept
+
+
+def _name_of(kept: Frozen) -> FrozenName:
+    return FrozenName(kept.report, kept.period, kept.frozen_at, kept.frozen_by, kept.checksum)
+
+
+def _newest_first(one: FrozenName) -> tuple[str, datetime]:
+    return one.period, one.frozen_at

@@ -10,16 +10,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from schemas.errors import OperatorError
 from streams.desk import export
 from streams.desk.board import USUAL, Figures
-from streams.desk.gate import open_to
+from streams.desk.gate import Refused, open_to
 from streams.desk.house import House
-from streams.desk.period import between
+from streams.desk.period import between, named
 from streams.reports import output, sla
 
 OFFICERS = ("officer", "lead", "auditor", "analyst")
 PERIODS = (("1d", "24 hours"), ("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"), ("", "everything"))
 FORMS: Mapping[str, output.Form] = {"csv": "csv", "json": "json", "pdf": "pdf"}
+
+SHOWN = 200
+"""Corrections on the page; the downloads have all."""
 
 BOARD_COLUMNS = (
     *("platform", "notices", "sent", "undeliverable"),
@@ -49,13 +53,21 @@ def board_row(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def register(app: FastAPI, house: House) -> None:
     """Add the pages."""
 
-    async def figures(request: Request) -> tuple[Figures, dict[str, str]]:
+    async def figures(request: Request, *, corrected: bool = False) -> tuple[Figures, dict[str, str]]:
+        if name := request.query_params.get("period", "")[:40]:
+            wanted = named(name)
+            asked = {"since": f"{wanted.since:%Y-%m-%d}", "until": f"{wanted.until:%Y-%m-%d}", "period": name}
+            try:
+                kept = await (house.board.with_corrections if corrected else house.board.frozen)(wanted)
+            except OperatorError as error:
+                raise Refused(409, "not_as_frozen", str(error)) from error
+            return kept or await house.board.figures(name, wanted), asked
         asked = {name: request.query_params.get(name, "")[:40] for name in ("since", "until")}
         if "since" not in request.query_params:
             asked["since"] = USUAL
         period = between(asked["since"], asked["until"], house.clock())
         made = await house.board.figures(f"{asked['since']}|{asked['until']}", period)
-        return made, asked
+        return made, {**asked, "period": ""}
 
     @open_to(*OFFICERS)
     async def board(request: Request) -> Response:
@@ -64,35 +76,49 @@ def register(app: FastAPI, house: House) -> None:
         rows = sorted(made.document.figures["platforms"], key=lambda row: row["platform"])
         if order != "platform":
             rows.sort(key=lambda row: (-row["late"], -row["still_open"]))
+        own = ("period",) if asked["period"] else ("since", "until")
         values = {
             "rows": rows,
             "made": made,
             "asked": asked,
             "order": order,
             "periods": PERIODS,
+            "frozen_periods": await house.board.frozen_periods(),
             "forms": tuple(FORMS),
             "span": sla.span,
             "definitions": made.document.definitions,
-            "query": urlencode({name: value for name, value in asked.items() if value}),
-            "whole": urlencode(asked),
+            "query": urlencode({name: asked[name] for name in ("since", "until") if asked[name]}),
+            "whole": urlencode({name: asked[name] for name in own}),
             "now": house.clock(),
         }
         return house.pages.html("board.html", request, values)
 
     @open_to(*OFFICERS)
+    async def board_corrections(request: Request) -> Response:
+        made, asked = await figures(request, corrected=True)
+        if made.frozen is None:
+            raise HTTPException(404)
+        found = made.document.extra["corrections"]
+        values = {"made": made, "asked": asked, "shown": found[:SHOWN], "count": len(found)}
+        return house.pages.html("corrections.html", request, values)
+
+    @open_to(*OFFICERS)
     async def board_export(request: Request, form: str) -> Response:
         if form not in FORMS:
             raise HTTPException(404)
-        made, asked = await figures(request)
+        made, asked = await figures(request, corrected=True)
         content = await asyncio.to_thread(output.render, made.document, FORMS[form])
-        return export.download(content, f"sla-{asked['since'] or 'all'}", form, made.made_at)
+        name = asked["period"] or asked["since"] or "all"
+        return export.download(content, f"sla-{name}", form, house.clock())
 
     @open_to(*OFFICERS)
     async def board_table(request: Request) -> Response:
         made, asked = await figures(request)
         content = export.as_csv(BOARD_COLUMNS, map(board_row, made.document.figures["platforms"]))
-        return export.download(content, f"sla-table-{asked['since'] or 'all'}", "csv", made.made_at)
+        name = asked["period"] or asked["since"] or "all"
+        return export.download(content, f"sla-table-{name}", "csv", house.clock())
 
     app.add_api_route("/board", board, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/board/corrections", board_corrections, methods=["GET"], include_in_schema=False)
     app.add_api_route("/board/export.{form}", board_export, methods=["GET"], include_in_schema=False)
     app.add_api_route("/board/table.csv", board_table, methods=["GET"], include_in_schema=False)

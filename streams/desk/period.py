@@ -20,6 +20,18 @@ def instant(text: str | None, now: datetime) -> datetime | None:
         raise Refused(422, "bad_period", "A period is 7d, 36h, 2026-11-01 or an ISO time.") from error
 
 
+def named(name: str) -> Period:
+    """A year, a quarter or a month.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        return period.named(name)
+    except OperatorError as error:
+        raise Refused(422, "bad_period", "A named period is 2026, 2026-Q4 or 2026-10.") from error
+
+
 def between(since: str, until: str, now: datetime) -> Period:
     """From one to the other.
 

@@ -16,12 +16,11 @@ from connectors.platform_config import PlatformConfig
 from connectors.serving import bind, serve
 from schemas.notice import LegalBasis
 from streams.desk.app import desk_app
-from streams.desk.board import USUAL, Board
+from streams.desk.board import Board
 from streams.desk.house import House
 from streams.desk.keys import REPLY_LINK, DeskKeys
 from streams.desk.metrics import DeskMetrics
 from streams.desk.pages import Pages
-from streams.desk.period import between
 from streams.notices.bridge import Bridge, desk_of, make_bridge, working_days
 from streams.notices.casebook import deadlines
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
@@ -114,13 +113,12 @@ class DeskService:
         )
 
 
-async def keep_warm(board: Board, *, every_s: float = 120.0) -> None:
-    """Make the board's usual period anew now and then: over many cases that takes seconds, which the
-    first to ask for it should not wait."""
+async def keep_warm(board: Board, *, every_s: float = 5.0) -> None:
+    """Let the board follow what happens: over many cases its first look takes a second or more, which
+    the first to ask for it should not wait."""
     while True:
-        now = datetime.now(UTC)
         try:
-            await board.figures(f"{USUAL}|", between(USUAL, "", now))
+            await board.follow()
         except CasebookUnavailable:
             log.warning("board_not_made", why="the casebook does not answer")
         await asyncio.sleep(every_s)

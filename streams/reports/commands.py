@@ -65,7 +65,7 @@ def sla(
     wanted = out.form_of(form, output, as_json=as_json)
     if period is not None and (since or until):
         raise OperatorError("Name either --period or --since and --until.")
-    document = _sla(since, until, period, minimum, platforms)
+    document = sla_document(since, until, period, minimum, platforms, now=datetime.now(UTC))
     if wanted == "table" and output is None and not document.figures["platforms"]:
         print("No notices yet in this period.")
         return
@@ -74,54 +74,33 @@ def sla(
         print(f"{output}: checksum {document.checksum}")
 
 
-def _sla(since: str | None, until: str | None, name: str | None, minimum: int, platforms: Path | None) -> Any:
+def sla_document(
+    since: str | None,
+    until: str | None,
+    name: str | None,
+    minimum: int,
+    platforms: Path | None,
+    *,
+    now: datetime,
+) -> Any:
+    """What `takin report sla` gives out, as of a moment."""
     from streams.notices.casebook import figures, frozen
     from streams.reports import period, sla
+    from streams.reports.columns import Columns
+    from streams.reports.frozen import as_frozen
 
-    now = datetime.now(UTC)
     wanted = period.named(name) if name else period.between(since, until, now)
     casebook = _casebook()
     try:
         with casebook.read() as tx:
             kept = frozen.find(tx, "sla", name) if name else None
-            items = figures.item_times(tx, since=wanted.since, until=wanted.until)
+            if kept is not None:
+                return as_frozen(kept, figures.item_times(tx, since=wanted.since, until=wanted.until))
+            facts = figures.item_facts(tx, since=wanted.since, until=wanted.until)
     finally:
         casebook.close()
-    if kept is not None:
-        return _as_frozen(kept, items)
-    found = sla.report(items, now=now, calendars=_calendars(platforms), minimum=minimum)
+    found = sla.report(Columns.of_facts(facts), now=now, calendars=_calendars(platforms), minimum=minimum)
     return sla.document(found, now=now, period=wanted.as_json())
-
-
-def _as_frozen(kept: Any, items: Any) -> Any:
-    """The frozen report with what has changed since beside it."""
-    from dataclasses import replace
-
-    from streams.reports.document import Document
-    from streams.reports.frozen import corrections, table
-
-    document = Document.from_bytes(kept.document)
-    if document.checksum != kept.checksum:
-        raise OperatorError(
-            f"The frozen report of {kept.period} is not what was frozen: see `takin audit verify`."
-        )
-    changed = corrections(json.loads(kept.items), items)
-    facts = {
-        "at": kept.frozen_at.isoformat(),
-        "by": kept.frozen_by,
-        "audit_position": kept.audit_position,
-        "audit_hash": kept.audit_hash,
-    }
-    said = (
-        f"Frozen {kept.frozen_at:%Y-%m-%d %H:%M:%S} UTC by {kept.frozen_by}, when the audit chain ended "
-        f"with row {kept.audit_position} ({kept.audit_hash}). {len(changed)} corrections since."
-    )
-    return replace(
-        document,
-        tables=(*document.tables, table(changed)),
-        texts=(*document.texts, ("Frozen", said)),
-        extra={"frozen": facts, "corrections": [one.as_json() for one in changed]},
-    )
 
 
 def freeze(

@@ -7,8 +7,13 @@ of the American Statistical Association 22, 1927), which is sound for small n an
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 Z_95 = 1.959964
 """Of the normal distribution, for 95 %, two-sided."""
@@ -16,37 +21,24 @@ _ROUNDING = 1e-9
 """A product of fractions that should be 0.5 may miss it by this much."""
 
 
-def survival(happened: Iterable[float], watched: Iterable[float] = ()) -> Iterator[tuple[float, float]]:
+def survival(happened: Floats, watched: Floats) -> tuple[Floats, Floats]:
     """The Kaplan-Meier curve: each time at which something happened, and the share still waiting after.
 
-    ``happened`` are times until it did, ``watched`` are times for which it was watched and did not.
-    What was watched for exactly as long as another took counts as waiting at that moment.
+    ``happened`` are times until it did, ``watched`` are times for which it was watched and did not; both
+    rising. What was watched for exactly as long as another took counts as waiting at that moment.
     """
-    times, ends = sorted(happened), sorted(watched)
-    count, lost = len(times), len(ends)
-    waiting, left, done = 1.0, 0, 0
-    while done < count:
-        now = times[done]
-        while left < lost and ends[left] < now:
-            left += 1
-        at_risk = count + lost - done - left
-        first = done
-        while done < count and times[done] == now:
-            done += 1
-        waiting *= 1 - (done - first) / at_risk
-        yield now, waiting
+    firsts = np.flatnonzero(np.diff(happened, prepend=-np.inf))
+    times, at_once = happened[firsts], np.diff(firsts, append=len(happened))
+    at_risk = len(happened) - firsts + len(watched) - np.searchsorted(watched, times, side="left")
+    return times, np.cumprod(1 - at_once / at_risk)
 
 
-def quantiles(curve: Iterable[tuple[float, float]], shares: Sequence[float]) -> tuple[float | None, ...]:
-    """The times by which these (rising) shares had happened; ``None``: the curve does not come so far yet."""
-    found: list[float | None] = []
-    wanted = [1 - share + _ROUNDING for share in shares]
-    for seconds, waiting in curve:
-        while len(found) < len(wanted) and waiting <= wanted[len(found)]:
-            found.append(seconds)
-        if len(found) == len(wanted):
-            break
-    return (*found, *[None] * (len(wanted) - len(found)))
+def quantiles(curve: tuple[Floats, Floats], shares: Sequence[float]) -> tuple[float | None, ...]:
+    """The times by which these shares had happened; ``None``: the curve does not come so far yet."""
+    times, waiting = curve
+    # The curve falls; turned round it rises, and the first place that is low enough can be looked up.
+    places = np.searchsorted(-waiting, [-(1 - share + _ROUNDING) for share in shares], side="left")
+    return tuple(float(times[place]) if place < len(times) else None for place in places)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """A period's report as it was frozen, and what has changed since. Pure."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from schemas.errors import OperatorError
 from streams.notices.casebook.figures import ItemTimes
-from streams.reports.document import Table
+from streams.notices.casebook.frozen import Frozen
+from streams.reports.document import Document, Table
 
 FACTS = (
     "delivery",
@@ -106,3 +109,43 @@ def table(found: Iterable[Correction]) -> Table:
 
 def _said(value: Any) -> str:
     return "-" if value is None else str(value)
+
+
+def document_of(kept: Frozen) -> Document:
+    """The report as it was frozen.
+
+    Raises:
+        OperatorError: it is not what was frozen.
+    """
+    document = Document.from_bytes(kept.document)
+    if document.checksum != kept.checksum:
+        raise OperatorError(
+            f"The frozen report of {kept.period} is not what was frozen: see `takin audit verify`."
+        )
+    return document
+
+
+def as_frozen(kept: Frozen, items: Iterable[ItemTimes]) -> Document:
+    """The report as it was frozen, with what has changed since beside it.
+
+    Raises:
+        OperatorError: it is not what was frozen.
+    """
+    document = document_of(kept)
+    changed = corrections(json.loads(kept.items), items)
+    facts = {
+        "at": kept.frozen_at.isoformat(),
+        "by": kept.frozen_by,
+        "audit_position": kept.audit_position,
+        "audit_hash": kept.audit_hash,
+    }
+    said = (
+        f"Frozen {kept.frozen_at:%Y-%m-%d %H:%M:%S} UTC by {kept.frozen_by}, when the audit chain ended "
+        f"with row {kept.audit_position} ({kept.audit_hash}). {len(changed)} corrections since."
+    )
+    return replace(
+        document,
+        tables=(*document.tables, table(changed)),
+        texts=(*document.texts, ("Frozen", said)),
+        extra={"frozen": facts, "corrections": [one.as_json() for one in changed]},
+    )

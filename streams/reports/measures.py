@@ -4,12 +4,14 @@ Four measures, each its own. A listing that is still online is no missing value:
 as long as it was seen, and counts so.
 """
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from streams.notices.casebook.figures import ItemTimes
-from streams.reports.estimates import quantiles, survival, wilson
+import numpy as np
+
+from streams.reports.columns import Bools, Columns
+from streams.reports.estimates import Floats, quantiles, survival, wilson
 from streams.reports.working_time import WorkingTime
 
 HOUR_S = 3_600
@@ -25,28 +27,28 @@ LIMITS: tuple[tuple[str, float, str], ...] = (
 """Limits that laws and pledges use: name, amount, unit."""
 
 
-def already_gone(item: ItemTimes) -> bool:
+def already_gone(items: Columns) -> Bools:
     """Gone before the notice: no merit and no fault of the platform's desk.
 
     What the platform calls gone and we saw online after it had the notice was not.
     """
-    if item.content == "pre_gone":
-        return True
-    return item.claim == "already_gone" and not _seen_after_notice(item)
+    return items.is_in("content", "pre_gone") | (items.is_in("claim", "already_gone") & ~_seen_after(items))
 
 
-def already_gone_untrue(item: ItemTimes) -> bool:
+def already_gone_untrue(items: Columns) -> Bools:
     """The platform says it was gone before, and we saw it online after it had the notice."""
-    return item.claim == "already_gone" and item.content != "pre_gone" and _seen_after_notice(item)
+    return items.is_in("claim", "already_gone") & ~items.is_in("content", "pre_gone") & _seen_after(items)
 
 
-def _seen_after_notice(item: ItemTimes) -> bool:
-    return item.sent_at is not None and item.last_online_at is not None and item.last_online_at > item.sent_at
+def _seen_after(items: Columns) -> Bools:
+    # Where one of the two is missing it is NaN, which is greater than nothing.
+    found: Bools = items.times["last_online_at"] > items.times["sent_at"]
+    return found
 
 
-def left_out(item: ItemTimes) -> bool:
+def left_out(items: Columns) -> Bools:
     """Neither fast nor slow: not there any more, not on this platform, or taken back by us."""
-    return already_gone(item) or item.claim == "void" or item.outcome == "refused_not_hosted"
+    return already_gone(items) | items.is_in("claim", "void") | items.is_in("outcome", "refused_not_hosted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,36 +129,48 @@ def _quantiles(value: Quantiles) -> dict[str, float | None]:
     }
 
 
-class Start:
-    """An instant from which times are counted, with all that depends on it alone."""
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Instants from which times are counted, with all that depends on them alone."""
 
-    __slots__ = ("at", "due", "worked", "working")
+    at: Floats
+    worked: Floats
+    due: tuple[Floats, ...]
+    """By :data:`LIMITS`, when each is over."""
+    working: WorkingTime
 
-    def __init__(self, at: datetime, working: WorkingTime) -> None:
-        self.at = at.timestamp()
-        self.working = working
-        self.worked = working.worked(self.at)
-        self.due = tuple(
-            self.at + amount if unit == "hours" else working.reach(at, int(amount))
+    @classmethod
+    def of(cls, at: Floats, working: WorkingTime) -> "Starts":
+        """The instants with what follows from them."""
+        due = tuple(
+            at + amount if unit == "hours" else working.reach_each(at, int(amount))
             for _, amount, unit in LIMITS
         )
+        return cls(at, working.worked_each(at), due, working)
+
+    def where(self, wanted: Bools) -> "Starts":
+        """Those alone."""
+        due = tuple(one[wanted] for one in self.due)
+        return Starts(self.at[wanted], self.worked[wanted], due, self.working)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds until something happened, and seconds for which it was watched and did not."""
+    """Seconds until something happened, and seconds for which it was watched and did not; both rising."""
 
-    happened: list[float] = field(default_factory=list)
-    watched: list[float] = field(default_factory=list)
+    happened: Floats
+    watched: Floats
 
-    def add(self, seconds: float, happened: bool) -> None:
-        """One item."""
-        (self.happened if happened else self.watched).append(seconds)
+    @classmethod
+    def of(cls, seconds: Floats, happened: Bools) -> "Times":
+        """One entry a listing."""
+        return cls(np.sort(seconds[happened]), np.sort(seconds[~happened]))
 
-    def join(self, other: "Times") -> None:
-        """Take in others."""
-        self.happened += other.happened
-        self.watched += other.watched
+    @classmethod
+    def joined(cls, times: Sequence["Times"]) -> "Times":
+        """Several as one: parts that rise are merged, which a stable sort does quickly."""
+        parts = ([one.happened for one in times], [one.watched for one in times])
+        return cls(*(np.sort(np.concatenate(one), kind="stable") for one in parts))
 
     def quantiles(self) -> Quantiles:
         """Of the curve."""
@@ -164,40 +178,53 @@ class Times:
         return Quantiles(*(_rounded(one) for one in found))
 
 
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """What was waited for: one entry an item."""
+    """What was waited for: one entry a listing."""
 
-    __slots__ = ("at_least", "business", "clock", "old_enough", "within")
+    clock: Times
+    business: Times
+    old_enough: tuple[int, ...]
+    within: tuple[int, ...]
+    at_least: Times | None = None
+    """Of the removal as seen, by the last look that found it online."""
 
-    def __init__(self) -> None:
-        self.clock, self.business, self.at_least = Times(), Times(), Times()
-        self.old_enough = [0] * len(LIMITS)
-        self.within = [0] * len(LIMITS)
+    @classmethod
+    def of(
+        cls, starts: Starts, end: Floats, watched_until: Floats | float, *, now: float, bounds: bool = False
+    ) -> "Sample":
+        """From each start to its ``end``, or open (NaN) when it was last looked after.
 
-    def add(self, start: Start, end: datetime | None, *, watched_until: float, now: float) -> float:
-        """One item: to its ``end``, or open when it was last looked after; returns its seconds."""
-        happened = end is not None
-        until = max(start.at, end.timestamp() if end is not None else watched_until)
-        seconds = until - start.at
-        self.clock.add(seconds, happened)
-        self.business.add(start.working.worked(until) - start.worked, happened)
-        for place, due in enumerate(start.due):
-            if due <= now:
-                self.old_enough[place] += 1
-                if happened and until <= due:
-                    self.within[place] += 1
-        return seconds
+        With ``bounds``, also to the last time at which it was watched.
+        """
+        happened = ~np.isnan(end)
+        until = np.maximum(starts.at, np.where(happened, end, watched_until))
+        over = [due <= now for due in starts.due]
+        in_time = [happened & (until <= due) for due in starts.due]
+        seconds = until - starts.at
+        least = np.minimum(np.maximum(0.0, watched_until - starts.at), seconds) if bounds else None
+        return cls(
+            Times.of(seconds, happened),
+            Times.of(starts.working.worked_each(until) - starts.worked, happened),
+            tuple(int(one.sum()) for one in over),
+            tuple(int((one & hit).sum()) for one, hit in zip(over, in_time, strict=True)),
+            None if least is None else Times.of(least, happened),
+        )
 
-    def join(self, other: "Sample") -> None:
-        """Take in another platform's items."""
-        self.clock.join(other.clock)
-        self.business.join(other.business)
-        self.at_least.join(other.at_least)
-        self.old_enough = [mine + more for mine, more in zip(self.old_enough, other.old_enough, strict=True)]
-        self.within = [mine + more for mine, more in zip(self.within, other.within, strict=True)]
+    @classmethod
+    def joined(cls, samples: Sequence["Sample"]) -> "Sample":
+        """Those of several platforms as one."""
+        bounds = [one.at_least for one in samples if one.at_least is not None]
+        return cls(
+            Times.joined([one.clock for one in samples]),
+            Times.joined([one.business for one in samples]),
+            tuple(map(sum, zip(*(one.old_enough for one in samples), strict=True))),
+            tuple(map(sum, zip(*(one.within for one in samples), strict=True))),
+            Times.joined(bounds) if bounds else None,
+        )
 
-    def spread(self, *, bounds: bool = False) -> Spread:
-        """The figures; with ``bounds`` also those by the last look before."""
+    def spread(self) -> Spread:
+        """The figures."""
         return Spread(
             n=len(self.clock.happened),
             open=len(self.clock.watched),
@@ -207,7 +234,7 @@ class Sample:
                 _share(name, n, hits)
                 for (name, _, _), n, hits in zip(LIMITS, self.old_enough, self.within, strict=True)
             ),
-            at_least=self.at_least.quantiles() if bounds else None,
+            at_least=None if self.at_least is None else self.at_least.quantiles(),
         )
 
 

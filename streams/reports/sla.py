@@ -5,22 +5,25 @@ it, and to removal as our own looks saw it. Quantiles are of the Kaplan-Meier cu
 still open counts; shares are of listings that are old enough, with their interval.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
 from typing import Any
+
+import numpy as np
 
 from schemas.response import REFUSED
 from streams.notices.casebook.figures import ItemTimes
 from streams.notices.item import FINAL_CLAIMS, GONE
+from streams.reports.columns import Bools, Columns
 from streams.reports.document import Document, Table, text_of
+from streams.reports.estimates import Floats
 from streams.reports.league import MINIMUM, League, league
 from streams.reports.measures import (
     Sample,
     Share,
     Spread,
-    Start,
+    Starts,
     already_gone,
     already_gone_untrue,
     left_out,
@@ -57,121 +60,143 @@ class SlaReport:
     league: League
 
 
-def arrived(item: ItemTimes) -> bool:
+def arrived(items: Columns) -> Bools:
     """The platform had the notice: it was taken, and did not come back."""
-    return item.sent_at is not None and item.delivery != "failed_permanent"
+    return items.has("sent_at") & ~items.is_in("delivery", "failed_permanent")
 
 
-def is_open(item: ItemTimes) -> bool:
+def is_open(items: Columns) -> Bools:
     """Sent, and neither seen removed nor ended; as :func:`streams.notices.item.is_open`."""
     return (
-        arrived(item)
-        and item.content not in GONE
-        and item.content != "pre_gone"
-        and item.reappeared_at is None
-        and item.claim not in FINAL_CLAIMS
+        arrived(items)
+        & ~items.is_in("content", *GONE, "pre_gone")
+        & ~items.has("reappeared_at")
+        & ~items.is_in("claim", *FINAL_CLAIMS)
     )
 
 
-class _Tally:
-    """What is counted over one platform's items, and can be added up."""
-
-    def __init__(self) -> None:
-        self.samples = {name: Sample() for name in MEASURES}
-        self.counts = dict.fromkeys(COUNTS, 0)
-        self.open_ages: list[float] = []
-
-    def add(self, item: ItemTimes, working: WorkingTime, now: float) -> None:
-        for name, holds in COUNTS.items():
-            self.counts[name] += holds(item)
-        if item.sent_at is None or not arrived(item):
-            return
-        sent = Start(item.sent_at, working)
-        first = Start(item.first_attempt_at, working) if item.first_attempt_at else sent
-        if is_open(item):
-            self.open_ages.append(now - sent.at)
-        self.samples["acknowledged"].add(first, item.acknowledged_at, watched_until=now, now=now)
-        if left_out(item):
-            return
-        for name, end in (("decided", item.decided_at), ("removed_claimed", item.claimed_effective_at)):
-            self.samples[name].add(sent, end, watched_until=now, now=now)
-        # Online is known up to the last look that found it so, and no further.
-        online = item.last_online_at.timestamp() if item.last_online_at else sent.at
-        gone_at = item.first_offline_at if item.removal_verified_at is not None else None
-        seen = self.samples["removed_seen"]
-        seconds = seen.add(sent, gone_at, watched_until=online, now=now)
-        seen.at_least.add(min(max(0.0, online - sent.at), seconds), gone_at is not None)
-
-    def join(self, other: "_Tally") -> None:
-        for name, sample in other.samples.items():
-            self.samples[name].join(sample)
-        for name, count in other.counts.items():
-            self.counts[name] += count
-        self.open_ages += other.open_ages
-
-    def figures(self, platform: str, calendar: str) -> PlatformFigures:
-        ages = sorted(self.open_ages)
-        return PlatformFigures(
-            platform=platform,
-            calendar=calendar,
-            counts=self.counts,
-            measures={
-                name: sample.spread(bounds=name == "removed_seen") for name, sample in self.samples.items()
-            },
-            oldest_open_s=round(ages[-1], 3) if ages else None,
-            median_open_s=round(ages[(len(ages) - 1) // 2], 3) if ages else None,
-        )
-
-
 MEASURES = ("acknowledged", "decided", "removed_claimed", "removed_seen")
-COUNTS: Mapping[str, Callable[[ItemTimes], bool]] = {
-    "notices": lambda item: True,  # noqa: ARG005 - every item is of a notice
+COUNTS: Mapping[str, Callable[[Columns], Bools]] = {
+    "notices": lambda items: np.ones(len(items), dtype=np.bool_),
     "sent": arrived,
-    "undeliverable": lambda item: item.delivery == "failed_permanent",
-    "refused": lambda item: item.outcome in REFUSED,
-    "refused_lawful": lambda item: item.outcome == "refused_lawful",
-    "refused_not_hosted": lambda item: item.outcome == "refused_not_hosted",
-    "refused_insufficient": lambda item: item.outcome == "refused_insufficient",
+    "undeliverable": lambda items: items.is_in("delivery", "failed_permanent"),
+    "refused": lambda items: items.is_in("outcome", *REFUSED),
+    "refused_lawful": lambda items: items.is_in("outcome", "refused_lawful"),
+    "refused_not_hosted": lambda items: items.is_in("outcome", "refused_not_hosted"),
+    "refused_insufficient": lambda items: items.is_in("outcome", "refused_insufficient"),
     "already_gone": already_gone,
     # Called gone before the notice, and seen online after it.
     "already_gone_untrue": already_gone_untrue,
     # Said to be removed, and seen online after.
-    "claim_mismatch": lambda item: item.mismatch_at is not None,
+    "claim_mismatch": lambda items: items.has("mismatch_at"),
     # Seen removed by two looks, whatever came after.
-    "verified": lambda item: item.removal_verified_at is not None,
-    "reappeared": lambda item: item.reappeared_at is not None,
+    "verified": lambda items: items.has("removal_verified_at"),
+    "reappeared": lambda items: items.has("reappeared_at"),
     "still_open": is_open,
     # At least one deadline passed unmet.
-    "late": lambda item: item.late > 0,
+    "late": lambda items: items.late > 0,
 }
 """What is counted, and of which items."""
 
 
+_ENDS = (
+    *("decided_at", "claimed_effective_at", "last_online_at", "first_offline_at"),
+    "removal_verified_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """What is counted over one platform's items, and can be added up."""
+
+    counts: Mapping[str, int]
+    samples: Mapping[str, Sample]
+    open_ages: Floats
+
+    @classmethod
+    def of(cls, items: Columns, own: "_Own", working: WorkingTime, now: float) -> "_Tally":
+        there = own.arrived
+        sent = Starts.of(items.times["sent_at"][there], working)
+        first = items.times["first_attempt_at"][there]
+        tried = Starts.of(np.where(np.isnan(first), sent.at, first), working)
+        counted = own.counted
+        starts = sent.where(counted[there])
+        at = {name: items.times[name][counted] for name in _ENDS}
+        # Online is known up to the last look that found it so, and no further.
+        online = np.where(np.isnan(at["last_online_at"]), starts.at, at["last_online_at"])
+        gone_at = np.where(np.isnan(at["removal_verified_at"]), np.nan, at["first_offline_at"])
+        samples = {
+            "acknowledged": Sample.of(tried, items.times["acknowledged_at"][there], now, now=now),
+            "decided": Sample.of(starts, at["decided_at"], now, now=now),
+            "removed_claimed": Sample.of(starts, at["claimed_effective_at"], now, now=now),
+            "removed_seen": Sample.of(starts, gone_at, online, now=now, bounds=True),
+        }
+        return cls(own.counts, samples, now - items.times["sent_at"][own.open])
+
+    @classmethod
+    def joined(cls, tallies: Sequence["_Tally"]) -> "_Tally":
+        return cls(
+            {name: sum(one.counts[name] for one in tallies) for name in COUNTS},
+            {name: Sample.joined([one.samples[name] for one in tallies]) for name in MEASURES},
+            np.concatenate([one.open_ages for one in tallies]),
+        )
+
+    def figures(self, platform: str, calendar: str) -> PlatformFigures:
+        ages = np.sort(self.open_ages)
+        return PlatformFigures(
+            platform=platform,
+            calendar=calendar,
+            counts=self.counts,
+            measures={name: self.samples[name].spread() for name in MEASURES},
+            oldest_open_s=round(float(ages[-1]), 3) if len(ages) else None,
+            median_open_s=round(float(ages[(len(ages) - 1) // 2]), 3) if len(ages) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What is one platform's own among all."""
+
+    counts: Mapping[str, int]
+    arrived: Bools
+    counted: Bools
+    """Arrived, and neither fast nor slow by itself."""
+    open: Bools
+
+
 def report(
-    items: Iterable[ItemTimes],
+    items: Columns | Iterable[ItemTimes],
     *,
     now: datetime,
     calendars: Mapping[str, Calendar] | None = None,
     minimum: int = MINIMUM,
+    working: Callable[[Calendar], WorkingTime] = WorkingTime,
 ) -> SlaReport:
-    """The figures as of ``now``. ``items`` come sorted by platform.
+    """The figures as of ``now``.
 
     ``calendars`` are the platforms' own; of one that is not among them only Saturdays and Sundays
-    (UTC) are free.
+    (UTC) are free. ``working`` may give what it gave before, which remembers the days it has seen.
     """
+    columns = items if isinstance(items, Columns) else Columns.of_items(items)
     known = calendars or {}
-    whole = _Tally()
-    rows = []
-    for name, found in groupby(items, key=lambda item: item.platform):
+    holds = {name: condition(columns) for name, condition in COUNTS.items()}
+    codes = columns.words["platform"]
+    counts = {name: np.bincount(codes[which]) for name, which in holds.items()}
+    counted = holds["sent"] & ~left_out(columns)
+    tallies, rows = [], []
+    for name, code, own in columns.by_platform():
         calendar = known.get(name, Calendar())
-        working = WorkingTime(calendar)
-        tally = _Tally()
-        for item in found:
-            tally.add(item, working, now.timestamp())
+        what = _Own(
+            {count: int(by_code[code]) if code < len(by_code) else 0 for count, by_code in counts.items()},
+            own & holds["sent"],
+            own & counted,
+            own & holds["still_open"],
+        )
+        tally = _Tally.of(columns, what, working(calendar), now.timestamp())
+        tallies.append(tally)
         rows.append(tally.figures(name, f"{calendar.zone} {calendar.region or 'weekends'}"))
-        whole.join(tally)
     places = league([(row.platform, _within(row)) for row in rows], minimum=minimum)
-    total = whole.figures(ALL, "each platform's own") if rows else None
+    total = _Tally.joined(tallies).figures(ALL, "each platform's own") if rows else None
     return SlaReport(tuple(rows), total, places)
 
 

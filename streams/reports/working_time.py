@@ -8,6 +8,10 @@ hours; a weekend adds nothing. A limit in working days is reckoned as a deadline
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.reports.estimates import Floats
 from streams.sla.calendar import Calendar
 from streams.sla.zones import day_end, local_date, zone
 
@@ -70,6 +74,37 @@ class WorkingTime:
         """Business seconds until a POSIX time, from some beginning; only differences mean anything."""
         place = self._cover(at)
         return self._worked[place] + (at - self._starts[place]) * self._working[place]
+
+    def worked_each(self, at: Floats) -> Floats:
+        """:meth:`worked` of many instants, of which none may be missing."""
+        places, starts = self._places(at)
+        worked, working = np.array(self._worked), np.array(self._working, dtype=np.float64)
+        found: Floats = worked[places] + (at - starts[places]) * working[places]
+        return found
+
+    def reach_each(self, at: Floats, days: int) -> Floats:
+        """:meth:`reach` of many instants."""
+        places, starts = self._places(at)
+        ends = np.zeros(len(starts))
+        for place in np.flatnonzero(np.bincount(places)):
+            ends[place] = self.reach(datetime.fromtimestamp(starts[place], UTC), days)
+        found: Floats = ends[places]
+        return found
+
+    def _places(self, at: Floats) -> tuple[NDArray[np.intp], Floats]:
+        """The place of each instant's local day, and when the days begin."""
+        if len(at):
+            self._cover(float(at.min()))
+            self._cover(float(at.max()))
+            self._grow()
+        starts = np.array(self._starts)
+        if not len(at):
+            return np.zeros(0, dtype=np.intp), starts
+        # Most days have 24 hours, so a division finds nearly all; the others are looked up.
+        places = np.clip(((at - starts[0]) / 86_400).astype(np.intp), 0, len(starts) - 2)
+        missed = (at < starts[places]) | (at >= starts[places + 1])
+        places[missed] = np.searchsorted(starts, at[missed], side="right") - 1
+        return places, starts
 
     def between(self, start: datetime, end: datetime) -> float:
         """Business seconds from one instant to a later one; 0 if it is not later."""

@@ -60,6 +60,8 @@ INNOCENT = (
     "Oak table, {n} cm, collection only",
     "Tagua nut vegetable ivory buttons, pack of {n}",
 )
+FLOWING = 100
+"""Listings in the topic before the first fault."""
 AHEAD = 3_000
 """Lines that a connector may have read and not yet published, with room."""
 BACK_WITHIN_S = 150.0
@@ -216,8 +218,9 @@ async def play(plan: Plan, folder: Path) -> Outcome:
         await supervisor.start()
         stack.push_async_callback(supervisor.stop)
         bench = Bench(supervisor, prepared, proxies, PLATFORMS, chance, hold_s=plan.hold_s)
+        await _until_listings_flow(prepared.bootstrap, min(FLOWING, plan.listings))
         for kind in turns(plan, chance):
-            if supervisor.is_finished("connect") or _over(plan, began):
+            if _over(plan, began):
                 break
             at = time.monotonic()
             before = await _decided(prepared.bootstrap)
@@ -274,6 +277,13 @@ def cut(source: Path, lines: int) -> frozenset[str]:
             ids.add(json.loads(line)["id"])
         file.truncate(file.tell())
     return frozenset(ids)
+
+
+async def _until_listings_flow(bootstrap: str, count: int) -> None:
+    """Wait for the first listings: before them there is nothing to be lost."""
+    async with asyncio.timeout(60):
+        while await _records(bootstrap) < count:
+            await asyncio.sleep(0.2)
 
 
 async def _records(bootstrap: str) -> int:

@@ -12,19 +12,19 @@ FEW = (
     "network: every reply lost",
     "poison flood",
     "listings published again",
-    "forged answers",
 )
 
 
+@pytest.mark.long
 async def test_nothing_is_lost_or_doubled_over_a_power_cut_and_lost_replies(tmp_path: Path) -> None:
-    plan = Plan(listings=1_500, faults=len(FEW), seed=20_261_126, rate=60, hold_s=3.0, kinds=FEW)
+    plan = Plan(listings=1_000, faults=len(FEW), seed=20_261_126, rate=50, hold_s=2.0, kinds=FEW)
     print(f"seed {plan.seed}")
 
     outcome = await play(plan, tmp_path)
 
     assert outcome.holds, outcome.line()
     assert len(outcome.done) == len(FEW)
-    assert outcome.account.planted > 10
+    assert outcome.account.planted > 5
     assert outcome.account.poison > 0
     assert outcome.repeated > 0
 

@@ -469,7 +469,8 @@ def notice_by_id(tx: Transaction, notice_id: str) -> NoticeRow:
 def save_notice(tx: Transaction, notice_id: str, **values: Any) -> None:
     """Change columns of a notice's row."""
     tx.execute(sa.update(t.notice).where(t.notice.c.notice_id == notice_id).values(**values))
-    if not values.keys().isdisjoint(sealing.NOTICE_STATE.content):
+    # That it came back, or waits again, counts in figures: who keeps them learns of it by the chain.
+    if not values.keys().isdisjoint({*sealing.NOTICE_STATE.content, "delivery"}):
         sealing.keep(tx, sealing.NOTICE_STATE, notice_id)
 
 

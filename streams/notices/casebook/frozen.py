@@ -40,10 +40,24 @@ def find(tx: Transaction, report: str, period: str) -> Frozen | None:
     return None if row is None else Frozen(*row)
 
 
-def every(tx: Transaction) -> tuple[Frozen, ...]:
+@dataclass(frozen=True, slots=True)
+class FrozenName:
+    """Which period is frozen, without all that it holds."""
+
+    report: str
+    period: str
+    frozen_at: datetime
+    frozen_by: str
+    checksum: str
+
+
+_NAMES = tuple(t.frozen_report.c[name] for name in FrozenName.__slots__)
+
+
+def every(tx: Transaction) -> tuple[FrozenName, ...]:
     """All of them, by report and period."""
-    rows = tx.execute(sa.select(*_COLUMNS).order_by(t.frozen_report.c.report, t.frozen_report.c.period))
-    return tuple(Frozen(*row) for row in rows)
+    rows = tx.execute(sa.select(*_NAMES).order_by(t.frozen_report.c.report, t.frozen_report.c.period))
+    return tuple(FrozenName(*row) for row in rows)
 
 
 def freeze(tx: Transaction, one: Frozen) -> bool:

@@ -47,6 +47,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/board"): OFFICERS,
     ("GET", "/board/export.{form}"): OFFICERS,
     ("GET", "/board/table.csv"): OFFICERS,
+    ("GET", "/board/corrections"): OFFICERS,
     ("GET", "/cases"): OFFICERS,
     ("GET", "/cases/export.{form}"): OFFICERS,
     ("GET", "/cases/{case_id}"): OFFICERS,

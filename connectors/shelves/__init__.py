@@ -1,0 +1,1 @@
+"""Public JSON APIs that listings are read from: one file each."""

@@ -1,0 +1,95 @@
+"""What is shown of the connectors is what the platforms file and the saved places say."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from connectors.cursors import CursorStore
+from connectors.platform_config import PlatformConfig
+from connectors.registry import load_platforms
+from schemas.errors import OperatorError
+from streams.cli import app
+from streams.connect.overview import overview
+
+NOW = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
+SHOP = {
+    "name": "shop",
+    "kind": "desk",
+    "folder": "letters",
+    "base_url": "https://shop.example",
+    "reads": {"api": "shopify", "calls_a_day": 100},
+}
+MUTE = {"name": "mute", "kind": "desk", "folder": "letters", "base_url": "https://mute.example"}
+
+
+def configs() -> list[PlatformConfig]:
+    return [PlatformConfig.model_validate(one) for one in (SHOP, MUTE)]
+
+
+def test_what_never_ran_and_what_is_only_notified(tmp_path: Path) -> None:
+    shop, mute = overview(configs(), tmp_path / "none", NOW)
+
+    assert (shop.source, shop.channel, shop.state, shop.calls_left) == ("shopify", "desk", "never run", 100)
+    assert (mute.source, mute.state, mute.calls_left) == (None, "only notified", None)
+
+
+@pytest.mark.parametrize(
+    ("saved", "day", "state", "left"),
+    [
+        (NOW - timedelta(hours=1), "2026-03-09", "fresh", 60),
+        (NOW - timedelta(days=2), "2026-03-07", "silent", 100),
+    ],
+)
+def test_freshness_and_budget(tmp_path: Path, saved: datetime, day: str, state: str, left: int) -> None:
+    cursor = json.dumps({"seen": {}, "walked": {}, "day": day, "calls": 40})
+    CursorStore(tmp_path).save("shopify", "shop", cursor, saved)
+    CursorStore(tmp_path).save("shopify", "shop2", cursor, NOW)
+    (tmp_path / "broken.json").write_text("{")
+
+    shop, _ = overview(configs(), tmp_path, NOW)
+
+    assert (shop.state, shop.calls_left, shop.cursors) == (state, left, 1)
+    assert shop.read_at == saved.isoformat(timespec="seconds")
+
+
+def test_the_command_speaks_to_people_and_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAKIN_DATA_DIR", str(tmp_path / "data"))
+    path = tmp_path / "platforms.yaml"
+    path.write_text(yaml.safe_dump({"platforms": [SHOP, MUTE]}))
+
+    table = CliRunner().invoke(app, ["connectors", "--platforms", str(path)])
+    rows = CliRunner().invoke(app, ["connectors", "--platforms", str(path), "--json"])
+
+    assert table.exit_code == 0
+    assert [line.split()[:2] for line in table.stdout.splitlines()[1:3]] == [
+        ["shop", "shopify"],
+        ["mute", "-"],
+    ]
+    assert [one["name"] for one in json.loads(rows.stdout)] == ["shop", "mute"]
+
+
+@pytest.mark.parametrize(
+    ("reads", "told"),
+    [
+        ({"api": "nothing"}, "there is no 'nothing'; known: ebay, etsy, mastodon, shopify, woocommerce"),
+        ({"api": "ebay"}, "api: ebay needs key and secret and words"),
+        ({"api": "etsy", "words": ["ivory"]}, "api: etsy needs key"),
+        ({"api": "mastodon"}, "api: mastodon needs words"),
+        ({"api": "etsy", "words": ["ivory"], "key": "abcdefgh"}, "given as env:NAME or file:PATH"),
+        ({"api": "shopify", "base_url": "http://shop.example"}, "must be https"),
+    ],
+)
+def test_what_a_reader_lacks_is_said_when_the_file_is_read(
+    tmp_path: Path, reads: dict[str, object], told: str
+) -> None:
+    path = tmp_path / "platforms.yaml"
+    path.write_text(yaml.safe_dump({"platforms": [{**SHOP, "reads": reads}]}))
+
+    with pytest.raises(OperatorError) as error:
+        load_platforms(path)
+
+    assert told in str(error.value)
