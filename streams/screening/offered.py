@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from streams.screening.claims import Answer, Indication
 from streams.screening.surroundings import Surroundings
 
+_DESCRIBED = frozenset({"real", "craft", "object", "composite", "antique", "condition"})
+"""Words that describe a thing: with a price beside them, a thing that is sold."""
+
 
 def is_offered(indications: Sequence[Indication], around: Surroundings) -> Answer:
     """How sure it is that the text offers what it names, rather than reports on it or asks for it."""
@@ -26,8 +29,10 @@ def is_offered(indications: Sequence[Indication], around: Surroundings) -> Answe
         return _told_or_offered(balance - against, around, against, sale=sale)
     if around.post and not around.title_like and sale + 2 * around.priced < 2:
         return Answer.LIKELY if sale else _is_offered_in_post(words, around)
-    if around.priced or sale:
+    if sale or (around.priced and (dealing or not around.post or words.keys() & _DESCRIBED)):
         return Answer.YES
+    if around.priced:
+        return Answer.LIKELY  # a sum alone is also an entry fee, or what a pattern costs
     return _is_offered_in_post(words, around) if around.post else _is_offered_in_ad(words, around)
 
 

@@ -198,3 +198,24 @@ def test_what_decided_stands_in_the_claim() -> None:
 def test_sentences_are_told_from_headings() -> None:
     assert is_prose(" they were told that the elephants of the park are not safe ")
     assert not is_prose(" genuine crocodile leather belt brown size 36 new with tags ")
+
+
+@pytest.mark.parametrize("sign", [" & ", ", ", ". ", " / ", "? ", ": "])
+def test_a_name_written_across_such_a_sign_is_not_a_sure_one(sign: str) -> None:
+    assert claim_of("elephant ivory").sure
+    assert not any(one.sure for one in claims_of(f"the elephant{sign}ivory"))
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("The Ivory Tusks play on Friday, £5", Answer.LIKELY),
+        ("Real elephant ivory netsuke, £500", Answer.YES),
+    ],
+)
+def test_in_a_post_a_sum_alone_is_not_yet_a_sure_offer(text: str, offered: Answer) -> None:
+    folded = Folded(text)
+    found = ruleset().vocabulary.read({"description": folded})
+    (claim,) = claims(survey(found, {"description": (text, folded.text)}, priced=False, post=True))
+
+    assert claim.offered is offered
