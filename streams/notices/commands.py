@@ -139,6 +139,7 @@ def list_notices(
     Example: takin notices list --platform sandbox-slow --open
     """
     from streams.notices.casebook import figures
+    from streams.reports.columns import Columns
     from streams.reports.sla import is_open, span
 
     if escalations:
@@ -150,8 +151,9 @@ def list_notices(
     finally:
         casebook.close()
     now = datetime.now(UTC)
-    for item in items:
-        if (platform and item.platform != platform) or (open_only and not is_open(item)):
+    still_open = is_open(Columns.of_items(items))
+    for item, waits in zip(items, still_open, strict=True):
+        if (platform and item.platform != platform) or (open_only and not waits):
             continue
         if as_json:
             row = {
