@@ -88,7 +88,7 @@ def test_health_is_asked_where_it_is_served(name: str) -> None:
     service = OURS[name]
     words = [*service["command"], *(f"{k}={v}" for k, v in service["environment"].items())]
 
-    assert "http://127.0.0.1:9700/health" in service["healthcheck"]["test"][-1]
+    assert "'http://127.0.0.1:9700/health'" in service["healthcheck"]["test"][-1]
     assert {"--metrics-port=9700", "TAKIN_OBSERVABILITY_PORT=9700"} & set(words)
 
 
