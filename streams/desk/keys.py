@@ -30,18 +30,9 @@ class DeskKeys:
             OperatorError: the file cannot be read, or is none.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            unfinished = path.parent / f".{secrets.token_hex(8)}"
-            place = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(place, "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
-            try:
-                # A link is made whole or not at all: whoever comes second keeps the first one's secret.
-                os.link(unfinished, path)
-            except FileExistsError:
-                pass
-            finally:
-                unfinished.unlink()
+            # A secret that was put there is only read: its folder may be one that nobody can write to.
+            if not path.exists():
+                _make(path)
             text = path.read_text(encoding="ascii").strip()
             return cls(bytes.fromhex(text))
         except (ValueError, UnicodeDecodeError) as error:
@@ -89,3 +80,18 @@ def reply_links(settings: Settings) -> ReplyLinks | None:
 
 
 REPLY_LINK = "reply-link"
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = path.parent / f".{secrets.token_hex(8)}"
+    place = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(place, "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+    try:
+        # A link is made whole or not at all: whoever comes second keeps the first one's secret.
+        os.link(unfinished, path)
+    except FileExistsError:
+        pass
+    finally:
+        unfinished.unlink()

@@ -1,5 +1,6 @@
 """Signing in: passwords, one-time codes, sessions, and what stops somebody who guesses."""
 
+import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -181,3 +182,12 @@ def test_two_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
 
     assert first == second
     assert (tmp_path / "desk.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_was_put_there_is_read_and_nothing_is_written_beside_it(tmp_path: Path) -> None:
+    """A mounted secret's folder is read-only; root can write to any, so the folder's time is looked at."""
+    (tmp_path / "desk.key").write_text("ab" * 32)
+    os.utime(tmp_path, ns=(1, 1))
+
+    assert DeskKeys.load_or_make(tmp_path / "desk.key").root == bytes.fromhex("ab" * 32)
+    assert tmp_path.stat().st_mtime_ns == 1
