@@ -54,6 +54,7 @@ PRACTICE = {
         "poll_first_s": 2,
         "poll_longest_s": 5,
     },
+    "breaker": {"open_s": 3, "longest_s": 20},
     "timeouts": {"connect_s": 2, "read_s": 5, "write_s": 5, "pool_s": 5, "total_s": 8},
 }
 """Practice platforms count in seconds where real ones count in hours; see the scenario's times."""
