@@ -107,6 +107,7 @@ class Notary:
         self._walk: Walk | None = None
         self._held_until: datetime | None = None
         self._published = False
+        self._writing: asyncio.Future[None] | None = None
         self.bell = Bell()
         self.broken: str | None = None
         """Why nothing is signed any more; ``None``: all is well."""
@@ -141,6 +142,9 @@ class Notary:
         walk = self._walk
         if walk is None:
             raise AssertionError("resume comes first")
+        if self._writing is not None:
+            # A step that was cancelled at a stop may have left it under way: its number is taken.
+            await asyncio.wait([self._writing])
         while True:
             before = walk.tree.size
             rows, head = await self._casebook.look(read_on, before)
@@ -171,11 +175,20 @@ class Notary:
                 at=now if self._last is None else max(now, self._last.at),
                 after=self._last,
             )
-            await asyncio.to_thread(self._log.append, checkpoint)
-            self._last, self._published = checkpoint, False
+            await self._append(checkpoint)
             self._metrics.audit_unsigned.set(0)
             self._metrics.audit_checkpoint_at.set(checkpoint.at.timestamp())
             await self._tell(checkpoint)
+
+    async def _append(self, checkpoint: AuditCheckpoint) -> None:
+        """Write it to the log; once begun it counts, even if this step is cancelled meanwhile."""
+
+        def write() -> None:
+            self._log.append(checkpoint)
+            self._last, self._published = checkpoint, False
+
+        self._writing = asyncio.get_running_loop().run_in_executor(None, write)
+        await asyncio.shield(self._writing)
 
     async def _tell(self, checkpoint: AuditCheckpoint) -> None:
         await self._publish(checkpoint)

@@ -1,5 +1,7 @@
 """The notary over a real casebook: signs in time, goes on after a restart, signs nothing tampered with."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -198,3 +200,32 @@ async def test_a_stop_signs_what_is_young(casebook: Casebook, bench: Bench) -> N
 
     found, _ = bench.log.read()
     assert found[-1].size == casebook.answer(sealing.verify).rows
+
+
+async def test_a_stop_in_the_middle_of_writing_does_not_give_a_number_twice(
+    casebook: Casebook, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    append = bench.log.append
+
+    def slow(checkpoint: AuditCheckpoint) -> None:
+        begun.set()
+        go_on.wait(10)
+        append(checkpoint)
+
+    detect(casebook, "1")
+    monkeypatch.setattr(bench.log, "append", slow)
+    step = asyncio.create_task(bench.step_at(at(1)))
+    await asyncio.to_thread(begun.wait, 10)
+    step.cancel()
+    await asyncio.wait([step])
+    detect(casebook, "2")
+    flushing = asyncio.create_task(bench.notary.flush())
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await flushing
+
+    signed, wrong = bench.log.read()
+    assert (wrong, check_log(signed, KEY.public_key())) == ((), ())
+    assert [one.number for one in signed] == [1, 2]
+    assert bench.published[-1] == signed[-1]
