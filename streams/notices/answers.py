@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 
 import structlog
 
@@ -14,6 +14,7 @@ from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.ports import Answer, NoAnswer, Outside, Unreadable
+from streams.notices.together import Together
 
 log = structlog.get_logger()
 
@@ -29,6 +30,11 @@ def store_answer(tx: Transaction, answer: Answer) -> bool:
         body=answer.body,
         headers=answer.headers,
     )
+
+
+def store_answers(tx: Transaction, answers: Sequence[Answer]) -> tuple[bool, ...]:
+    """:func:`store_answer` for several, in order."""
+    return tuple(store_answer(tx, answer) for answer in answers)
 
 
 class Answers:
@@ -116,6 +122,7 @@ class Poller:
         self._tick_s = tick_s
         self._places = asyncio.Semaphore(at_once)
         self._clock = clock
+        self._asked: Together[_Asked, None] = Together(self._record, what="polls", at_once=16)
 
     async def step(self) -> None:
         """Ask about everything that is due; then wait a tick."""
@@ -135,23 +142,34 @@ class Poller:
             except NoAnswer as error:
                 log.info("poll_unanswered", platform=due.platform, detail=str(error)[:200])
         planned = policy.poll.next_at(due.polls + 1, self._clock())
-        await self._casebook.run(
-            partial(_polled, answer=answer, due=due, next_poll_at=planned),
-        )
+        await self._asked.write(_Asked(due, answer, planned))
         if answer is not None:
             self._answered.ring()
+
+    async def _record(self, asked: Sequence["_Asked"]) -> Sequence[None]:
+        await self._casebook.run(_record_polls, asked)
+        return [None] * len(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    due: looks.PollDue
+    answer: Answer | None
+    next_poll_at: datetime
 
 
 def _never_ask_again(tx: Transaction, due: looks.PollDue) -> None:
     cases.save_notice(tx, due.notice_id, next_poll_at=None)
 
 
-def _polled(tx: Transaction, *, answer: Answer | None, due: looks.PollDue, next_poll_at: datetime) -> None:
-    if answer is not None:
-        store_answer(tx, answer)
-    notice = cases.notice_by_id(tx, due.notice_id)
-    if notice.next_poll_at is not None:
-        cases.save_notice(tx, due.notice_id, next_poll_at=next_poll_at, polls=due.polls + 1)
+def _record_polls(tx: Transaction, asked: Sequence[_Asked]) -> None:
+    cases.hold_of_notices(tx, {one.due.notice_id for one in asked})
+    for one in asked:
+        if one.answer is not None:
+            store_answer(tx, one.answer)
+        notice = cases.notice_by_id(tx, one.due.notice_id)
+        if notice.next_poll_at is not None:
+            cases.save_notice(tx, one.due.notice_id, next_poll_at=one.next_poll_at, polls=one.due.polls + 1)
 
 
 def describe(received: inbox.Received) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
@@ -15,9 +15,12 @@ from streams.notices.casebook.database import Casebook
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.ports import Outside
-from streams.notices.settling import AT_ONCE, Settler
+from streams.notices.together import Together
 
 log = structlog.get_logger()
+
+SETTLED_AT_ONCE = 64
+"""Ends of tries in one transaction; it holds their cases until it ends."""
 
 LEASE = timedelta(seconds=10)
 """How long a try belongs to a sender that has gone silent; prolonged while it is under way."""
@@ -38,7 +41,7 @@ class Dispatcher:
         tick_s: float = 0.25,
         chance: Random | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        settle_at_once: int = AT_ONCE,
+        settle_at_once: int = SETTLED_AT_ONCE,
     ) -> None:
         self._casebook = casebook
         self._desk = desk
@@ -48,12 +51,10 @@ class Dispatcher:
         self._answered = answered
         self._tick_s = tick_s
         self._clock = clock
-        self._settler = Settler(
-            casebook,
-            desk,
-            chance=chance or Random(),  # noqa: S311 - spreads retries, no secret
-            clock=clock,
-            at_once=settle_at_once,
+        self._chance = chance or Random()  # noqa: S311 - spreads retries, no secret
+        # While the casebook is away the leases are prolonged; when it stays away they run out.
+        self._settled: Together[handlers.Ended, str] = Together(
+            self._settle_all, what="settle", at_once=settle_at_once
         )
         self.bell = Bell()
         self._under_way: dict[str, asyncio.Task[None]] = {}
@@ -111,7 +112,7 @@ class Dispatcher:
         self, one: outbox.Leased, result: outbox.AttemptResult, accepted: handlers.Accepted | None
     ) -> None:
         """Write the result. While the casebook is away the lease keeps being prolonged as long as it can."""
-        became = await self._settler.settle(handlers.Ended(one, result, accepted))
+        became = await self._settled.write(handlers.Ended(one, result, accepted))
         if accepted is not None:
             self._answered.ring()
         else:
@@ -123,6 +124,11 @@ class Dispatcher:
                 reason=result.reason,
                 next=became,
             )
+
+    async def _settle_all(self, ended: Sequence[handlers.Ended]) -> Sequence[str]:
+        return await self._casebook.run(
+            handlers.settle, ended, self._desk, now=self._clock(), chance=self._chance
+        )
 
     async def drain(self, grace_s: float) -> None:
         """Let attempts under way finish, at most for ``grace_s``; unfinished ones are tried again later."""

@@ -24,6 +24,9 @@ from streams.notices.metrics import NoticeMetrics
 
 log = structlog.get_logger()
 
+FETCH_WAIT_MS = 20
+"""aiokafka has one fetch a broker under way; while that waits, partitions it leaves out are not asked."""
+
 SetAside = Callable[[Sequence[DeadLetter]], Awaitable[None]]
 """Publishes dead letters; returns when Kafka has acknowledged them."""
 
@@ -95,6 +98,7 @@ class DetectionIntake:
             session_timeout_ms=10_000,
             heartbeat_interval_ms=3_000,
             max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         self._started = False
 

@@ -1,6 +1,6 @@
 """Receives signed answers: read, verify, store, and only then say 2xx."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from streams.notices.answers import store_answer
+from streams.notices.answers import store_answers
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
-from streams.notices.ports import Forged, Outside
+from streams.notices.ports import Answer, Forged, Outside
+from streams.notices.together import Together
 
 MAX_BODY = 256 * 1024
 """Bytes of an answer that are read."""
@@ -45,6 +46,12 @@ def receiver_app(
     413 too large, 503 the casebook is away: send it again.
     """
 
+    async def store(answers: Sequence[Answer]) -> Sequence[bool]:
+        return await casebook.run(store_answers, answers)
+
+    # The sender waits, and sends again: nothing is tried twice here.
+    stored: Together[Answer, bool] = Together(store, what="answers", at_once=32, waits_s=())
+
     async def answer(request: Request) -> Response:
         platform = request.path_params["platform"]
         try:
@@ -62,7 +69,7 @@ def receiver_app(
             metrics.answers.labels(platform, error.reason).inc()
             return _no(401, error.reason, "The signature does not hold; see the desk contract.")
         try:
-            fresh = await casebook.run(store_answer, genuine)
+            fresh = await stored.write(genuine)
         except CasebookUnavailable:
             metrics.answers.labels(platform, "unavailable").inc()
             return _no(503, "unavailable", "The answer was not stored: send it again.")

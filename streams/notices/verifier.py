@@ -1,13 +1,14 @@
 """Looks at the listings themselves: what was seen, apart from what was said."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from streams.notices import handlers, warc
-from streams.notices.casebook import exhibits, looks
+from streams.notices.casebook import cases, exhibits, looks
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.casebook.exhibits import Exhibit
 from streams.notices.evidence import EvidenceStore, EvidenceTooLarge
@@ -15,6 +16,7 @@ from streams.notices.item import Happening
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.ports import Outside, Seen
+from streams.notices.together import Together
 
 log = structlog.get_logger()
 
@@ -33,30 +35,38 @@ def is_evidence(due: looks.LookDue, state: str) -> bool:
     return state == "offline" and due.content in ("unseen", "online", "offline_unconfirmed", "reappeared")
 
 
-def record_look(
-    tx: Transaction,
-    due: looks.LookDue,
-    seen: Seen,
-    desk: handlers.Desk,
-    *,
-    now: datetime,
-    observer: str,
-    exhibit: Exhibit | None,
-) -> tuple[Happening, ...]:
-    """Record a look, what follows from it, and the page that shows it."""
-    happened = handlers.take_look(
-        tx,
-        due,
-        seen.look,
-        desk,
-        now=now,
-        http_status=seen.http_status,
-        body_sha256=seen.body_sha256,
-        observer=observer,
-    )
-    if exhibit is not None:
-        exhibits.add(tx, exhibit)
-    return happened
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A look that was made."""
+
+    due: looks.LookDue
+    seen: Seen
+    exhibit: Exhibit | None
+    """The page that shows it, where it is kept."""
+
+
+def record_looks(
+    tx: Transaction, looked: Sequence[Looked], desk: handlers.Desk, *, now: datetime, observer: str
+) -> tuple[tuple[Happening, ...], ...]:
+    """Record each look, what follows from it, and the page that shows it."""
+    cases.hold_many(tx, {one.due.case_id for one in looked})
+    happened = []
+    for one in looked:
+        happened.append(
+            handlers.take_look(
+                tx,
+                one.due,
+                one.seen.look,
+                desk,
+                now=now,
+                http_status=one.seen.http_status,
+                body_sha256=one.seen.body_sha256,
+                observer=observer,
+            )
+        )
+        if one.exhibit is not None:
+            exhibits.add(tx, one.exhibit)
+    return tuple(happened)
 
 
 class Verifier:
@@ -87,6 +97,9 @@ class Verifier:
         self._at_once = at_once
         self._clock = clock
         self._under_way: set[asyncio.Task[None]] = set()
+        self._recorded: Together[Looked, tuple[Happening, ...]] = Together(
+            self._record, what="looks", at_once=at_once
+        )
         self.bell = Bell()
 
     async def step(self) -> None:
@@ -109,19 +122,16 @@ class Verifier:
             await self._casebook.run(looks.plan, due.notice_id, due.case_id, None)
             return
         seen = await self._outside.look(due)
-        happened = await self._casebook.run(
-            record_look,
-            due,
-            seen,
-            self._desk,
-            now=self._clock(),
-            observer=self._observer,
-            exhibit=await self._keep(due, seen),
-        )
+        happened = await self._recorded.write(Looked(due, seen, await self._keep(due, seen)))
         self._metrics.looks.labels(due.platform, seen.look.state).inc()
         if happened:
             self._changed.ring()
         self.bell.ring()
+
+    async def _record(self, looked: Sequence[Looked]) -> Sequence[tuple[Happening, ...]]:
+        return await self._casebook.run(
+            record_looks, looked, self._desk, now=self._clock(), observer=self._observer
+        )
 
     async def _keep(self, due: looks.LookDue, seen: Seen) -> Exhibit | None:
         """Put the page on disk, if it is evidence. A full disk loses the page, not the look."""
