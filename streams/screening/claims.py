@@ -119,6 +119,7 @@ _ONLY_FOR = {
     "scales": frozenset({"pangolin"}),
     "casque": frozenset({"hornbill", "helmeted-hornbill"}),
     "insect": frozenset({"butterfly", "arachnid"}),
+    "reef": frozenset({"coral", "clam"}),
 }
 """Classes of specimen word that belong to few groups."""
 

@@ -20,6 +20,7 @@ _REASONS = {
     "no-papers": "no papers",
     "not-food": "something to eat",
     "not-textile": "a fabric or a costume",
+    "not-quoted": "the text only quotes it",
     "not-said": "the text says it is not that",
     "not-look": "a look, a print or a picture",
     "not-talk": "talk about it",

@@ -126,6 +126,9 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
         # A toy's or a book's heading does not make what the text goes on to name go away.
         real = Answer.UNLIKELY
     offered = is_offered(kept, around)
+    if around.quotes(claim):
+        kept = (*kept, Indication("not-quoted", claim.named_by[0]))
+        offered = min(offered, Answer.UNLIKELY)
     return replace(claim, real=real, offered=offered, indications=_thinned(kept))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from streams.screening.claims import Claim
 from streams.screening.lexicon import Cue, SpecimenWord
 from streams.screening.matching import Found
+from streams.screening.text import fold
 
 HEADING = 140
 """Folded characters of a text without a title that count as its heading."""
@@ -87,6 +88,15 @@ class Surroundings:
     linked: bool = False
     """True: it names an address."""
 
+    quoted: tuple[str, ...] = ()
+    """Folded text of what a post puts between quotation marks, where it asks no price outside of them."""
+
+    def quotes(self, claim: Claim) -> bool:
+        """True when a post only repeats the words of the claim: it speaks about somebody else's offer."""
+        return any(
+            all(f" {one.terms[0].folded.strip()} " in said for one in claim.named_by) for said in self.quoted
+        )
+
     def denies(self, claim: Claim) -> bool:
         """True when the words right before the claim say that it is not that."""
         one = min(claim.named_by, key=lambda place: place.start)
@@ -160,6 +170,21 @@ def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
             yield category, one
 
 
+_QUOTED = re.compile(r"[\"“”„«]([^\"“”„«»]{8,200})[\"”“»]")
+_SPOKEN_ABOUT = 3
+"""Least words outside of the quotation marks, and least inside: a shop's name or one word is no quotation."""
+
+
+def _quotations(original: str) -> tuple[str, ...]:
+    if not any(mark in original for mark in '"“”„«'):
+        return ()
+    said = [one for one in _QUOTED.findall(original) if len(one.split()) >= _SPOKEN_ABOUT]
+    outside = _QUOTED.sub(" ", original)
+    if len(outside.split()) < _SPOKEN_ABOUT or _PRICE.search(outside):
+        return ()
+    return tuple(f" {fold(one).strip()} " for one in said)
+
+
 def _is_linked(original: str) -> bool:
     return any(sign in original for sign in _IN_LINKS) and _LINK.search(original) is not None
 
@@ -208,5 +233,6 @@ def survey(
         heading=heading_of(fields, heading),
         post=post,
         label_like=_PROSE.isdisjoint(whole.split()),
+        quoted=tuple(one for original, _ in fields.values() for one in _quotations(original)) if post else (),
         linked=any(_is_linked(original) for original, _ in fields.values()),
     )
