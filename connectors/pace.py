@@ -35,7 +35,7 @@ def backoff_s(failures: int, *, chance: float, retry_after_s: float | None = Non
 def window_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to be silent after a reply that says that nothing is left of a window; ``None``: go on.
 
-    ``X-Ratelimit-Remaining`` and ``X-Ratelimit-Reset`` in seconds; other forms of the second say nothing here.
+    ``X-Ratelimit-Remaining`` and ``X-Ratelimit-Reset`` in seconds; another form of the second says nothing.
 
     >>> window_s({"x-ratelimit-remaining": "0.0", "x-ratelimit-reset": "30"})
     30.0

@@ -178,8 +178,9 @@ def _check_reads(path: Path, name: str, reads: ReadsOptions, user_agent: str) ->
         )
     if manners.user_agent and not re.fullmatch(manners.user_agent, user_agent):
         raise OperatorError(
-            f"The platforms file {path}: {name}.user_agent: api: {reads.api} wants to be told who asks, in the "
-            f"form that connectors/shelves/{reads.api}.py names; for example linux:example-monitor:v1 (by /u/NAME)."
+            f"The platforms file {path}: {name}.user_agent: api: {reads.api} wants to be told who asks, "
+            f"in the form that connectors/shelves/{reads.api}.py names, "
+            "for example linux:example-monitor:v1 (by /u/NAME)."
         )
 
 

@@ -1,11 +1,12 @@
-"""Reddit: the Data API, listings of new posts and comments, ``/r/NAME/new``, ``/r/NAME/comments``, ``/search``.
+"""Reddit: the Data API, new posts and comments: ``/r/NAME/new``, ``/r/NAME/comments``, ``/search``.
 
 Offers: public posts and comments of a community, or posts that hold given words, newest first. Documented at
 reddit.com/dev/api.
 Terms: Reddit's Data API Terms; the application is registered, and uses beyond research and small tools need
-an agreement. A program says who it is: ``user_agent: "PLATFORM:APP:VERSION (by /u/NAME)"``; others are slowed.
-Limits: 100 rows a page, about 1,000 rows of a listing; X-Ratelimit-Remaining and -Reset tell what is left of a
-window and are obeyed.
+an agreement. A program says who it is: ``user_agent: "PLATFORM:APP:VERSION (by /u/NAME)"``; others are
+slowed.
+Limits: 100 rows a page, about 1,000 rows of a listing; X-Ratelimit-Remaining and -Reset tell what is left of
+a window and are obeyed.
 Cannot: nothing below the first thousand; an edit is seen only while it is in reach; a removal is not told.
 ``reads.words`` are ``r/NAME`` (posts), ``r/NAME/comments``, or words to search for. ``reads.base_url`` is
 https://oauth.reddit.com and ``reads.token_url`` https://www.reddit.com/api/v1/access_token.

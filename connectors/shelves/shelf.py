@@ -96,8 +96,8 @@ class Explains(Protocol):
     """An API that says in the body what the status alone does not."""
 
     def trouble(self, status: int, document: Any) -> ConnectorError | None:
-        """What an answer means that is no page of rows; ``None``: its status says it. ``document`` is ``None``
-        where the body is not JSON."""
+        """What an answer means that is no page of rows; ``None``: its status says it. ``document`` is
+        ``None`` where the body is not JSON."""
 
 
 def rows_of(document: Any, name: str | None = None) -> list[Any]:

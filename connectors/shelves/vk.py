@@ -1,11 +1,11 @@
 """VK: ``newsfeed.search`` for public posts, ``wall.get`` for a community's, ``market.search`` for its goods.
 
-Offers: posts that hold given words, newest first; one wall; the goods of one community with prices and pictures.
-Documented at dev.vk.com.
+Offers: posts that hold given words, newest first; one wall; the goods of one community with prices and
+pictures. Documented at dev.vk.com.
 Terms: VK's rules for developers; a service key of a registered application (goods need a user's).
 Limits: a search shows at most its first 1,000 posts; requests a second are limited by kind of key.
-Cannot: without ``start_time`` a search reaches back one day, so all is asked for; who a number is (a name of the
-author) is not asked; comments and closed walls are not read. Errors come with status 200 and a code, see TROUBLE.
+Cannot: without ``start_time`` a search reaches back one day, so all is asked for; the name behind an author's
+number is not asked for; comments and closed walls are not read. Errors come with status 200 and a code.
 ``reads.words`` are words, ``wall:OWNER`` or ``market:OWNER WORDS`` (a community's number with a minus sign).
 ``reads.base_url`` is https://api.vk.com. Not run against the live service.
 """

@@ -1,13 +1,15 @@
 """YouTube: the Data API v3, ``search`` for videos and ``commentThreads`` for what is written below them.
 
-Offers: public videos that hold given words, newest first, with title, the beginning of the description, channel
-and picture; and the comments on a video or on all of a channel. Documented at developers.google.com/youtube/v3.
+Offers: public videos that hold given words, newest first, with title, the beginning of the description,
+channel and picture; and the comments on a video or on all of a channel.
+Documented at developers.google.com/youtube/v3.
 Terms: YouTube API Services Terms of Service; a project's key; what is kept must be refreshed or deleted.
-Limits: quota is counted in units: a page of comments is 1 of 10,000 a day; searches have 100 a day of their own.
-A search is counted here as 100 of ``reads.calls_a_day`` (set it to 10000), so that neither limit is passed. Days
-end at midnight in California; ours (UTC) end earlier, and quotaExceeded is obeyed.
-Cannot: descriptions in a search are cut; replies to comments, live chat and captions are not read. A video whose
-comments are switched off refuses us: take it out of the words. Reporting needs a user's login: not built.
+Limits: quota is counted in units: a page of comments is 1 of 10,000 a day; searches have 100 a day of their
+own. A search is counted here as 100 of ``reads.calls_a_day`` (set it to 10000), so that neither is passed.
+Days end at midnight in California; ours (UTC) end earlier, and quotaExceeded is obeyed.
+Cannot: descriptions in a search are cut; replies to comments, live chat and captions are not read. A video
+whose comments are switched off refuses us: take it out of the words. Reporting needs a user's login: not
+built.
 ``reads.words`` are words, ``comments:VIDEO_ID`` or ``channel:CHANNEL_ID``. ``reads.base_url`` is
 https://www.googleapis.com. Not run against the live service.
 """
@@ -40,7 +42,7 @@ class YouTube:
         """Newest first."""
         kind, _, rest = words.partition(":")
         if kind in _BELOW and rest:
-            order = {"maxResults": 100, "order": "time", "textFormat": "plainText"}
+            order: dict[str, str | int] = {"maxResults": 100, "order": "time", "textFormat": "plainText"}
             return Ask("/youtube/v3/commentThreads", {"part": "snippet", _BELOW[kind]: rest, **order})
         query: dict[str, str | int] = {"part": "snippet", "q": words, "type": "video", "order": "date"}
         return Ask("/youtube/v3/search", {**query, "maxResults": 50}, cost=SEARCH_UNITS)

@@ -306,7 +306,7 @@ def _below(request: Request, name: str, stock: list[Item], prefix: str) -> list[
 
 
 def reddit(request: Request, stock: list[Item], url: str) -> Any:
-    """After a full name; 25 by default, 100 at most, 1,000 in all; a token and a telling user agent are needed."""
+    """After a full name; 25 by default, 100 at most; a token and a telling user agent are needed."""
     request.at("/r/carving/new")
     request.only("limit", "after", "before", "count", "raw_json", "show")
     if "authorization" not in request.headers:

@@ -75,7 +75,7 @@ def test_the_command_speaks_to_people_and_programs(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("reads", "told"),
     [
-        ({"api": "nothing"}, "there is no 'nothing'; known: ebay, etsy, mastodon, shopify, woocommerce"),
+        ({"api": "nothing"}, "there is no 'nothing'; known: ebay, etsy, mastodon, reddit, shopify, vk, woocommerce, youtube"),
         ({"api": "ebay"}, "api: ebay needs key and secret and words"),
         ({"api": "etsy", "words": ["ivory"]}, "api: etsy needs key"),
         ({"api": "mastodon"}, "api: mastodon needs words"),
