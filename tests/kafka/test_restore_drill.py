@@ -123,34 +123,6 @@ async def until_recovered(environment: dict[str, str], who: tuple[str, ...]) -> 
             answer = await takin(environment, "notices", "recover", "--apply", "--json", *who)
             assert answer.returncode in (0, 1), answer.stderr
             told: dict[str, Any] = json.loads(answer.stdout)
-            print(answer.stdout, answer.stderr)
-            import sqlalchemy as sa
-
-            e = sa.create_engine(
-                environment["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")
-            )
-            with e.connect() as c:
-                print(
-                    "OUTBOX",
-                    c.execute(
-                        sa.text(
-                            "select state,purpose,attempts,last_reason,count(*) from outbox group by 1,2,3,4"
-                        )
-                    ).all(),
-                )
-                print(
-                    "NOTICE",
-                    c.execute(
-                        sa.text("select delivery,sent_at is null,count(*) from notice group by 1,2")
-                    ).all(),
-                )
-                print("EV", c.execute(sa.text("select type,count(*) from case_event group by 1")).all())
-                print(
-                    "AT",
-                    c.execute(
-                        sa.text("select worker,result,reason,count(*) from attempt group by 1,2,3")
-                    ).all(),
-                )
             recovered += told["recovered"]
             if answer.returncode == 0:
                 return {**told, "recovered": recovered}

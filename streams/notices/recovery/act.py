@@ -20,7 +20,7 @@ def refuse_while_sending(tx: Transaction) -> None:
     Raises:
         ActRefused: ``sending``
     """
-    if not any(stop.scope == "all" for stop in stops.in_force(tx)):
+    if not stops.everything(tx):
         raise ActRefused(
             "sending", "Sending goes on: stop it first with `takin notices stop --all`, then recover."
         )

@@ -10,7 +10,7 @@ import pytest
 from schemas.case_event import CaseEvent
 from streams.notices import acts, handlers
 from streams.notices.acts.people import ActRefused
-from streams.notices.casebook import cases, deadlines, events, outbox, sealing
+from streams.notices.casebook import cases, deadlines, events, looks, outbox, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.outbox import AttemptResult
 from streams.notices.handlers import Accepted
@@ -91,10 +91,14 @@ def test_a_notice_that_was_sent_is_not_sent_again_and_the_clocks_run_from_then(
 ) -> None:
     casebook.decide(acts.stop_sending, "all", by="Ada", reason="restore", now=at(600))
     [sent] = tail.sent
+    # The platform has taken the listing down since: looked at now, the notice would count as never needed.
+    assert casebook.decide(looks.lease, now=at(605), hold_for=HOLD, limit=9) == ()
 
     assert casebook.decide(take_as_sent, sent, DESK, by="Ada", now=at(610)) == "recovered"
     assert casebook.decide(take_as_sent, sent, DESK, by="Ada", now=at(611)) == "known"
 
+    [look] = casebook.decide(looks.lease, now=at(615), hold_for=HOLD, limit=9)
+    assert look.listing_id == sent.listing_id
     casebook.decide(acts.resume_sending, "all", by="Ada", now=at(620))
     leased = casebook.decide(
         handlers.start_attempts, slots={"market": 9}, now=at(621), hold_for=HOLD, worker="w", desk=DESK
