@@ -19,7 +19,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 from schemas.errors import OperatorError
 from schemas.kafka_access import KafkaAccess, kafka_at, read_access
 
-TRY_WITHIN_S = 5.0
+TRY_WITHIN_S = 1.5
+"""For all brokers together: whoever asks has waited for an answer already."""
 
 
 @contextlib.contextmanager
@@ -44,11 +45,12 @@ async def why_no_answer(bootstrap: str) -> OperatorError:
         access = read_access(os.environ)
     except OperatorError as error:
         return error
+    until = asyncio.get_running_loop().time() + TRY_WITHIN_S
     for address in options.pop("bootstrap_servers"):
         host, _, port = address.rpartition(":")
         try:
             with quiet_client():
-                async with asyncio.timeout(TRY_WITHIN_S):
+                async with asyncio.timeout_at(until):
                     connection = await create_conn(host.strip("[]"), int(port), **options)
                     try:
                         # A broker that asks for a login says so only when it is asked for something.
@@ -90,8 +92,8 @@ def meaning(error: Exception, address: str, access: KafkaAccess) -> str | None:
             )
         case KafkaError():
             return (
-                f"The Kafka broker at {address} hangs up when spoken to with {access.protocol}: set "
-                "KAFKA_SECURITY_PROTOCOL to what it speaks on this port"
+                f"No Kafka broker answers at {address}: what listens there hangs up when spoken to with "
+                f"{access.protocol}; set KAFKA_SECURITY_PROTOCOL to what the broker speaks on this port"
                 + (", and KAFKA_SSL_CERTFILE if it asks for a certificate." if access.encrypted else ".")
             )
     return None
