@@ -377,6 +377,44 @@ async def test_a_bounce_makes_the_delivery_a_failed_one_and_no_desk_is_late(benc
     assert bench.casebook.decide(outbox.requeue, bench.key, now=datetime.now(UTC))
 
 
+async def test_what_the_desk_asked_for_is_written_into_its_thread(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.apply(bench.reply("NEED MORE INFORMATION\nWhich picture?"))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'casebook.db'}")
+    monkeypatch.setenv("MAIL_SECRET", SECRET)
+    with bench.casebook.read() as tx:
+        reference = cases.notice_by_id(tx, bench.notice_id).human_reference
+    box, words = SmtpBox(), "The second: 象牙 \u202e\r\nBcc: all@elsewhere.example\n.\n"
+    async with mail_server(box) as port:
+        platform = config_of(port).model_dump(mode="json", exclude_defaults=True)
+        (tmp_path / "platforms.yaml").write_text(yaml.safe_dump({"platforms": [platform]}))
+        options = ("--platforms", str(tmp_path / "platforms.yaml"), "--as", "analyst")
+        done = [
+            await asyncio.to_thread(takin, "notices", "inform", reference, words, *options) for _ in range(2)
+        ]
+
+    assert [one.returncode for one in done] == [0, 0], done[0].stderr
+    first, again = (message_from_bytes(raw, policy=policy.default) for raw in box.taken)
+    assert isinstance(first, EmailMessage)
+    assert first["In-Reply-To"] == bench.sent["Message-ID"]
+    assert first["Message-ID"] == again["Message-ID"] != bench.sent["Message-ID"]
+    assert first["Reply-To"] == bench.sent["Reply-To"]
+    assert (first["Bcc"], first["To"]) == (None, "abuse@bazaar.example")
+    assert reference in first["Subject"]
+    text = first.get_content()
+    assert "象牙 [U+202E]" in text
+    assert "\nBcc: all@elsewhere.example" in text
+    assert bench.event_types().count("information_given") == 2
+
+    # And what they then decide comes back by the same way.
+    answer = bench.reply(
+        "REMOVED", In_Reply_To=str(first["Message-ID"]), Message_ID="<answer-2@bazaar.example>"
+    )
+    item = await bench.apply(answer)
+    assert item.outcome == "actioned_removed"
+
+
 @pytest.mark.parametrize("folder", ["by-telephone"])
 async def test_a_letter_that_came_back_goes_the_platform_s_other_way(bench: Bench, tmp_path: Path) -> None:
     item = await bench.apply(notification(bench))
