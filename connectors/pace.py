@@ -5,10 +5,11 @@ The arithmetic is pure (:func:`reserve`, :func:`backoff_s`); :class:`Pace` adds 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 300.0
+LONGEST_WINDOW_S = 3_600.0
 
 
 def reserve(full_at: float, now: float, *, interval: float, burst: int) -> tuple[float, float]:
@@ -29,6 +30,21 @@ def backoff_s(failures: int, *, chance: float, retry_after_s: float | None = Non
     """
     doubled = min(FIRST_BACKOFF_S * 2.0 ** (min(failures, 32) - 1), LONGEST_BACKOFF_S)
     return max(doubled * (0.5 + 0.5 * chance), retry_after_s or 0.0)
+
+
+def window_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds to be silent after a reply that says that nothing is left of a window; ``None``: go on.
+
+    ``X-Ratelimit-Remaining`` and ``X-Ratelimit-Reset`` in seconds; another form of the second says nothing.
+
+    >>> window_s({"x-ratelimit-remaining": "0.0", "x-ratelimit-reset": "30"})
+    30.0
+    """
+    try:
+        left, reset = float(headers["x-ratelimit-remaining"]), float(headers["x-ratelimit-reset"])
+    except (KeyError, ValueError):
+        return None
+    return min(reset, LONGEST_WINDOW_S) if left < 1 and 0 < reset < 86_400 else None
 
 
 class Pace:

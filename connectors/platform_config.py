@@ -256,10 +256,13 @@ class ReadsOptions(_Config):
     """Key, token or client id: ``env:NAME`` or ``file:PATH``."""
     secret: SecretReferences = ()
     """The client's secret that belongs to ``key``."""
+    token_url: str | None = Field(default=None, max_length=2_048, pattern=r"^https?://[^?#]+$")
+    """Where tokens are given out; absent: where the API's documentation says, on the API's own host."""
     rate_per_s: float = Field(default=1.0, gt=0, le=1_000, allow_inf_nan=False)
     """Requests a second."""
     calls_a_day: int = Field(default=5_000, ge=1, le=10_000_000)
-    """Requests a day (UTC); when they are spent, reading goes on the next day."""
+    """Requests a day (UTC), or units where the API counts those; when they are spent, reading goes on the
+    next day."""
     whole_every_s: Seconds = 86_400.0
     """How often all of it is walked through, where an API shows the newest first: that finds what changed."""
 
@@ -393,8 +396,9 @@ class PlatformConfig(_Config):
         return self
 
     def _check_reads(self, options: ReadsOptions) -> None:
-        if options.base_url and options.base_url.startswith("http:") and not self.private_address:
-            raise ValueError("reads.base_url must be https (http only with private_address: true)")
+        for name in ("base_url", "token_url"):
+            if (getattr(options, name) or "").startswith("http:") and not self.private_address:
+                raise ValueError(f"reads.{name} must be https (http only with private_address: true)")
 
     def _check_atproto(self, options: AtprotoOptions) -> None:
         if options.identifier and not self.api_key:

@@ -55,9 +55,12 @@ from connectors.platforms.sandbox import SandboxPlatform
 from connectors.shelves.ebay import EBay
 from connectors.shelves.etsy import Etsy
 from connectors.shelves.mastodon import Mastodon
+from connectors.shelves.reddit import Reddit
 from connectors.shelves.shelf import Shelf
 from connectors.shelves.shopify import Shopify
+from connectors.shelves.vk import VK
 from connectors.shelves.woocommerce import WooCommerce
+from connectors.shelves.youtube import YouTube
 from connectors.signing import check_secret
 from schemas.errors import OperatorError
 
@@ -92,8 +95,11 @@ SHELVES: Mapping[str, Callable[[ReadsOptions], Shelf]] = {
     "ebay": lambda reads: EBay(reads.market),
     "etsy": lambda _: Etsy(),
     "mastodon": lambda _: Mastodon(),
+    "reddit": lambda _: Reddit(),
     "shopify": lambda _: Shopify(),
+    "vk": lambda _: VK(),
     "woocommerce": lambda _: WooCommerce(),
+    "youtube": lambda _: YouTube(),
 }
 """Every API that ``reads`` can name: one line each."""
 
@@ -145,7 +151,7 @@ def _check_together(path: Path, platforms: tuple[PlatformConfig, ...]) -> None:
                 f"The platforms file {path}: {config.name}.kind: there is no {config.kind!r}; known: {known}."
             )
         if config.reads is not None:
-            _check_reads(path, config.name, config.reads)
+            _check_reads(path, config.name, config.reads, config.user_agent)
         for reference in config.webhook_secret:
             owner = owners.setdefault(reference, config.name)
             if owner != config.name:
@@ -155,7 +161,7 @@ def _check_together(path: Path, platforms: tuple[PlatformConfig, ...]) -> None:
                 )
 
 
-def _check_reads(path: Path, name: str, reads: ReadsOptions) -> None:
+def _check_reads(path: Path, name: str, reads: ReadsOptions, user_agent: str) -> None:
     if reads.api not in SHELVES:
         known = ", ".join(sorted(SHELVES))
         raise OperatorError(
@@ -169,6 +175,12 @@ def _check_reads(path: Path, name: str, reads: ReadsOptions) -> None:
     if missing:
         raise OperatorError(
             f"The platforms file {path}: {name}.reads: api: {reads.api} needs {' and '.join(missing)}."
+        )
+    if manners.user_agent and not re.fullmatch(manners.user_agent, user_agent):
+        raise OperatorError(
+            f"The platforms file {path}: {name}.user_agent: api: {reads.api} wants to be told who asks, "
+            f"in the form that connectors/shelves/{reads.api}.py names, "
+            "for example linux:example-monitor:v1 (by /u/NAME)."
         )
 
 

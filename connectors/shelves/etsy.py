@@ -10,7 +10,6 @@ on request (``includes=Images``).
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from connectors.shelves.shelf import (
@@ -18,6 +17,7 @@ from connectors.shelves.shelf import (
     Manners,
     Row,
     Rows,
+    instant,
     part,
     pictures,
     price,
@@ -79,11 +79,5 @@ class Etsy:
             "seller": {"account_id": f"shop:{shop}"} if shop else None,
             "images": pictures(row.get("images"), "url_fullxfull", "url_570xN"),
             "language": text(row.get("language")),
-            "posted_at": _instant(made),
+            "posted_at": instant(made),
         }
-
-
-def _instant(value: Any) -> datetime | None:
-    """Seconds since 1970, where they are a time that a listing can have."""
-    sound = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 4_102_444_800
-    return datetime.fromtimestamp(value, UTC) if sound else None

@@ -8,8 +8,11 @@ API offers, on which terms, its limits, and what it cannot do.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from connectors.errors import ConnectorError
 
 Row = Mapping[str, Any]
 
@@ -21,6 +24,8 @@ class Ask:
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    cost: int = 1
+    """What it takes of ``reads.calls_a_day``, where an API counts units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Manners:
     overlap: int = 0
     """Rows of a page that the next page is asked to repeat: if none of them comes back, rows moved up between
     the two and some may have been missed, so the following pass walks to the end."""
+    user_agent: str = ""
+    """A pattern that the platform's ``user_agent`` must have, where the API demands one."""
 
 
 class WrongShape(Exception):
@@ -82,6 +89,15 @@ class Shelf(Protocol):
     def fields(self, row: Row, base: str) -> dict[str, Any]:
         """One row as fields of a listing; what is unknown is left out or ``None``. ``base`` is the address of
         the platform's own pages. Never raises for what a row may hold."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """An API that says in the body what the status alone does not."""
+
+    def trouble(self, status: int, document: Any) -> ConnectorError | None:
+        """What an answer means that is no page of rows; ``None``: its status says it. ``document`` is
+        ``None`` where the body is not JSON."""
 
 
 def rows_of(document: Any, name: str | None = None) -> list[Any]:
@@ -121,6 +137,16 @@ def part(value: Any, *names: str) -> Any:
 def several(value: Any) -> list[Any]:
     """A list, or nothing."""
     return value if isinstance(value, list) else []
+
+
+def instant(value: Any) -> datetime | None:
+    """Seconds since 1970, where they are a time that a listing can have.
+
+    >>> instant(0), instant(True), instant(86_400.5)
+    (None, None, datetime.datetime(1970, 1, 2, 0, 0, 0, 500000, tzinfo=datetime.timezone.utc))
+    """
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 4_102_444_800
+    return datetime.fromtimestamp(value, UTC) if sound else None
 
 
 def web(value: Any) -> str | None:

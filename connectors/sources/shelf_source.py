@@ -17,13 +17,13 @@ import orjson
 import structlog
 from pydantic import SecretStr
 
-from connectors.errors import PlatformUnavailable
+from connectors.errors import ConnectorError, PlatformUnavailable
 from connectors.http import OutboundClient, Reply, reply_error
 from connectors.mapping import Unusable, seal
-from connectors.pace import Pace
+from connectors.pace import Pace, window_s
 from connectors.pages import moment
 from connectors.platform import Page
-from connectors.shelves.shelf import Ask, Row, Rows, Shelf, WrongShape
+from connectors.shelves.shelf import Ask, Explains, Row, Rows, Shelf, WrongShape
 from connectors.sources.tokens import Tokens
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.listing import Listing
@@ -92,9 +92,12 @@ class ShelfSource:
         calls_a_day: int = 5_000,
         whole_every: timedelta = timedelta(days=1),
         since: datetime | None = None,
+        token_url: str | None = None,
+        token_client: OutboundClient | None = None,
     ) -> None:
         """``pages``: where people see listings; ``api``: where the API is. ``since``: what the platform dates
-        before it is left out, and where the newest comes first a pass ends there."""
+        before it is left out, and where the newest comes first a pass ends there. ``token_client``: for
+        ``token_url``, where tokens are given out by another host than the API's."""
         self._shelf = shelf
         self._platform = platform
         self._pages = pages
@@ -110,7 +113,14 @@ class ShelfSource:
         self._whole_every = whole_every
         self._since = since
         self._tokens = (
-            Tokens(client, api + shelf.manners.token_path, shelf.manners.token_form, key, secret, now=now)
+            Tokens(
+                token_client or client,
+                token_url or api + shelf.manners.token_path,
+                shelf.manners.token_form,
+                key,
+                secret,
+                now=now,
+            )
             if shelf.manners.login == "credentials" and key is not None and secret is not None
             else None
         )
@@ -123,13 +133,21 @@ class ShelfSource:
             PlatformRefused: a person should look.
         """
         state = _State.from_text(since)
+        given = False
         try:
             for words in self._words:
                 async for page in self._walk(words, state):
                     yield page
+                    given = True
         except _Spent:
             log.warning("calls_spent", platform=self._platform, calls_a_day=self._calls_a_day)
             yield Page((), (), state.to_text())
+        except ConnectorError:
+            # What was given is out: without this cursor the next try would publish it again. Where nothing
+            # was, no page may pass for progress.
+            if given:
+                yield Page((), (), state.to_text())
+            raise
 
     async def _walk(self, words: str, state: _State) -> AsyncIterator[Page]:
         manners = self._shelf.manners
@@ -223,11 +241,13 @@ class ShelfSource:
             # A token may be revoked before its time; a second refusal is one.
             self._tokens.forget()
             reply = await self._get(ask, state)
-        if reply.status != 200:
-            error = reply_error(reply, self._now())
+        error = self._trouble(reply)
+        if error is not None:
             if isinstance(error, PlatformUnavailable) and error.retry_after_s is not None:
                 self._pace.be_silent(error.retry_after_s)
             raise error
+        if (rest := window_s(reply.headers)) is not None:
+            self._pace.be_silent(rest)
         if not reply.complete:
             raise PlatformUnavailable("bad_reply", f"the answer is longer than {CAP} bytes", http_status=200)
         document = _document(reply.body)
@@ -236,11 +256,21 @@ class ShelfSource:
         except WrongShape as error:
             raise PlatformUnavailable("bad_reply", str(error), http_status=200) from error
 
+    def _trouble(self, reply: Reply) -> ConnectorError | None:
+        if isinstance(self._shelf, Explains) and reply.complete:
+            try:
+                document = _document(reply.body)
+            except PlatformUnavailable:
+                document = None
+            if (error := self._shelf.trouble(reply.status, document)) is not None:
+                return error
+        return reply_error(reply, self._now()) if reply.status != 200 else None
+
     async def _get(self, ask: Ask, state: _State) -> Reply:
         today = f"{self._now().astimezone(UTC):%Y-%m-%d}"
         if state.day != today:
             state.day, state.calls = today, 0
-        if state.calls >= self._calls_a_day:
+        if state.calls + ask.cost > self._calls_a_day:
             raise _Spent
         silent = self._pace.silent_for_s
         if silent > 0:
@@ -248,7 +278,7 @@ class ShelfSource:
                 "throttled", "the platform asked to be left alone", retry_after_s=silent
             )
         await self._pace.turn()
-        state.calls += 1
+        state.calls += ask.cost
         headers = {"Accept": "application/json", **ask.headers}
         if self._tokens is not None:
             headers.update(self._shelf.key_headers(await self._tokens.current()))

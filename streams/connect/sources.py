@@ -141,12 +141,14 @@ def _shelf(
         words = (wanted.search,)
     key, secret = resolve_reader_keys(config, environment or os.environ)
     api = (reads.base_url or config.base).rstrip("/")
-    client = OutboundClient(
-        EgressPolicy.for_base_url(api, private=config.private_address),
-        config.limits,
-        user_agent=config.user_agent,
-        ca_file=str(config.ca_file) if config.ca_file else None,
-    )
+    client = _api_client(api, config)
+    token_client = _api_client(reads.token_url, config) if reads.token_url else None
+
+    async def close() -> None:
+        await client.aclose()
+        if token_client is not None:
+            await token_client.aclose()
+
     source = ShelfSource(
         shelf,
         platform=config.name,
@@ -163,9 +165,21 @@ def _shelf(
         calls_a_day=reads.calls_a_day,
         whole_every=timedelta(seconds=reads.whole_every_s),
         since=wanted.since,
+        token_url=reads.token_url,
+        token_client=token_client,
     )
     place = config.name if wanted.search is None else f"{config.name} search {wanted.search}"
-    return Opened(source, reads.api, place, config.name, client.aclose)
+    return Opened(source, reads.api, place, config.name, close)
+
+
+def _api_client(url: str, config: PlatformConfig) -> OutboundClient:
+    """A client for one host and no other."""
+    return OutboundClient(
+        EgressPolicy.for_base_url(url, private=config.private_address),
+        config.limits,
+        user_agent=config.user_agent,
+        ca_file=str(config.ca_file) if config.ca_file else None,
+    )
 
 
 def _client(url: str, platform: str | None, configs: Sequence[PlatformConfig]) -> tuple[OutboundClient, str]:

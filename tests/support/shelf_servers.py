@@ -96,7 +96,7 @@ class Stocked:
     @property
     def pages(self) -> list[str]:
         """What was asked of the API itself."""
-        return [path for _, path in self.requests if "/token" not in path]
+        return [path for _, path in self.requests if "token" not in path.partition("?")[0]]
 
     def manners(self, url: str) -> Manners:
         """Answer strictly."""
@@ -110,7 +110,7 @@ class Stocked:
             self.requests.append((time.monotonic(), asked.target))
             self.before(len(self.pages))
             try:
-                if parts.path.endswith("/token"):
+                if parts.path.endswith(("/token", "/access_token")):
                     body = self._token(asked)
                 else:
                     if asked.method != "GET":
@@ -126,7 +126,9 @@ class Stocked:
         return reply
 
     def _odd(self, body: Any) -> bytes:
-        rows = next((one for one in (body, *getattr(body, "values", list)()) if isinstance(one, list)), None)
+        within = [body, *getattr(body, "values", list)()]
+        within += [one for inner in within[1:] for one in getattr(inner, "values", list)()]
+        rows = next((one for one in within if isinstance(one, list)), None)
         if rows is not None and len(self.pages) == 1:
             for position, row in self.raw.items():
                 rows.insert(position, row)
@@ -137,7 +139,9 @@ class Stocked:
         if asked.method != "POST" or asked.headers.get("authorization") != f"Basic {pair}":
             raise Refusal(401, "invalid_client")
         form = parse_qs(asked.body.decode())
-        if form.get("grant_type") != ["client_credentials"] or not form.get("scope"):
+        if form.get("grant_type") != ["client_credentials"] or not (
+            form.get("scope") or self.dialect is reddit
+        ):
             raise Refusal(400, "unsupported_grant_type")
         self.given += 1
         token = f"canary-token-{self.given}"
@@ -289,3 +293,118 @@ def mastodon(request: Request, stock: list[Item], url: str) -> Any:
         }
         for one in found[:size]
     ]
+
+
+def _below(request: Request, name: str, stock: list[Item], prefix: str) -> list[Item]:
+    """What is older than the item that a page's mark names."""
+    mark = request.query.get(name)
+    if mark is None:
+        return stock
+    if not mark.startswith(prefix) or not mark.removeprefix(prefix).isdigit():
+        raise Refusal(400, f"{name}={mark} is no mark of a page")
+    return [one for one in stock if one.number < int(mark.removeprefix(prefix))]
+
+
+def reddit(request: Request, stock: list[Item], url: str) -> Any:
+    """After a full name; 25 by default, 100 at most; a token and a telling user agent are needed."""
+    request.at("/r/carving/new")
+    request.only("limit", "after", "before", "count", "raw_json", "show")
+    if "authorization" not in request.headers:
+        raise Refusal(401, "a token is needed")
+    if "(by /u/" not in request.headers.get("user-agent", ""):
+        raise Refusal(429, "say who you are")
+    size = request.number("limit", 1, 100, 25)
+    left = _below(request, "after", stock[:1_000], "t3_")
+    found = left[:size]
+    children = [
+        {
+            "kind": "t3",
+            "data": {
+                "name": f"t3_{one.number}",
+                "id": str(one.number),
+                "title": one.title,
+                "selftext": "made by hand",
+                "author": "example_author",
+                "author_fullname": "t2_7",
+                "subreddit_name_prefixed": "r/carving",
+                "permalink": f"/r/carving/comments/{one.number}/thing/",
+                "created_utc": one.made.timestamp(),
+                "edited": False,
+                "preview": {"images": [{"source": {"url": f"https://i.example/{one.number}.jpg"}}]},
+            },
+        }
+        for one in found
+    ]
+    after = f"t3_{found[-1].number}" if len(left) > size else None
+    return {"kind": "Listing", "data": {"after": after, "before": None, "children": children}}
+
+
+def youtube(request: Request, stock: list[Item], url: str) -> Any:
+    """By a page token; 5 by default, 50 at most; a key in a header or in the address is needed."""
+    request.at("/youtube/v3/search")
+    request.only("part", "q", "type", "order", "maxResults", "pageToken", "publishedAfter")
+    if not request.headers.get("x-goog-api-key"):
+        raise Refusal(403, "a key is needed")
+    if request.query.get("part") != "snippet" or request.query.get("order") != "date":
+        raise Refusal(400, "part and order are needed here")
+    size = request.number("maxResults", 0, 50, 5)
+    left = _below(request, "pageToken", stock, "CA")
+    found = left[:size]
+    items = [
+        {
+            "kind": "youtube#searchResult",
+            "id": {"kind": "youtube#video", "videoId": f"v{one.number}"},
+            "snippet": {
+                "publishedAt": one.made.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "channelId": "UC7",
+                "channelTitle": "Example Channel",
+                "title": one.title.replace("&", "&amp;"),
+                "description": "made by hand",
+                "thumbnails": {
+                    "default": {"url": f"https://i.example/{one.number}/default.jpg"},
+                    "high": {"url": f"https://i.example/{one.number}/high.jpg"},
+                },
+            },
+        }
+        for one in found
+    ]
+    page: dict[str, Any] = {"kind": "youtube#searchListResponse", "pageInfo": {"totalResults": len(stock)}}
+    if len(left) > size:
+        page["nextPageToken"] = f"CA{found[-1].number}"
+    return {**page, "items": items}
+
+
+def vk(request: Request, stock: list[Item], url: str) -> Any:
+    """By ``next_from``; 200 at most; refusals come with status 200 and a code."""
+    request.at("/method/newsfeed.search")
+    request.only("q", "count", "start_from", "start_time", "end_time", "extended", "v")
+    if not request.query.get("v"):
+        raise Refusal(400, "v is needed")
+    if not request.headers.get("authorization", "").startswith("Bearer "):
+        return {"error": {"error_code": 5, "error_msg": "User authorization failed"}}
+    size = request.number("count", 1, 200, 30)
+    left = _below(request, "start_from", stock, "0/")
+    found = left[:size]
+    items = [
+        {
+            "id": one.number + 1,
+            "owner_id": -55,
+            "from_id": -55,
+            "date": int(one.made.timestamp()),
+            "text": one.title,
+            "attachments": [
+                {
+                    "type": "photo",
+                    "photo": {
+                        "sizes": [{"url": "https://i.example/s.jpg"}, {"url": "https://i.example/l.jpg"}]
+                    },
+                },
+                {"type": "link", "link": {"url": "https://elsewhere.example"}},
+            ],
+        }
+        for one in found
+    ]
+    answer_: dict[str, Any] = {"items": items, "count": len(stock), "total_count": len(stock)}
+    if len(left) > size:
+        answer_["next_from"] = f"0/{found[-1].number}"
+    return {"response": answer_}
