@@ -1,6 +1,7 @@
 """axe-core finds nothing on any page, light and dark, at 320 and 1440 pixels; pages stay small and fit."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -9,7 +10,8 @@ from playwright.sync_api import Page
 
 from streams.desk.house import House
 from streams.desk.public_form import reference
-from streams.notices.casebook import desk_lists
+from streams.notices import acts
+from streams.notices.casebook import desk_lists, holds
 from streams.notices.casebook.database import Casebook
 from tests.support.desk import viewer_of
 from tests.support.filed import file_report
@@ -44,6 +46,10 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
     assert line.sent_at is not None
     link = house.links.link(notice_id=line.notice_id, platform="market-silent", issued_at=line.sent_at)
     assert house.evidence is not None
+    if casebook.answer(holds.open_hold, case.case_id) is None:
+        ends = house.clock() + timedelta(hours=72)
+        told = {"by": "lead", "reason": "unit X asks", "expires_at": ends}
+        casebook.decide(acts.ask_hold, case.case_id, **told, now=house.clock())
     report = file_report(casebook, house.evidence, now=house.clock())
     return {
         None: [
@@ -56,11 +62,17 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
             *("/account", "/nowhere"),
         ],
         "officer": [
-            *("/board", "/board?since=1h", "/cases", "/cases?condition=late&taxon=none"),
+            *(
+                "/board",
+                "/board?since=1h",
+                "/board/corrections",
+                "/cases",
+                "/cases?condition=late&taxon=none",
+            ),
             f"/cases/{case.case_id}",
         ],
         "analyst": [
-            *("/review", f"/review/{review.case_id}"),
+            *("/review", f"/review/{review.case_id}", "/holds", f"/cases/{case.case_id}"),
             *("/triage", "/triage?decided=true", f"/triage/{report}"),
         ],
         "auditor": ["/access"],

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
+from streams.notices.casebook import desk_holds
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.viewer import Viewer, visible_to
@@ -318,7 +319,7 @@ def review_queue(
 ) -> tuple[ForReview, ...]:
     """Cases that wait for a decision: riskiest first, or oldest first.
 
-    With ``free_for`` only those that nobody but that person has in hand.
+    With ``free_for`` only those that nobody but that person has in hand and that no hold keeps back.
     """
     name = sa.literal("review:").concat(_c.case_id)
     held = sa.and_(t.lease.c.name == name, t.lease.c.until > now)
@@ -338,7 +339,10 @@ def review_queue(
         .where(visible_to(viewer, _c.platform), _c.status == "review")
     )
     if free_for is not None:
-        query = query.where(sa.or_(t.lease.c.holder.is_(None), t.lease.c.holder == free_for))
+        query = query.where(
+            sa.or_(t.lease.c.holder.is_(None), t.lease.c.holder == free_for),
+            sa.not_(desk_holds.has_open_hold(_c.case_id)),
+        )
     order: tuple[Any, ...] = (_c.opened_at, _c.case_id)
     query = query.order_by(*((_SEVERITY_RANK, *order) if by_risk else order)).limit(limit)
     return tuple(ForReview(*tuple(row)) for row in tx.execute(query))
