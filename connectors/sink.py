@@ -135,6 +135,12 @@ class SinkLetters:
         """The whole message."""
         return self._real.render_follow_up(follow_up, recipient)
 
+    async def inform(self, idempotency_key: str, text: str, reference: str, at: datetime) -> None:  # noqa: ARG002
+        """To the folder."""
+        await self._sink.take(
+            Delivery(f"{idempotency_key}_information", text.encode(), "text/plain", 1, 30.0)
+        )
+
     async def deliver(self, delivery: Delivery, recipient: str | None = None) -> Receipt:  # noqa: ARG002
         """To the folder, whoever was to get it."""
         return await self._sink.take(delivery)

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from connectors.channels.bounce import read_bounce
 from connectors.channels.channel import ChannelCapabilities
-from connectors.channels.follow_up_mail import follow_up_mail
+from connectors.channels.follow_up_mail import follow_up_mail, information_mail
 from connectors.channels.mail_answer import read_answer_mail, read_feedback
 from connectors.channels.mail_message import is_notice_key, mail
 from connectors.channels.mail_reading import read_letter
@@ -96,6 +96,23 @@ class EmailChannel:
             reply_to=self._answers_to(follow_up.notice_key),
         )
         return RenderedNotice(message, "message/rfc822")
+
+    async def inform(self, idempotency_key: str, text: str, reference: str, at: datetime) -> None:
+        """Write to the desk what it had asked for about the notice with that key and reference.
+
+        Raises:
+            PlatformUnavailable, PlatformRefused
+        """
+        body = information_mail(
+            text,
+            reference,
+            idempotency_key,
+            at,
+            self._options,
+            self._languages,
+            reply_to=self._answers_to(idempotency_key),
+        )
+        await self.deliver(Delivery(idempotency_key, body, "message/rfc822", 1, self._timeouts.total_s))
 
     def _answers_to(self, key: str) -> str:
         """The address for answers to the notice, and of its envelope: its own, where there is a secret."""

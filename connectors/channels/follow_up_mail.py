@@ -4,14 +4,16 @@
 subject joins the two.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 
-from connectors.channels.letter import follow_up_letter
+from connectors.channels.letter import follow_up_letter, information_letter
 from connectors.channels.mail_message import KEY_HEADER, message_id
 from connectors.channels.plain import plain_line
 from connectors.platform_config import MailOptions
@@ -38,21 +40,75 @@ def follow_up_mail(
     Raises:
         PlatformRefused: ``invalid``: a template is faulty.
     """
+    test = "[TEST] " if "lifecycle:test" in follow_up.tags else ""
+    return _in_thread(
+        follow_up_letter(follow_up, languages, templates),
+        subject=f"{test}{SUBJECTS[follow_up.kind]} {follow_up.human_reference}",
+        key=follow_up.key,
+        notice_key=follow_up.notice_key,
+        at=follow_up.at,
+        ours=plain_line(follow_up.sender.organisation, 100),
+        options=options,
+        to=to,
+        reply_to=reply_to,
+    )
+
+
+def information_mail(
+    text: str,
+    reference: str,
+    notice_key: str,
+    at: datetime,
+    options: MailOptions,
+    languages: Sequence[str],
+    *,
+    reply_to: str | None = None,
+) -> bytes:
+    """What the desk had asked for about a notice, as a mail in its thread, with CRLF line ends.
+
+    Its ``Message-ID`` is made of the text: the same words sent again are recognised, others are not
+    taken for them.
+
+    Raises:
+        PlatformRefused: ``invalid``: it is too long.
+    """
+    return _in_thread(
+        information_letter(reference, text, languages),
+        subject=f"Information on notice {reference}",
+        key=f"{notice_key}_{hashlib.sha256(text.encode()).hexdigest()[:16]}",
+        notice_key=notice_key,
+        at=at,
+        ours="",
+        options=options,
+        to=options.to,
+        reply_to=reply_to,
+    )
+
+
+def _in_thread(
+    text: str,
+    *,
+    subject: str,
+    key: str,
+    notice_key: str,
+    at: datetime,
+    ours: str,
+    options: MailOptions,
+    to: Sequence[str],
+    reply_to: str | None,
+) -> bytes:
     message = EmailMessage(policy=policy.SMTP)
-    ours = plain_line(follow_up.sender.organisation, 100)
     message["From"] = str(Address(display_name=ours, addr_spec=options.sender))
     message["To"] = ", ".join(to)
     message["Reply-To"] = reply_to or options.sender
-    test = "[TEST] " if "lifecycle:test" in follow_up.tags else ""
-    message["Subject"] = plain_line(f"{test}{SUBJECTS[follow_up.kind]} {follow_up.human_reference}", 200)
-    message["Date"] = format_datetime(follow_up.at)
-    message["Message-ID"] = message_id(follow_up.key, options.sender)
-    thread = message_id(follow_up.notice_key, options.sender)
+    message["Subject"] = plain_line(subject, 200)
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = message_id(key, options.sender)
+    thread = message_id(notice_key, options.sender)
     message["In-Reply-To"] = thread
     message["References"] = thread
-    message[KEY_HEADER] = follow_up.notice_key
+    message[KEY_HEADER] = notice_key
     message["Auto-Submitted"] = "auto-generated"
-    text = follow_up_letter(follow_up, languages, templates)
     message.set_content(text, cte="quoted-printable")
     raw = message.as_bytes()
     for name in (b"Message-ID", b"In-Reply-To", b"References"):

@@ -17,7 +17,7 @@ from connectors.errors import PlatformRefused
 from schemas.follow_up import FollowUp
 from schemas.notice import LegalBasis, Notice, Reasons
 
-__all__ = ["LANGUAGES", "follow_up_letter", "letter", "reasons_in"]
+__all__ = ["LANGUAGES", "follow_up_letter", "information_letter", "letter", "reasons_in"]
 
 LONGEST = 200_000
 """Characters of a letter about one listing."""
@@ -47,6 +47,20 @@ def follow_up_letter(follow_up: FollowUp, languages: Sequence[str], folder: Path
 
     def written(language: str) -> str | None:
         return rendered(environment_of(folder), (f"follow_up.{language}.txt.j2",), values)
+
+    return _in_each(languages, written, LONGEST)
+
+
+def information_letter(reference: str, text: str, languages: Sequence[str]) -> str:
+    """What a platform had asked for about the notice with that reference, in a person's words.
+
+    Raises:
+        PlatformRefused: ``invalid``: it is too long.
+    """
+    values = {"reference": reference, "text": text}
+
+    def written(language: str) -> str | None:
+        return rendered(environment_of(None), (f"information.{language}.txt.j2",), values)
 
     return _in_each(languages, written, LONGEST)
 

@@ -91,7 +91,9 @@ class Answers:
             self._metrics.answers.labels(received.platform, reason).inc()
             log.warning("answer_set_aside", platform=received.platform, reason=reason)
             return
-        result = await self._casebook.run(handlers.take_inbox, received, responses, now=now)
+        result = await self._casebook.run(
+            handlers.take_inbox, received, responses, now=now, other_way=self._outside.render_fallback
+        )
         self._metrics.answers.labels(received.platform, result).inc()
 
 

@@ -81,6 +81,9 @@ class Letters(Protocol):
     async def deliver(self, delivery: Delivery, recipient: str | None = None) -> Receipt:
         """Once."""
 
+    async def inform(self, idempotency_key: str, text: str, reference: str, at: datetime) -> None:
+        """Write to the desk what it had asked for."""
+
 
 class Bridge:
     """Implements :class:`streams.notices.ports.Outside`."""
@@ -193,14 +196,18 @@ class Bridge:
             raise NoAnswer(str(error)) from error
         return None if raw is None else _answer(raw)
 
-    async def inform(self, platform: str, idempotency_key: str, text: str) -> None:
-        """Answer a request for information.
+    async def inform(self, platform: str, idempotency_key: str, text: str, reference: str) -> None:
+        """Answer a request for information: by the platform's own channel, or else by mail to its desk.
 
         Raises:
-            NoAnswer: the platform did not take it.
+            NoAnswer: the platform did not take it, or there is no way to tell it.
         """
+        own = self._platforms[platform]
         try:
-            await self._platforms[platform].inform(idempotency_key, text)
+            if own.capabilities.inform or platform not in self._letters:
+                await own.inform(idempotency_key, text)
+            else:
+                await self._letters[platform].inform(idempotency_key, text, reference, self._clock())
         except ConnectorError as error:
             raise NoAnswer(str(error)) from error
 

@@ -320,16 +320,16 @@ def inform(
     platforms: Annotated[Path | None, typer.Option(help="The platforms file.")] = None,
     by: Annotated[str | None, typer.Option("--as", help="Your name, as it shall stand on record.")] = None,
 ) -> None:
-    """Answer a platform's request for information.
+    """Answer a platform's request for information: by its own channel, or by mail to its desk.
 
     Its clock runs on or anew from then, as was agreed with it (need_info in the platforms file).
 
     Example: takin notices inform TKN-ABCDE-FGHIJ-KL "The seller's name stands in the second picture."
     """
-    from connectors.registry import build, load_platforms
+    from connectors.registry import load_platforms
     from streams.notices import handlers
     from streams.notices.acts.people import actor
-    from streams.notices.bridge import Bridge
+    from streams.notices.bridge import make_bridge
     from streams.notices.casebook import cases, stops
     from streams.notices.ports import NoAnswer
     from streams.settings import Settings
@@ -357,9 +357,9 @@ def inform(
             )
 
         async def send() -> None:
-            bridge = Bridge({one.name: build(one) for one in configs if one.name == notice.platform})
+            bridge = make_bridge([one for one in configs if one.name == notice.platform])
             try:
-                await bridge.inform(notice.platform, notice.idempotency_key, text)
+                await bridge.inform(notice.platform, notice.idempotency_key, text, notice.human_reference)
             except NoAnswer as error:
                 raise OperatorError(f"{notice.platform} did not take the information: {error}.") from error
             finally:

@@ -67,6 +67,9 @@ class Outside(Protocol):
     def render(self, notice: Notice) -> tuple[bytes, str]:
         """Body and content type for the notice's platform: pure."""
 
+    def render_fallback(self, notice: Notice) -> tuple[bytes, str] | None:
+        """The same for the platform's other channel; ``None``: it has none, or no room for this notice."""
+
     async def deliver(self, leased: Leased, timeout_s: float) -> tuple[AttemptResult, Accepted | None]:
         """One attempt; never raises for what the outside does."""
 

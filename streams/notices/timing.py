@@ -6,7 +6,7 @@ Why it stands still is read from the same casebook: the platform's questions by 
 receipt, our information, and its decision. The order in which they were applied changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,29 @@ def start(tx: Transaction, begun: Sequence[Begun], *, now: datetime) -> tuple[tu
         tuple(_set(duty, one.policy, now) for duty in fresh.get((one.item.notice_id, one.item.case_id), ()))
         for one in begun
     )
+
+
+def restart(
+    tx: Transaction,
+    item: Item,
+    policy: PlatformPolicy,
+    kinds: Collection[str],
+    at: datetime,
+    *,
+    now: datetime,
+) -> list[Happening]:
+    """Let cancelled duties of these kinds run again from ``at``, by the agreement as it is now; returns what
+    was set. The caller holds the case."""
+    happened = []
+    every = {deadline.kind: deadline for deadline in deadlines.of_item(tx, item.notice_id, item.case_id)}
+    wanted = [(kind, at) for kind in DUTIES if kind in kinds]
+    for kind, started_at, due_at in due_dates(policy.sla, wanted, policy.terms) if policy.sla else ():
+        if not deadlines.begin_again(tx, every[kind], started_at=started_at, due_at=due_at):
+            continue
+        _look_when_due(tx, item, kind, due_at)
+        duty = Duty(item.notice_id, item.case_id, item.platform, kind, started_at, due_at)
+        happened.append(_set(duty, policy, now))
+    return happened
 
 
 def _set(duty: Duty, policy: PlatformPolicy, now: datetime) -> Happening:

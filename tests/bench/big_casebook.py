@@ -164,7 +164,7 @@ def report(url: str) -> None:
     from streams.reports import commands
 
     os.environ["DATABASE_URL"] = url
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
         commands.sla(since=None, output=None, as_json=True)
 
 

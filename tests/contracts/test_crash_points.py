@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.support.postgres import PostgresServer
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def crash(runs: int, seconds: float, *where: str) -> dict[str, object]:
+def crash(runs: int, seconds: float, *where: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.crash_points", "--runs", str(runs), *where],
         cwd=ROOT,
@@ -26,12 +27,15 @@ def crash(runs: int, seconds: float, *where: str) -> dict[str, object]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
-def holds(told: dict[str, object], runs: int) -> None:
+def holds(told: dict[str, Any], runs: int) -> None:
     assert told["wrong"] == []
     # The platform's journal: each notice had one effect there, and no try was needed beyond one a death.
-    assert told["effects"] == told["runs"] == 23 * runs
-    assert told["deaths"] == 23 * runs
-    assert told["runs"] <= told["deliveries"] <= 2 * told["runs"]  # type: ignore[operator]
+    assert told["effects"] == told["notices"]
+    assert told["deaths"] == told["runs"] == 23 * runs
+    # Seven runs or more of each: one notice, one about several listings, several notices at once.
+    assert len(told["shapes"]) == 3
+    assert min(told["shapes"].values()) >= 7 * runs
+    assert told["notices"] <= told["deliveries"] <= 2 * told["notices"]
 
 
 def test_a_death_at_each_point_changes_nothing_on_sqlite(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from connectors.channels.mail_reading import LONGEST
+from connectors.guard_config import Fallback
 from connectors.mailbox import ASIDE, DONE, Mailbox, MailboxUnavailable, load_mailbox, password_of
 from connectors.registry import PlatformConfig, build
 from schemas.errors import OperatorError
@@ -138,6 +139,12 @@ def mail() -> dict[str, Any]:
     return {}
 
 
+@pytest.fixture
+def folder() -> str | None:
+    """Of the platform's other channel, under the test's own; absent: it has none."""
+    return None
+
+
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty casebook to copy."""
@@ -147,13 +154,21 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def bench(empty: Path, tmp_path: Path, imap: ImapServer, mail: dict[str, Any]) -> AsyncIterator[Bench]:
+async def bench(
+    empty: Path, tmp_path: Path, imap: ImapServer, mail: dict[str, Any], folder: str | None
+) -> AsyncIterator[Bench]:
     shutil.copy(empty, tmp_path / "casebook.db")
     casebook = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}", migrate=False)
     box = SmtpBox()
     async with mail_server(box) as port:
         config = config_of(port, **mail)
-        bridge = Bridge({"market": build(config, environment={"MAIL_SECRET": SECRET})})
+        if folder is not None:
+            other = Fallback(kind="desk", folder=tmp_path / folder)
+            config = config.model_copy(update={"fallback": other, "api_key": ()})
+        bridge = Bridge(
+            {"market": build(config, environment={"MAIL_SECRET": SECRET})},
+            fallbacks={"market": build(config.by_fallback())} if config.fallback else {},
+        )
         desk = handlers.Desk(
             {"market": replace(policy_of(config), sla=SLA)},
             demonstration_sender(reply_base=None),
@@ -360,6 +375,67 @@ async def test_a_bounce_makes_the_delivery_a_failed_one_and_no_desk_is_late(benc
     [figures_there] = report([item], now=datetime.now(UTC)).platforms
     assert [figures_there.counts[name] for name in ("sent", "undeliverable", "still_open")] == [0, 1, 0]
     assert bench.casebook.decide(outbox.requeue, bench.key, now=datetime.now(UTC))
+
+
+async def test_what_the_desk_asked_for_is_written_into_its_thread(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.apply(bench.reply("NEED MORE INFORMATION\nWhich picture?"))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'casebook.db'}")
+    monkeypatch.setenv("MAIL_SECRET", SECRET)
+    with bench.casebook.read() as tx:
+        reference = cases.notice_by_id(tx, bench.notice_id).human_reference
+    box, words = SmtpBox(), "The second: 象牙 \u202e\r\nBcc: all@elsewhere.example\n.\n"
+    async with mail_server(box) as port:
+        platform = config_of(port).model_dump(mode="json", exclude_defaults=True)
+        (tmp_path / "platforms.yaml").write_text(yaml.safe_dump({"platforms": [platform]}))
+        options = ("--platforms", str(tmp_path / "platforms.yaml"), "--as", "analyst")
+        done = [
+            await asyncio.to_thread(takin, "notices", "inform", reference, words, *options) for _ in range(2)
+        ]
+
+    assert [one.returncode for one in done] == [0, 0], done[0].stderr
+    first, again = (message_from_bytes(raw, policy=policy.default) for raw in box.taken)
+    assert isinstance(first, EmailMessage)
+    assert first["In-Reply-To"] == bench.sent["Message-ID"]
+    assert first["Message-ID"] == again["Message-ID"] != bench.sent["Message-ID"]
+    assert first["Reply-To"] == bench.sent["Reply-To"]
+    assert (first["Bcc"], first["To"]) == (None, "abuse@bazaar.example")
+    assert reference in first["Subject"]
+    text = first.get_content()
+    assert "象牙 [U+202E]" in text
+    assert "\nBcc: all@elsewhere.example" in text
+    assert bench.event_types().count("information_given") == 2
+
+    # And what they then decide comes back by the same way.
+    answer = bench.reply(
+        "REMOVED", In_Reply_To=str(first["Message-ID"]), Message_ID="<answer-2@bazaar.example>"
+    )
+    item = await bench.apply(answer)
+    assert item.outcome == "actioned_removed"
+
+
+@pytest.mark.parametrize("folder", ["by-telephone"])
+async def test_a_letter_that_came_back_goes_the_platform_s_other_way(bench: Bench, tmp_path: Path) -> None:
+    item = await bench.apply(notification(bench))
+    again = await bench.apply(notification(bench).replace(b"5.1.1", b"5.2.1"))
+
+    assert (item.delivery, again.delivery) == ("fallback_channel", "fallback_channel")
+    with bench.casebook.read() as tx:
+        entries = outbox.of_notice(tx, bench.notice_id)
+    assert [(one.purpose, one.state) for one in entries] == [(None, "dead"), ("fallback", "queued")]
+    [leased] = bench.casebook.decide(
+        outbox.lease,
+        slots={},
+        other={"market": 9},
+        now=datetime.now(UTC),
+        hold_for=timedelta(seconds=9),
+        worker="w",
+    )
+    result, _ = await bench.bridge.deliver(leased, 10.0)
+    assert result.result == "accepted"
+    [laid] = (tmp_path / "by-telephone").glob("n1_*.json")
+    assert laid.stem == bench.key
 
 
 async def test_a_delay_or_a_bounce_after_an_answer_fails_nothing(bench: Bench) -> None:

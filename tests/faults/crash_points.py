@@ -1,8 +1,9 @@
 """Kills a sender and a receiver at named points, as often as asked, and lets them start again.
 
-Each run has a notice of its own. A forked process delivers it, or takes an answer to it, and dies with
-``os._exit`` at the point, without any clean-up: what the operating system does at SIGKILL. Then another
-process goes on where a restarted service would. The platform is a real HTTP server in a process of its
+Each run has notices of its own: one, or one about several listings, or several that are leased, settled and
+answered together. A forked process delivers them, or takes the answers, and dies with ``os._exit`` at the
+point, without any clean-up: what the operating system does at SIGKILL. Then another process goes on where a
+restarted service would. The platform is a real HTTP server in a process of its
 own; its journal says what reached it. The product knows nothing of points: functions are wrapped by name.
 
 Prints one JSON line: the points, the runs, deaths that happened, and every invariant that did not hold.
@@ -13,7 +14,9 @@ Example: .venv/bin/python -m tests.faults.crash_points --runs 3 --folder FOLDER
 import argparse
 import asyncio
 import functools
+import hashlib
 import importlib
+import itertools
 import json
 import os
 import random
@@ -21,7 +24,7 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,16 +33,20 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from connectors.http import tls_context
 from connectors.registry import build
+from schemas.response import PlatformResponse
 from streams.notices import handlers
 from streams.notices.bridge import Bridge, policy_of
-from streams.notices.casebook import inbox, outbox, sealing
-from streams.notices.casebook.database import Casebook
+from streams.notices.casebook import cases, inbox, outbox, sealing
+from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.sender import demonstration_sender
+from streams.notices.wording import Matter, write_notice_about
 from tests.bench.dispatch import platform_config
 from tests.support.notices import LAW, T0, make_detection, make_response
 
 DIED = 9
+SEVERAL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,8 @@ POINTS = (
     Point("answer", f"{CASEBOOK}.sealing:flush", after=True, call=2),
     Point("answer", f"{CASEBOOK}.database:Casebook.decide", after=True, call=2),
 )
-POINT_NAMES = tuple(point.name for point in POINTS)
+SHAPES: Mapping[str, tuple[int, int]] = {"one": (1, 1), "several items": (1, SEVERAL), "batch": (SEVERAL, 1)}
+"""What a run is about: how many notices, and how many listings each."""
 
 
 def arm(point: Point) -> None:
@@ -161,23 +169,28 @@ class Service:
                 handlers.settle, ended, self.desk, now=now + timedelta(seconds=1), chance=random.Random(1)
             )
 
-    def answer(self, key: str, now: datetime) -> None:
-        """Take the platform's answer as the receiver does, then apply what the inbox holds."""
-        response = make_response(key=key, response_id=f"decision-{key}", received=0, said=0)
-        response = response.model_copy(update={"received_at": now, "said_at": now})
-        self.casebook.decide(
-            inbox.store,
-            platform="market",
-            channel="webhook",
-            source_id=f"msg-{key}",
-            received_at=now,
-            body=response.to_bytes(),
-            headers={},
-        )
-        for received in self.casebook.answer(inbox.new, limit=10):
+    def answer(self, about: Mapping[str, tuple[str, ...]], now: datetime) -> None:
+        """Take the platform's answers as the receiver does, one message a notice with an outcome for each
+        item, then apply what the inbox holds."""
+        for key, items in about.items():
+            told = [
+                make_response(key=key, response_id=f"decision-{item}", item_id=item).model_copy(
+                    update={"received_at": now, "said_at": now}
+                )
+                for item in items
+            ]
             self.casebook.decide(
-                handlers.take_inbox, received, [type(response).from_bytes(received.body)], now=now
+                inbox.store,
+                platform="market",
+                channel="webhook",
+                source_id=f"msg-{key}",
+                received_at=now,
+                body=b"\n".join(one.to_bytes() for one in told),
+                headers={},
             )
+        for received in self.casebook.answer(inbox.new, limit=10):
+            responses = [PlatformResponse.from_bytes(line) for line in received.body.splitlines()]
+            self.casebook.decide(handlers.take_inbox, received, responses, now=now)
 
 
 def in_a_child(work: Callable[[], None]) -> int:
@@ -195,24 +208,67 @@ def in_a_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def queue(url: str, port: int, listing_id: str) -> None:
-    """Write one notice."""
+def listings_of(position: int, shape: str) -> list[list[str]]:
+    """The listings of each notice of a run."""
+    notices, listings = SHAPES[shape]
+    return [[f"run-{position}-{one}-{item}" for item in range(listings)] for one in range(notices)]
+
+
+def queue(url: str, port: int, wanted: list[list[str]]) -> None:
+    """Write the notices."""
     service = Service(url, port)
-    taken = service.casebook.decide(handlers.take_detection, make_detection(listing_id), service.desk, now=T0)
-    assert taken.result == "noticed", taken
+    for listings in wanted:
+        if len(listings) == 1:
+            detection = make_detection(listings[0])
+            taken = service.casebook.decide(handlers.take_detection, detection, service.desk, now=T0)
+            assert taken.result == "noticed", taken
+        else:
+            service.casebook.decide(queue_about, listings, service.desk)
 
 
-def key_of(casebook: sa.Engine, listing_id: str) -> str:
-    """The notice's key, by plain SQL."""
+def queue_about(tx: Transaction, listings: list[str], desk: handlers.Desk) -> None:
+    """One notice about several listings."""
+    matters = []
+    for listing_id in listings:
+        detection = make_detection(listing_id)
+        case = cases.open_case(tx, detection, status="review", now=T0)
+        cases.add_detection(tx, case.case_id, detection, now=T0)
+        matters.append(Matter(detection, case.case_id, 1))
+    notice = write_notice_about(
+        matters,
+        notice_id=f"n-{listings[0]}",
+        revision=1,
+        law=LAW,
+        platform=desk.platforms["market"],
+        sender=desk.sender,
+        now=T0,
+    )
+    body, content_type = desk.render(notice)
+    cases.add_notice(
+        tx,
+        notice,
+        case_ids=notice.case_ids,
+        body=body,
+        content_type=content_type,
+        body_sha256=hashlib.sha256(body).hexdigest(),
+        next_poll_at=None,
+    )
+
+
+def keys_of(casebook: sa.Engine, position: int) -> dict[str, tuple[str, ...]]:
+    """The keys of a run's notices with the ids of their items, by plain SQL."""
+    found: dict[str, list[str]] = {}
     with casebook.connect() as db:
-        found = db.execute(
+        rows = db.execute(
             sa.text(
-                "SELECT n.idempotency_key FROM notice n JOIN notice_item i ON i.notice_id = n.notice_id"
-                " WHERE i.listing_id = :listing"
+                "SELECT n.idempotency_key, i.item_id FROM notice n JOIN notice_item i"
+                " ON i.notice_id = n.notice_id WHERE i.listing_id LIKE :run ORDER BY i.item_id"
             ),
-            {"listing": listing_id},
+            {"run": f"run-{position}-%"},
         )
-        return str(found.scalar_one())
+        for key, item_id in rows:
+            found.setdefault(key, []).append(item_id)
+    return {key: tuple(items) for key, items in found.items()}
 
 
 DEADLINES = [
@@ -225,58 +281,50 @@ DEADLINES = [
 ONCE = {"notice_sent": 1, "acknowledged": 1, "removal_claimed": 1}
 
 
-def broken_promises(engine: sa.Engine, listing_id: str, key: str) -> list[str]:
+def broken_promises(engine: sa.Engine, key: str, items: int) -> list[str]:
     """What of one notice is not as it must be, read by plain SQL."""
     with engine.connect() as db:
 
-        def rows(query: str) -> list[Any]:
-            return list(db.execute(sa.text(query), {"key": key, "listing": listing_id}))
+        def rows(query: str) -> list[tuple[Any, ...]]:
+            return [tuple(row) for row in db.execute(sa.text(query), {"key": key})]
 
+        about = "JOIN notice n ON n.notice_id = x.notice_id WHERE n.idempotency_key = :key"
         wrong = []
-        state = rows("SELECT state FROM outbox WHERE idempotency_key = :key")[0][0]
-        if state != "delivered":
-            wrong.append(f"outbox is {state}")
-        kinds = Counter(
-            row[0]
-            for row in rows(
-                "SELECT e.type FROM case_event e JOIN case_ c ON c.case_id = e.case_id"
-                " WHERE c.listing_id = :listing"
-            )
-        )
-        wrong += [f"{kinds[kind]} events {kind}" for kind, many in ONCE.items() if kinds[kind] != many]
-        sequence = [
-            row[0]
-            for row in rows(
-                "SELECT e.sequence FROM case_event e JOIN case_ c ON c.case_id = e.case_id"
-                " WHERE c.listing_id = :listing ORDER BY e.sequence"
-            )
-        ]
-        if sequence != list(range(1, len(sequence) + 1)):
-            wrong.append(f"events are numbered {sequence}")
-        responses = rows(
-            "SELECT r.kind FROM response r JOIN notice n ON n.notice_id = r.notice_id"
-            " WHERE n.idempotency_key = :key ORDER BY r.kind"
-        )
-        if [row[0] for row in responses] != ["decision", "receipt"]:
-            wrong.append(f"answers {responses}")
-        deadlines = rows(
-            "SELECT d.kind, d.state FROM deadline d JOIN notice n ON n.notice_id = d.notice_id"
-            " WHERE n.idempotency_key = :key ORDER BY d.kind"
-        )
-        if [tuple(row) for row in deadlines] != DEADLINES:
+        if (states := rows("SELECT state FROM outbox WHERE idempotency_key = :key")) != [("delivered",)]:
+            wrong.append(f"outbox is {states}")
+        told: dict[str, list[tuple[int, str]]] = {}
+        for case_id, sequence, kind in rows(
+            "SELECT e.case_id, e.sequence, e.type FROM case_event e JOIN notice_item x"
+            f" ON x.case_id = e.case_id {about} ORDER BY e.case_id, e.sequence"
+        ):
+            told.setdefault(case_id, []).append((sequence, kind))
+        if len(told) != items:
+            wrong.append(f"{len(told)} cases for {items} items")
+        for happened in told.values():
+            kinds = Counter(kind for _, kind in happened)
+            wrong += [f"{kinds[kind]} events {kind}" for kind, many in ONCE.items() if kinds[kind] != many]
+            if [number for number, _ in happened] != list(range(1, len(happened) + 1)):
+                wrong.append(f"events are numbered {[number for number, _ in happened]}")
+        answers = rows(f"SELECT x.kind FROM response x {about} ORDER BY x.kind")
+        if answers != [("decision",)] * items + [("receipt",)] * items:
+            wrong.append(f"answers {answers}")
+        deadlines = rows(f"SELECT x.kind, x.state FROM deadline x {about} ORDER BY x.kind")
+        if deadlines != sorted(DEADLINES * items):
             wrong.append(f"deadlines {deadlines}")
         return wrong
 
 
 def run(url: str, port: int, runs: int, seed: int) -> dict[str, Any]:
-    """Every point that often, in an order that the seed says."""
-    order = [(point, number) for point in POINTS for number in range(runs)]
+    """Every point that often, in an order that the seed says; the shapes take turns."""
+    turns = itertools.cycle(SHAPES)
+    order = [(point, next(turns)) for _ in range(runs) for point in POINTS]
     random.Random(seed).shuffle(order)
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
     deaths: Counter[str] = Counter()
+    notices = 0
     wrong: list[str] = []
-    for position, (point, _) in enumerate(order):
-        listing_id = f"run-{position}"
+    for position, (point, shape) in enumerate(order):
+        wanted = listings_of(position, shape)
         now = T0 + timedelta(minutes=position)
 
         def crash(what: Callable[[], None], point: Point = point) -> int:
@@ -286,15 +334,17 @@ def run(url: str, port: int, runs: int, seed: int) -> dict[str, Any]:
 
             return in_a_child(work)
 
-        failed: list[int] = []
-        failed.append(in_a_child(functools.partial(queue, url, port, listing_id)))
-        key = key_of(engine, listing_id)
+        failed = [in_a_child(functools.partial(queue, url, port, wanted))]
+        about = keys_of(engine, position)
+        notices += len(about)
 
         def deliver(at: datetime = now) -> None:
             Service(url, port).deliver(at)
 
-        def answer(key: str = key, at: datetime = now + timedelta(seconds=40)) -> None:
-            Service(url, port).answer(key, at)
+        def answer(
+            about: Mapping[str, tuple[str, ...]] = about, at: datetime = now + timedelta(seconds=40)
+        ) -> None:
+            Service(url, port).answer(about, at)
 
         if point.stage == "delivery":
             deaths[point.name] += crash(deliver) == DIED
@@ -304,11 +354,15 @@ def run(url: str, port: int, runs: int, seed: int) -> dict[str, Any]:
             deaths[point.name] += crash(answer) == DIED
         # The platform heard no 2xx, or did and is not sure: it sends the same once more.
         failed.append(in_a_child(answer))
-        wrong += [f"{point.name}: a process ended with {code}" for code in failed if code]
-        wrong += [f"{point.name}: {one}" for one in broken_promises(engine, listing_id, key)]
+        where = f"{point.name} ({shape})"
+        wrong += [f"{where}: a process ended with {code}" for code in failed if code]
+        if len(about) != len(wanted):
+            wrong.append(f"{where}: {len(about)} notices")
+        for key, items in about.items():
+            wrong += [f"{where}: {one}" for one in broken_promises(engine, key, len(items))]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/journal", timeout=5) as reply:
         journal = json.load(reply)
-    if journal["keys"] != len(order) or journal["changed"]:
+    if journal["keys"] != notices or journal["changed"]:
         wrong.append(f"the platform's journal: {journal}")
     wrong += [
         f"{name}: died {deaths[name]} times" for name in {p.name for p in POINTS} if deaths[name] != runs
@@ -326,6 +380,8 @@ def run(url: str, port: int, runs: int, seed: int) -> dict[str, Any]:
         "seed": seed,
         "points": len(POINTS),
         "runs": len(order),
+        "shapes": Counter(shape for _, shape in order),
+        "notices": notices,
         "deaths": deaths.total(),
         "effects": journal["keys"],
         "deliveries": journal["deliveries"],
@@ -348,6 +404,9 @@ def main(arguments: list[str] | None = None) -> None:
         Casebook.open(url, threads=1).close()
 
     assert in_a_child(prepare) == 0
+    # Loaded here once, not in each of thousands of children.
+    importlib.import_module("anyio._backends._asyncio")
+    tls_context()
     platform = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.fast_platform"], stdout=subprocess.PIPE, text=True
     )

@@ -2,23 +2,32 @@
 
 The oracle stands below everything of ours: an audit hook of the interpreter sees each ``socket.connect``,
 whoever makes it, notes the address and forbids it. Names are answered by a resolver of this file in the
-place of the system's. Run as a process of its own, because an audit hook cannot be taken off again.
+place of the system's. Every address is asked for twice, and a server that we may reach redirects us to each
+of them, by every status that redirects and by everything of a platform that asks.
+Run as a process of its own, because an audit hook cannot be taken off again.
 
 Example: .venv/bin/python -m tests.faults.hostile_urls
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import itertools
 import json
 import socket
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from connectors.egress import EgressPolicy
 from connectors.errors import ConnectorError
 from connectors.http import HttpLimits, OutboundClient
+from connectors.platform import Delivery, ProbeTarget
+from connectors.platform_config import PlatformConfig
+from connectors.registry import build
+from tests.bench.dispatch import SECRET
+from tests.contracts.rude_server import Asked, Manners, answer, rude_server
 
 BLOCKED_V4 = (
     *("127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255"),
@@ -149,12 +158,69 @@ async def ask_all(urls: tuple[str, ...]) -> dict[str, int]:
     return ended
 
 
+REDIRECTS = (300, 301, 302, 303, 305, 307, 308, 201, 200)
+"""Statuses that name another address; the last two name one without redirecting."""
+
+
+def _pointing(urls: tuple[str, ...], counts: Counter[str]) -> Manners:
+    """Answers each request with the next address, in every header that may name one, and in the page."""
+    numbers = itertools.count()
+
+    async def manners(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        number = next(numbers)
+        url, status = urls[number % len(urls)], REDIRECTS[number % len(REDIRECTS)]
+        named = " ".join(url.split())
+        page = f'<meta http-equiv="refresh" content="0; url={named}"><link rel="canonical" href="{named}">'
+        named_in = [("location", named), ("content-location", named), ("refresh", f"0; url={named}")]
+        counts["redirects"] += 1
+        await answer(status, page.encode(), ("content-type", "text/html"), *named_in)(asked, writer)
+
+    return manners
+
+
+async def be_redirected(urls: tuple[str, ...], allow: Callable[[int], None]) -> dict[str, int]:
+    """Our client and a whole platform, each led to every address by a server that they may reach."""
+    counts: Counter[str] = Counter()
+    async with rude_server() as server:
+        allow(server.port)
+        server.manners = _pointing(urls, counts)
+        client = OutboundClient(EgressPolicy.for_base_url(server.url, private=True))
+        platform = build(
+            PlatformConfig(
+                name="led-astray",
+                kind="sandbox",
+                base_url=server.url,
+                private_address=True,
+                dev_only=True,
+                secret=(SECRET,),
+                rate_per_s=10_000,
+            )
+        )
+        target = ProbeTarget("1", f"{server.url}/listing/1", "0" * 64)
+        calls: tuple[Callable[[], Awaitable[object]], ...] = (
+            lambda: client.request("GET", server.url + "/"),
+            lambda: platform.submit(Delivery("n1_" + "a" * 52, b"{}", "application/json", 1, 5.0)),
+            lambda: platform.poll("n1_" + "a" * 52),
+            lambda: platform.probe(target),
+        )
+        # The client to every address, and what of the platform asks to every third.
+        for call in (*calls[:1] * len(urls), *calls[1:] * (len(urls) // 3)):
+            with contextlib.suppress(ConnectorError):
+                await call()
+        await client.aclose()
+        await platform.aclose()
+    return dict(counts)
+
+
 def main() -> None:
     """Ask, and print what was connected to."""
     connected: list[str] = []
+    allowed: set[int] = set()
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "socket.connect" and isinstance(args[1], tuple):
+            if args[1][0] == "127.0.0.1" and args[1][1] in allowed:
+                return
             connected.append(str(args[1][0]))
             raise ConnectionRefusedError("forbidden by the oracle")
 
@@ -162,8 +228,11 @@ def main() -> None:
     socket.getaddrinfo = Names()
     urls = corpus()
     ended = asyncio.run(ask_all(urls))
+    tried = len(connected)
+    led = asyncio.run(be_redirected(urls, allowed.add))
     inside = [address for address in connected if reaches_inside(address)]
-    print(json.dumps({"urls": len(urls), **ended, "connects": len(connected), "inside": inside[:20]}))
+    told = {"urls": len(urls), **ended, "connects": tried, **led, "led_to": connected[tried:][:20]}
+    print(json.dumps({**told, "inside": inside[:20]}))
 
 
 if __name__ == "__main__":

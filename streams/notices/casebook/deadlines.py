@@ -191,6 +191,19 @@ def move(
     return bool(changed.rowcount)
 
 
+def begin_again(tx: Transaction, deadline: Deadline, *, started_at: datetime, due_at: datetime) -> bool:
+    """Let a cancelled deadline run again from another start; ``False``: it is not cancelled."""
+    changed = tx.execute(
+        sa.update(t.deadline)
+        .where(t.deadline.c.deadline_id == deadline.deadline_id, t.deadline.c.state == "cancelled")
+        .values(state="pending", started_at=started_at, due_at=due_at)
+    )
+    if changed.rowcount:
+        sealing.keep(tx, sealing.DEADLINE, deadline.deadline_id)
+        sealing.keep(tx, sealing.DEADLINE_STATE, deadline.deadline_id)
+    return bool(changed.rowcount)
+
+
 def reckoned(
     tx: Transaction, deadline: Deadline, *, state: str, due_at: datetime, rescinded_at: datetime | None
 ) -> bool:

@@ -7,8 +7,9 @@ from schemas.response import PlatformResponse
 from streams.notices import timing
 from streams.notices.casebook import cases, deadlines, events, inbox
 from streams.notices.casebook.database import Transaction
-from streams.notices.handlers.bounces import bounced, is_bounce
+from streams.notices.handlers.bounces import is_bounce, take_bounce
 from streams.notices.handlers.deadlines import meet
+from streams.notices.handlers.desk import OtherWay, no_other_way
 from streams.notices.item import Happening, Item, apply_answer, claim_of
 
 
@@ -25,8 +26,16 @@ def apply_response(tx: Transaction, response: PlatformResponse, *, now: datetime
     return apply_responses(tx, [response], now=now)
 
 
-def apply_responses(tx: Transaction, responses: Sequence[PlatformResponse], *, now: datetime) -> int:
+def apply_responses(
+    tx: Transaction,
+    responses: Sequence[PlatformResponse],
+    *,
+    now: datetime,
+    other_way: OtherWay = no_other_way,
+) -> int:
     """:func:`apply_response` for answers to different notices, with the same few statements.
+
+    ``other_way`` is how a notice goes on whose letter came back.
 
     Raises:
         UnknownNotice: of any of them; then nothing was applied.
@@ -55,10 +64,13 @@ def apply_responses(tx: Transaction, responses: Sequence[PlatformResponse], *, n
         all_happened += meet(tx, after, now=now, running=known)
         entry = events.Entry(one.case_id, one.notice_id, tuple(all_happened))
         by_actor.setdefault(f"platform:{one.response.platform}", []).append(entry)
+    errors: dict[str, tuple[PlatformResponse, list[Item]]] = {}
     for one in fresh:
         if one.response.kind == "error":
-            notice, before = notices[one.response.idempotency_key], items[one.notice_id, one.case_id]
-            _not_an_answer(tx, notice, before, one.response, now=now)
+            about = errors.setdefault(one.response.response_id, (one.response, []))
+            about[1].append(items[one.notice_id, one.case_id])
+    for response, theirs in errors.values():
+        _not_an_answer(tx, notices[response.idempotency_key], theirs, response, other_way, now=now)
     for actor, entries in by_actor.items():
         events.append_to_many(tx, entries, now=now, actor=actor)
     decided: dict[str, bool] = {}
@@ -88,22 +100,23 @@ def _targets(
 
 
 def _not_an_answer(
-    tx: Transaction, notice: cases.NoticeRow, item: Item, response: PlatformResponse, *, now: datetime
+    tx: Transaction,
+    notice: cases.NoticeRow,
+    items: Sequence[Item],
+    response: PlatformResponse,
+    other_way: OtherWay,
+    *,
+    now: datetime,
 ) -> None:
     """A bounce or a complaint about our mail: no desk has said anything."""
+    actor = f"platform:{response.platform}"
     if is_bounce(response):
-        happened = bounced(tx, notice, item, response, now=now)
-    else:
-        facts = {"reason": "complaint", "response_id": response.response_id, "detail": response.explanation}
-        happened = [Happening("answer_noted", response.received_at, facts)]
-    events.append(
-        tx,
-        case_id=item.case_id,
-        happenings=happened,
-        now=now,
-        actor=f"platform:{response.platform}",
-        notice_id=notice.notice_id,
-    )
+        take_bounce(tx, notice, items, response, other_way, now=now, actor=actor)
+        return
+    facts = {"reason": "complaint", "response_id": response.response_id, "detail": response.explanation}
+    noted = (Happening("answer_noted", response.received_at, facts),)
+    entries = [events.Entry(item.case_id, notice.notice_id, noted) for item in items]
+    events.append_to_many(tx, entries, now=now, actor=actor)
 
 
 def information_given(tx: Transaction, notice_id: str, *, given_at: datetime, sha256: str, actor: str) -> int:
@@ -136,6 +149,7 @@ def take_inbox(
     responses: Iterable[PlatformResponse],
     *,
     now: datetime,
+    other_way: OtherWay = no_other_way,
 ) -> str:
     """Apply what a stored answer says; returns ``applied``, ``quarantined`` or ``taken`` (by another)."""
     wanted = tuple(responses)
@@ -153,5 +167,5 @@ def take_inbox(
     if not inbox.finish(tx, received.inbox_id, state="applied", now=now):
         return "taken"
     for response in wanted:
-        apply_response(tx, response, now=now)
+        apply_responses(tx, [response], now=now, other_way=other_way)
     return "applied"

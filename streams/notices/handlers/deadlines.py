@@ -1,6 +1,6 @@
 """Deadlines begin, are met, fall away, or pass in silence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,9 @@ from streams.notices.casebook.database import Transaction
 from streams.notices.handlers import ladder
 from streams.notices.handlers.desk import Desk
 from streams.notices.item import FINAL_CLAIMS, Happening, Item, claim_by, has_decided, removal_met
+
+BOUNCED = "bounced"
+"""Why a deadline was ended whose platform never had the notice."""
 
 FIRE_AT_ONCE = 500
 """Deadlines fired in one transaction."""
@@ -77,6 +80,30 @@ def start_deadlines(tx: Transaction, begun: Sequence[timing.Begun], desk: Desk, 
         stopped = timing.reckon(tx, item, now=now)
         events.append(
             tx, case_id=item.case_id, happenings=stopped, now=now, actor=desk.actor, notice_id=item.notice_id
+        )
+
+
+def restart_deadlines(
+    tx: Transaction,
+    begun: Sequence[timing.Begun],
+    desk: Desk,
+    sent: Mapping[str, datetime],
+    *,
+    now: datetime,
+) -> None:
+    """Start the clocks again that ended because the notice had come back; ``sent``: when each notice was
+    now delivered. The caller holds the cases.
+    """
+    for one in begun:
+        item, at = one.item, sent[one.item.notice_id]
+        ended = events.of_notice(tx, item.case_id, item.notice_id, ("deadline_cancelled",))
+        kinds = {event.data["kind"] for event in ended if event.data.get("why") == BOUNCED}
+        if not kinds:
+            continue
+        happened = timing.restart(tx, item, one.policy, kinds, at, now=now)
+        ladder.restart(tx, item, one.policy, kinds)
+        events.append(
+            tx, case_id=item.case_id, happenings=happened, now=now, actor=desk.actor, notice_id=item.notice_id
         )
 
 

@@ -12,7 +12,7 @@ from streams.notices.casebook.database import Transaction
 from streams.notices.guards.breaker import after, is_alive
 from streams.notices.guards.gates import channel_of, open_gate, taken
 from streams.notices.handlers.answers import apply_responses
-from streams.notices.handlers.deadlines import cancel, start_deadlines
+from streams.notices.handlers.deadlines import cancel, restart_deadlines, start_deadlines
 from streams.notices.handlers.desk import Desk
 from streams.notices.handlers.fallback import go_other_way, is_closed_way
 from streams.notices.handlers.following import FOLLOWING, follow_up_not_sent, follow_up_sent
@@ -187,6 +187,8 @@ def _delivered(tx: Transaction, taken: Sequence[Ended], desk: Desk, *, now: date
         for item in items
     ]
     start_deadlines(tx, begun, desk, now=now)
+    repeated = {one.leased.notice_id for one in held.values() if one.leased.attempt > 1 or one.leased.purpose}
+    restart_deadlines(tx, [one for one in begun if one.item.notice_id in repeated], desk, sent, now=now)
     receipts = [one.accepted.response for one in held.values() if one.accepted and one.accepted.response]
     apply_responses(tx, receipts, now=now)
     return mine
@@ -249,7 +251,9 @@ def not_delivered(
         return state
     if state == "dead" and leased.purpose is None and is_closed_way(result):
         why = result.reason or result.result
-        if go_other_way(tx, leased.notice_id, leased.platform, desk, why=why, now=now):
+        if go_other_way(
+            tx, leased.notice_id, leased.platform, desk.fallback, why=why, now=now, actor=desk.actor
+        ):
             state = "fallback"
     if state == "dead":
         cases.save_notice(tx, leased.notice_id, delivery="failed_permanent")

@@ -13,6 +13,10 @@ def carried_by_nobody(follow_up: FollowUp, recipient: str | None) -> tuple[bytes
     return None
 
 
+OtherWay = Callable[[Notice], tuple[bytes, str] | None]
+"""The notice as its platform's other channel takes it; pure. ``None``: it has none."""
+
+
 def no_other_way(notice: Notice) -> tuple[bytes, str] | None:  # noqa: ARG001
     """The platform has one channel only."""
     return None
@@ -33,5 +37,4 @@ class Desk:
     follow_up: Callable[[FollowUp, str | None], tuple[bytes, str] | None] = carried_by_nobody
     """Body bytes and content type of a follow-up, to the platform's desk or to an address; pure.
     ``None``: no channel of the platform carries it."""
-    fallback: Callable[[Notice], tuple[bytes, str] | None] = no_other_way
-    """The notice as the platform's other channel takes it; pure. ``None``: it has none."""
+    fallback: OtherWay = no_other_way

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from streams.notices.casebook import cases, channels, events, kept_back, outbox
 from streams.notices.casebook.database import Transaction
-from streams.notices.handlers.desk import Desk
+from streams.notices.handlers.desk import Desk, OtherWay
 from streams.notices.handlers.follow_ups import errand_key
 from streams.notices.item import Happening
 
@@ -18,21 +18,26 @@ def is_closed_way(result: outbox.AttemptResult) -> bool:
     return result.result in ("gone", "retry") or result.reason == "not_found"
 
 
+def fallback_key(notice_key: str) -> str:
+    """Key of the outbox's entry by which a notice goes its platform's other way."""
+    return errand_key("f", notice_key, "fallback")
+
+
 def go_other_way(
-    tx: Transaction, notice_id: str, platform: str, desk: Desk, *, why: str, now: datetime
+    tx: Transaction, notice_id: str, platform: str, by: OtherWay, *, why: str, now: datetime, actor: str
 ) -> bool:
     """Queue the notice on the fallback channel; ``False``: there is none, or it was used before.
 
     The notice's own entry of the outbox is dead already, so that it goes one way only.
     """
     notice = cases.notice_body(tx, notice_id)
-    rendered = desk.fallback(notice)
+    rendered = by(notice)
     if rendered is None:
         return False
     body, content_type = rendered
     fresh = outbox.add(
         tx,
-        idempotency_key=errand_key("f", notice.idempotency_key, "fallback"),
+        idempotency_key=fallback_key(notice.idempotency_key),
         notice_id=notice_id,
         platform=platform,
         purpose="fallback",
@@ -51,7 +56,7 @@ def go_other_way(
             case_id=item.case_id,
             happenings=[Happening("fallback_used", now, {"why": why})],
             now=now,
-            actor=desk.actor,
+            actor=actor,
             notice_id=notice_id,
         )
     return True
@@ -71,5 +76,7 @@ def leave_dead_channels(tx: Transaction, desk: Desk, *, now: datetime, limit: in
             if rendered is None or not kept_back.give_up(tx, entry.idempotency_key, why="channel_dead"):
                 continue
             why = f"its channel has not worked since {found.opened_at:%Y-%m-%d %H:%M:%S} UTC"
-            moved += go_other_way(tx, entry.notice_id, platform, desk, why=why, now=now)
+            moved += go_other_way(
+                tx, entry.notice_id, platform, desk.fallback, why=why, now=now, actor=desk.actor
+            )
     return moved

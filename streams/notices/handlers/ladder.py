@@ -5,7 +5,7 @@ fires once, also after a restart. Its time is a share of the time that the platf
 It stands while that duty stands, and falls away when the platform decides or nothing is owed any more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from schemas.notice import SlaPromise
@@ -56,6 +56,19 @@ def begin(tx: Transaction, begun: Sequence[tuple[Item, PlatformPolicy]]) -> None
         if base is not None and first is not None and base.kind != "acknowledge":
             rungs += _rung(item, policy, first, base, base.due_at - base.started_at)
     deadlines.set_due(tx, rungs)
+
+
+def restart(tx: Transaction, item: Item, policy: PlatformPolicy, kinds: Collection[str]) -> None:
+    """The step that fell away with its duty waits again, counted by the duty as it runs now."""
+    every = deadlines.of_item(tx, item.notice_id, item.case_id)
+    base = ladder_base(every)
+    steps = {ESCALATION + step.name: step for step in policy.ladder}
+    for deadline in every:
+        step = steps.get(deadline.kind)
+        if base is None or step is None or deadline.kind not in kinds:
+            continue
+        at = due_of(step, due_at=base.due_at, length=base.due_at - base.started_at)
+        deadlines.begin_again(tx, deadline, started_at=base.started_at, due_at=at)
 
 
 def _rung(

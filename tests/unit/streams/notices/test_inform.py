@@ -71,7 +71,7 @@ def test_told_its_clock_runs_again(asked: tuple[str, Casebook], monkeypatch: pyt
     reference, book = asked
     sent: list[str] = []
 
-    async def take(self: Bridge, platform: str, idempotency_key: str, text: str) -> None:
+    async def take(self: Bridge, platform: str, idempotency_key: str, text: str, reference: str) -> None:
         sent.append(text)
 
     monkeypatch.setattr(Bridge, "inform", take)
@@ -92,7 +92,7 @@ def test_not_taken_it_waits_for_us_still(
 ) -> None:
     reference, book = asked
 
-    async def refuse(self: Bridge, platform: str, idempotency_key: str, text: str) -> None:
+    async def refuse(self: Bridge, platform: str, idempotency_key: str, text: str, reference: str) -> None:
         raise NoAnswer("503")
 
     monkeypatch.setattr(Bridge, "inform", refuse)
