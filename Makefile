@@ -87,6 +87,10 @@ screenshots: $(TOOLS) ## Take the pictures of the desk's pages in deploy/screens
 lock: $(TOOLS) ## Lock the requirements again; ARGS=--upgrade takes newer versions
 	@deploy/ci/lock.sh $(ARGS)
 
+.PHONY: sbom
+sbom: $(TOOLS) ## List every package of a production image, with hashes: takin.cdx.json (CycloneDX)
+	@deploy/ci/sbom.sh takin.cdx.json
+
 .PHONY: clean
 clean: ## Remove the environment, caches and local state
 	rm -rf $(VENV) .takin .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

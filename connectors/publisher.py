@@ -26,10 +26,12 @@ from aiokafka.errors import (
     UnsupportedVersionError,
 )
 
+from connectors.kafka_reach import why_no_answer
 from connectors.pace import backoff_s
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.envelope import cloud_event_headers
 from schemas.errors import OperatorError
+from schemas.kafka_access import kafka_at
 from schemas.listing import Listing
 from schemas.message import Message
 from schemas.report import Report
@@ -195,17 +197,10 @@ class Publisher:
                 await self._check_topics()
                 self._connection = await self._connected()
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
-            raise OperatorError(
-                f"No Kafka broker answers at {self._bootstrap}: start it (takin up) or set "
-                f"KAFKA_BOOTSTRAP_SERVERS."
-            ) from error
+            raise await why_no_answer(self._bootstrap) from error
 
     async def _check_topics(self) -> None:
-        admin = AIOKafkaAdminClient(
-            # Unlike producer and consumer, the admin client does not split the string itself.
-            bootstrap_servers=[one.strip() for one in self._bootstrap.split(",")],
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
+        admin = AIOKafkaAdminClient(**kafka_at(self._bootstrap), request_timeout_ms=REQUEST_TIMEOUT_MS)
         try:
             await admin.start()
             there = set(await admin.list_topics())
@@ -215,12 +210,12 @@ class Publisher:
         if missing:
             raise OperatorError(
                 f"Kafka at {self._bootstrap} has no topic {', '.join(sorted(missing))}: "
-                f"run takin topics apply."
+                f"run takin topics apply, and see that this account may use it (takin topics acls)."
             )
 
     async def _connected(self) -> _Connection:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **kafka_at(self._bootstrap),
             client_id="takin-connectors",
             acks="all",
             enable_idempotence=True,

@@ -1,4 +1,4 @@
-"""Writes what is made from declarations: the page of metrics, the dashboards, and topics for Strimzi.
+"""Writes what is made from declarations: the page of metrics, the dashboards, and resources for Kubernetes.
 
 python -m deploy.generate            write what differs
 python -m deploy.generate --check    only compare; exit code 1 when a file is stale
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy import catalogue, strimzi
+from deploy import catalogue, strimzi, workloads
 from deploy.grafana import build
 
 HERE = Path(__file__).resolve().parent
@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 
 def files() -> Mapping[str, str]:
     """Every generated file: path inside this folder, text."""
-    return {"metrics.md": catalogue.page(), **build.files(), **strimzi.files()}
+    return {"metrics.md": catalogue.page(), **build.files(), **strimzi.files(), **workloads.files()}
 
 
 def stale(folder: Path = HERE) -> tuple[str, ...]:

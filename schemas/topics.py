@@ -63,8 +63,8 @@ LISTINGS = Topic(
     message=Listing,
     key="platform:listing_id",
     summary="A snapshot of one offer as one platform showed it.",
-    producers=("connectors", "intake", "auditor"),
-    consumers=("screening", "auditor"),
+    producers=("connectors", "intake", "auditor", "dead-letters command"),
+    consumers=("screening", "auditor", "rules command", "watchlist command"),
     retention_days=28,
 )
 REPORTS = Topic(
@@ -72,7 +72,7 @@ REPORTS = Topic(
     message=Report,
     key="report_id",
     summary="What a citizen, officer or partner reported.",
-    producers=("intake",),
+    producers=("intake", "dead-letters command"),
     consumers=("notices",),
     retention_days=90,
 )
@@ -81,8 +81,14 @@ WATCHLIST = Topic(
     message=WatchlistEntry,
     key="entry_id, pack:NAME of a rule pack, or reference:taxa",
     summary="Entries to look for, released rule packs and lists of taxa; an empty value removes one.",
-    producers=("watchlist command", "rules command", "reference command", "desk", "screening"),
-    consumers=("screening",),
+    producers=(
+        "watchlist command",
+        "rules command",
+        "reference command",
+        "dead-letters command",
+        "screening",
+    ),
+    consumers=("screening", "watchlist command", "rules command", "reference command"),
     others=(RulePackRelease, ReferenceRelease),
     cleanup="compact",
 )
@@ -91,7 +97,7 @@ DETECTIONS = Topic(
     message=Detection,
     key="platform:listing_id",
     summary="The verdict on one snapshot under one rule-set version.",
-    producers=("screening",),
+    producers=("screening", "watchlist command", "dead-letters command"),
     consumers=("notices",),
     retention_days=28,
     # The listing itself and what was found in it: a long text must not dodge its own notice.
@@ -112,7 +118,7 @@ CASE_EVENTS = Topic(
     key="case_id",
     summary="Everything that happened to a case, in order.",
     producers=("relay",),
-    consumers=("dashboards", "exports"),
+    consumers=("dashboards", "exports", "recover command"),
     retention_days=365,
 )
 AUDIT_CHECKPOINTS = Topic(
@@ -128,7 +134,7 @@ DEAD_LETTERS = Topic(
     message=DeadLetter,
     key="dead_letter_id",
     summary="What was set aside, why, the bytes, and how to put it back.",
-    producers=("connectors", "intake", "screening", "notices"),
+    producers=("connectors", "intake", "screening", "notices", "dead-letters command"),
     consumers=("dead-letters command",),
     retention_days=365,
 )

@@ -228,6 +228,30 @@ def test_requests_leave_only_through_the_client_with_limits() -> None:
     assert offenders(taken) == []
 
 
+def test_every_kafka_client_is_told_how_to_reach_it_in_one_place() -> None:
+    """One that is given an address alone would speak in the clear, and as nobody."""
+    clients = re.compile(r"AIOKafka(Producer|Consumer|AdminClient|Client)")
+    made = [
+        (f"{path}:{node.lineno}", node)
+        for path, source in sources().items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and clients.fullmatch(node.func.id)
+    ]
+
+    assert len(made) > 10
+    # The witness is given what Faust was given.
+    assert [
+        place
+        for place, call in made
+        if not any(word.arg is None and _calls(word.value, "kafka_at") for word in call.keywords)
+        and not place.startswith("streams/screening/lossless/witness.py")
+    ] == []
+
+
+def _calls(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
 def test_product_code_never_imports_tests_or_deploy() -> None:
     assert users_of({"tests", "deploy", "pytest", "hypothesis"}, outside=[]) == []
 

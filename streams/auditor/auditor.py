@@ -12,10 +12,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.errors import OperatorError
+from schemas.kafka_access import kafka_at
 from schemas.progress import ScreeningProgress
 from schemas.topics import LISTINGS, SCREENING_PROGRESS
 from streams.auditor.coverage import Coverage, Extent, Finding, Range, judge
 from streams.auditor.memory import Memory
+from streams.local.readiness import no_answer
 
 log = structlog.get_logger(__name__)
 
@@ -192,12 +194,12 @@ async def open_auditor(
     consumer = AIOKafkaConsumer(
         listings,
         progress,
-        bootstrap_servers=bootstrap,
+        **kafka_at(bootstrap),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_request_size=2_600_000
+        **kafka_at(bootstrap), acks="all", enable_idempotence=True, max_request_size=2_600_000
     )
     try:
         try:
@@ -205,10 +207,7 @@ async def open_auditor(
                 await consumer.start()
                 await producer.start()
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
-            raise OperatorError(
-                f"No Kafka broker answers at {bootstrap}: start one (takin kafka) or set "
-                "KAFKA_BOOTSTRAP_SERVERS to where it listens."
-            ) from error
+            raise await no_answer(bootstrap) from error
         auditor = Auditor(
             consumer, producer, memory_file, ripe_s=ripe_s, listings=listings, progress=progress
         )

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from connectors.platform_config import PlatformConfig
 from connectors.registry import load_platforms, resolve_secrets
 from schemas.errors import OperatorError
+from schemas.kafka_access import kafka_at
 from schemas.topics import CATALOGUE, DETECTIONS, LISTINGS
 from streams.dead_letters.store import read_ledger
 from streams.doctor import system
@@ -83,7 +84,7 @@ async def _kafka(facts: Facts, taken: Mapping[int, int] | None) -> Facts:
 
 async def _behind(bootstrap: str, topic: str, taken: Mapping[int, int]) -> int:
     """Records that lie above what was taken and are still in the log."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**kafka_at(bootstrap), enable_auto_commit=False)
     await consumer.start()
     try:
         places = [TopicPartition(topic, number) for number in range(LISTINGS.partitions)]

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import ValidationError
 
 from connectors.publisher import listing_record
+from schemas.kafka_access import kafka_at
 from schemas.listing import Listing
 from schemas.progress import ScreeningProgress
 from schemas.topics import DETECTIONS, LISTINGS, SCREENING_PROGRESS
@@ -66,7 +67,7 @@ class Sent:
 
 async def send(bootstrap: str, source: Iterator[tuple[Listing, bool]], rate: float, sent: Sent) -> None:
     """One listing every ``1 / rate`` seconds, however slow anything is; returns when all are acknowledged."""
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
+    async with AIOKafkaProducer(**kafka_at(bootstrap), acks="all") as producer:
         waiting: set[asyncio.Task[None]] = set()
         began = time.time()
 
@@ -94,7 +95,7 @@ async def send(bootstrap: str, source: Iterator[tuple[Listing, bool]], rate: flo
 async def watch(bootstrap: str, sent: Sent, ready: asyncio.Event) -> None:
     """Note decisions and detections, for ever. ``ready`` is set when nothing will be missed from then on."""
     async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=10
+        **kafka_at(bootstrap), enable_auto_commit=False, fetch_max_wait_ms=10
     ) as consumer:
         topics = (SCREENING_PROGRESS, DETECTIONS)
         parts = [TopicPartition(topic.name, n) for topic in topics for n in range(topic.partitions)]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import signal
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -135,6 +136,50 @@ def apply(
     for name in report.created:
         print(f"{name}: {verb}")
     print(f"{len(report.created)} topics {verb}, {len(report.present)} were there as they should be.")
+
+
+@topics.command("acls")
+def acls(
+    apply: Annotated[bool, typer.Option("--apply", help="Give the rights that are missing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Say what each account may do in Kafka, and with --apply give the rights that are missing.
+
+    They follow from the catalogue: a connector's account writes listings and dead letters, and reads nothing.
+    Without --apply no broker is asked. Accounts and passwords are made with Kafka's own kafka-configs or by
+    Strimzi (deploy/kubernetes). --apply needs an administrator's account; nothing is ever taken away.
+
+    Example: KAFKA_SASL_USERNAME=admin takin topics acls --apply
+    """
+    from schemas.rights import rights
+    from streams.local import acls as work
+
+    if not apply:
+        found = rights()
+        if as_json:
+            print(json.dumps([asdict(right) for right in found], indent=2))
+        else:
+            for right in found:
+                print(right)
+        return
+    report = asyncio.run(work.apply(_bootstrap()))
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "added": [asdict(right) for right in report.added],
+                    "present": [asdict(right) for right in report.present],
+                    "foreign": report.foreign,
+                },
+                indent=2,
+            )
+        )
+        return
+    for right in report.added:
+        print(f"{right}: given")
+    for words in report.foreign:
+        print(f"{words}: not ours, left as it is")
+    print(f"{len(report.added)} rights given, {len(report.present)} were there.")
 
 
 def _bootstrap() -> str:

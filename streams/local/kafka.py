@@ -3,7 +3,8 @@
     async with LocalKafka(Path(".takin/kafka")) as kafka:
         producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
 
-For development, the demo and tests: one node, no replication, no encryption.
+For development, the demo and tests: one node, no replication; encryption, logins and rights only with a
+:class:`~streams.local.kafka_config.Guard`, to try them.
 """
 
 import asyncio
@@ -22,10 +23,11 @@ from types import TracebackType
 from typing import Self
 
 from schemas.errors import OperatorError
+from schemas.kafka_access import KafkaAccess
 from streams.local import die_with_parent
 from streams.local.jars import ensure_jars
 from streams.local.java import find_java
-from streams.local.kafka_config import log4j_properties, server_properties
+from streams.local.kafka_config import Guard, log4j_properties, server_properties
 from streams.local.kafka_log import tail, why_it_stopped
 from streams.local.ports import LOOPBACK, answers, free_port, is_free
 from streams.local.readiness import join_group
@@ -64,12 +66,20 @@ class LocalKafka:
     however that one ended. Its ports stay the same over a restart.
     """
 
-    def __init__(self, data_dir: Path, *, port: int = 0, ready_within_s: float = 90.0) -> None:
-        """``port`` 0 takes a free one at the first start."""
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int = 0,
+        ready_within_s: float = 90.0,
+        guard: Guard | None = None,
+    ) -> None:
+        """``port`` 0 takes a free one at the first start. ``guard``: absent, anybody on this machine may."""
         self.data_dir = data_dir.absolute()
         self.port = port
         self._controller_port = 0
         self._ready_within_s = ready_within_s
+        self._guard = guard
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._log_start = 0
@@ -215,7 +225,10 @@ class LocalKafka:
 
     def _write_settings(self, name: str, log_dir: Path) -> Path:
         text = server_properties(
-            broker_port=self.port, controller_port=self._controller_port, log_dir=log_dir
+            broker_port=self.port,
+            controller_port=self._controller_port,
+            log_dir=log_dir,
+            guard=self._guard,
         )
         (self.data_dir / name).write_text(text, "utf-8")
         return self.data_dir / name
@@ -229,6 +242,7 @@ class LocalKafka:
             [
                 *self._java_command(java, "kafka.tools.StorageTool"),
                 *("format", "--cluster-id", new_cluster_id(), "--config", str(settings)),
+                *(self._guard.format_options() if self._guard else ()),
             ],
             env=self._environment(jars),
             stdin=subprocess.DEVNULL,
@@ -303,7 +317,7 @@ class LocalKafka:
         # Knock on the port first: a client that is refused waits longer before it tries again.
         while not await answers(self.port):  # noqa: ASYNC110 another process's port has no event
             await asyncio.sleep(0.05)
-        await join_group(self.bootstrap)
+        await join_group(self.bootstrap, self._guard.access if self._guard else KafkaAccess())
 
     def _kill_now(self) -> None:
         if self._process is not None:

@@ -1,13 +1,64 @@
 """The two settings files of the embedded broker, as text."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from schemas.kafka_access import KafkaAccess
 from streams.local.ports import LOOPBACK
 
 NODE_ID = 1
 
 
-def server_properties(*, broker_port: int, controller_port: int, log_dir: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """TLS, logins by SCRAM-SHA-512 and rights: who has no right may nothing."""
+
+    certificate: Path
+    """PEM: the broker's private key (PKCS 8), its certificate and who signed it, in one file."""
+    authority: Path
+    """PEM: who signs."""
+    access: KafkaAccess
+    """The account that may everything."""
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further accounts."""
+
+    def format_options(self) -> tuple[str, ...]:
+        """Arguments of Kafka's storage tool that make the accounts."""
+        known = {**self.passwords, str(self.access.username): str(self.access.password)}
+        return tuple(
+            word
+            for name, password in known.items()
+            for word in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]")
+        )
+
+    def settings(self, broker_port: int, controller_port: int) -> Mapping[str, object]:
+        """What stands in server.properties instead of, or beside, an open broker's settings."""
+        return {
+            "listeners": f"SASL_SSL://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}",
+            "advertised.listeners": f"SASL_SSL://{LOOPBACK}:{broker_port}",
+            "listener.security.protocol.map": "SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "SASL_SSL",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required "
+                f'username="{self.access.username}" password="{self.access.password}";'
+            ),
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": self.certificate,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self.authority,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            # ANONYMOUS is the controller's own loopback listener, which clients do not use.
+            "super.users": f"User:{self.access.username};User:ANONYMOUS",
+            "allow.everyone.if.no.acl.found": "false",
+        }
+
+
+def server_properties(
+    *, broker_port: int, controller_port: int, log_dir: Path, guard: Guard | None = None
+) -> str:
     """One node that is broker and controller (KRaft), for loopback clients only."""
     settings = {
         "process.roles": "broker,controller",
@@ -47,6 +98,7 @@ def server_properties(*, broker_port: int, controller_port: int, log_dir: Path) 
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
         "metadata.log.segment.bytes": 16 * 1024 * 1024,
         "metadata.max.retention.bytes": 32 * 1024 * 1024,
+        **(guard.settings(broker_port, controller_port) if guard else {}),
     }
     return "".join(f"{name}={_escape(value)}\n" for name, value in settings.items())
 

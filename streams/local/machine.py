@@ -20,6 +20,8 @@ import yaml
 from connectors.intake_keys import hash_key
 from connectors.registry import load_platforms
 from connectors.sandbox.scenario import Scenario
+from schemas.errors import OperatorError
+from schemas.kafka_access import PLAINTEXT, read_access
 from streams.local.ports import free_port
 from streams.local.readiness import join_group
 from streams.local.service import Service
@@ -102,7 +104,13 @@ def prepare(machine: Machine) -> Prepared:
 
     Raises:
         OSError: the folder cannot be written.
+        OperatorError: the environment says how a Kafka is reached that it does not name.
     """
+    if machine.bootstrap is None and read_access(os.environ).protocol != PLAINTEXT:
+        raise OperatorError(
+            "KAFKA_SECURITY_PROTOCOL is set, and the embedded Kafka speaks PLAINTEXT only: set "
+            "KAFKA_BOOTSTRAP_SERVERS to the Kafka that is meant, or unset KAFKA_SECURITY_PROTOCOL."
+        )
     folder = machine.data_dir.absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = [one.name for one in machine.scenario.platforms] if machine.scenario else []

@@ -2,32 +2,21 @@
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from connectors.kafka_reach import quiet_client, why_no_answer
 from schemas.errors import OperatorError
+from schemas.kafka_access import KafkaAccess, kafka_at
 
 PROBE_GROUP = "takin-readiness"
 # Exists on every broker as soon as somebody asks for a group's coordinator, so the probe needs no
 # topic of its own and works on a broker without any.
 PROBE_TOPIC = "__consumer_offsets"
 ANSWER_WITHIN_S = 8.0
-
-
-@contextlib.contextmanager
-def quiet_client() -> Iterator[None]:
-    """Keep aiokafka's own log lines back while failing to connect is an expected answer."""
-    logger = logging.getLogger("aiokafka")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 @contextlib.asynccontextmanager
@@ -40,8 +29,7 @@ async def admin_client(
         OperatorError: no broker answers at that address, or it is not an address.
     """
     try:
-        # Unlike the consumer, aiokafka's admin client does not split the string itself.
-        client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+        client = AIOKafkaAdminClient(**kafka_at(bootstrap), request_timeout_ms=10_000)
     except ValueError as error:
         raise OperatorError(
             f"{bootstrap!r} is not a Kafka address: write it as host:port, several with commas between."
@@ -51,16 +39,18 @@ async def admin_client(
             with quiet_client():
                 await asyncio.wait_for(client.start(), answer_within_s)
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
-            raise OperatorError(
-                f"No Kafka broker answers at {bootstrap}: start one (takin kafka) or set "
-                "KAFKA_BOOTSTRAP_SERVERS to where it listens."
-            ) from error
+            raise await no_answer(bootstrap) from error
         yield client
     finally:
         await client.close()
 
 
-async def join_group(bootstrap: str) -> None:
+async def no_answer(bootstrap: str) -> OperatorError:
+    """Why no broker could be used there, and what to do."""
+    return await why_no_answer(bootstrap)
+
+
+async def join_group(bootstrap: str, access: KafkaAccess | None = None) -> None:
     """Join a consumer group and leave it again; returns when that worked.
 
     An open port is not enough: just after its start a broker has no group coordinator yet, and a
@@ -69,7 +59,7 @@ async def join_group(bootstrap: str) -> None:
     with quiet_client():
         while True:
             try:
-                await _try_to_join(bootstrap)
+                await _try_to_join(bootstrap, access)
                 return
             except (KafkaError, OSError):
                 await asyncio.sleep(0.1)
@@ -85,8 +75,8 @@ async def can_join_group(bootstrap: str, *, within_s: float = 10.0) -> bool:
     return True
 
 
-async def _try_to_join(bootstrap: str) -> None:
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+async def _try_to_join(bootstrap: str, access: KafkaAccess | None = None) -> None:
+    client = AIOKafkaAdminClient(**kafka_at(bootstrap, access), request_timeout_ms=5_000)
     try:
         await client.start()
         await client.find_coordinator(PROBE_GROUP)
@@ -94,7 +84,7 @@ async def _try_to_join(bootstrap: str) -> None:
         await client.close()
     consumer = AIOKafkaConsumer(
         PROBE_TOPIC,
-        bootstrap_servers=bootstrap,
+        **kafka_at(bootstrap, access),
         group_id=PROBE_GROUP,
         enable_auto_commit=False,
         request_timeout_ms=5_000,
@@ -104,3 +94,6 @@ async def _try_to_join(bootstrap: str) -> None:
         await consumer.start()
     finally:
         await consumer.stop()
+
+
+__all__ = ["admin_client", "can_join_group", "join_group", "no_answer", "quiet_client"]

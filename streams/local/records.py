@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from schemas.errors import OperatorError
+from schemas.kafka_access import kafka_at
 from streams.local.readiness import admin_client, quiet_client
 
 NO_PROGRESS_S = 20.0
@@ -20,7 +21,7 @@ MAX_RECORD_BYTES = 1_048_588
 async def producer_at(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
     """A started producer that waits for every in-sync replica."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **kafka_at(bootstrap),
         acks="all",
         enable_idempotence=True,
         max_request_size=MAX_RECORD_BYTES,
@@ -47,7 +48,7 @@ async def consumer_of(
         for number in sorted(part["partition"] for part in described[0]["partitions"])
     )
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka_at(bootstrap),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * 1024 * 1024,

@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.dead_letter import DeadLetter
+from schemas.kafka_access import kafka_at
 from schemas.topics import DEAD_LETTERS, DETECTIONS, LISTINGS
 from streams.notices.casebook import deadlines, figures, offsets
 from streams.notices.casebook.database import Casebook, Transaction
@@ -75,8 +76,8 @@ class Watch:
 
     def __init__(self, bootstrap: str, casebook: Casebook) -> None:
         self._casebook = casebook
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._admin = AIOKafkaAdminClient(**kafka_at(bootstrap))
+        self._consumer = AIOKafkaConsumer(**kafka_at(bootstrap), enable_auto_commit=False)
         self._letters: dict[str, str] = {}
         self._read: dict[TopicPartition, int] = {}
 

@@ -15,6 +15,7 @@ from streams.local.visible import visible
 from streams.notices.acts import commands as acts
 from streams.notices.guards import commands as guards
 from streams.notices.post import commands as post
+from streams.notices.recovery import commands as recovery
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     acts.register(notices)
     guards.register(notices)
     post.register(notices)
+    recovery.register(notices)
     app.add_typer(notices, name="notices")
     audit = typer.Typer(help="The audit chain over every act.", no_args_is_help=True)
     audit.command("key")(key)

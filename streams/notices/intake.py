@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from schemas.dead_letter import DeadLetter, DeadLetterReason, dead_letter
 from schemas.detection import Detection
+from schemas.kafka_access import kafka_at
 from schemas.topics import DETECTIONS
 from streams.notices import handlers
 from streams.notices.casebook import cases, offsets
@@ -88,7 +89,7 @@ class DetectionIntake:
         self._next: dict[int, int | None] = {}
         self._topic = DETECTIONS.name
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **kafka_at(bootstrap),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -1,9 +1,14 @@
 """The Faust app of screening, with the settings that must not be otherwise."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.serializers import codecs
+from faust.types.auth import CredentialsT
 
+from schemas.kafka_access import kafka_at
 from schemas.topics import PARTITIONS
 from streams.screening.lossless.app import LosslessApp
 from streams.screening.lossless.book import Announce
@@ -30,12 +35,14 @@ class AppConfig:
 def build_app(config: AppConfig, announce: Announce) -> LosslessApp:
     """The app. Settings without a comment bound how long a failure can stay unnoticed."""
     refuse_pickle()
+    kafka = kafka_at(config.bootstrap)
     return LosslessApp(
         config.group,
         announce=announce,
         stall_s=config.stall_s,
         env={},  # Faust would let environment variables such as PROCESSING_GUARANTEE override these
-        broker=[f"kafka://{address.strip()}" for address in config.bootstrap.split(",")],
+        broker=[f"kafka://{address}" for address in kafka["bootstrap_servers"]],
+        broker_credentials=credentials(kafka),
         # exactly_once was measured to fence its own producers and lose records.
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
@@ -65,6 +72,19 @@ def build_app(config: AppConfig, announce: Announce) -> LosslessApp:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+
+
+def credentials(kafka: Mapping[str, Any]) -> CredentialsT | None:
+    """What every client of ours is told (:func:`schemas.kafka_access.kafka_at`), in Faust's own words."""
+    context = kafka.get("ssl_context")
+    if "sasl_mechanism" in kafka:
+        return SASLCredentials(
+            username=kafka["sasl_plain_username"],
+            password=kafka["sasl_plain_password"],
+            mechanism=kafka["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return SSLCredentials(context=context) if context is not None else None
 
 
 def refuse_pickle() -> None:

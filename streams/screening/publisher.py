@@ -6,6 +6,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
+from schemas.kafka_access import kafka_at
 from streams.screening.decision import MAX_OUTPUT_BYTES
 from streams.screening.output import Output
 
@@ -23,7 +24,7 @@ class Publisher:
 
     def __init__(self, bootstrap: str) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **kafka_at(bootstrap),
             acks="all",
             linger_ms=5,
             request_timeout_ms=SEND_TIMEOUT_MS,

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.dead_letter import dead_letter
 from schemas.errors import OperatorError
+from schemas.kafka_access import kafka_at
 from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 from streams.screening.decode import Rejected
 from streams.screening.flood_guard import Flood
@@ -63,7 +64,7 @@ class WatchlistFollower:
     ) -> None:
         self._consumer = AIOKafkaConsumer(
             topics.watchlist,
-            bootstrap_servers=bootstrap,
+            **kafka_at(bootstrap),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from schemas.kafka_access import SETTINGS
 from streams.settings import Settings
 from tests.deploy.production import refused
 
@@ -25,7 +26,7 @@ def known_settings() -> set[str]:
     named = {
         str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias
     }
-    return named | OWN_SETTINGS | {f"TAKIN_{name.upper()}" for name in Settings.model_fields}
+    return named | OWN_SETTINGS | set(SETTINGS) | {f"TAKIN_{name.upper()}" for name in Settings.model_fields}
 
 
 def test_the_image_is_made_in_stages_from_locked_packages_and_runs_as_nobody() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from schemas.rights import ACCOUNTS, Right, rights
 from schemas.topics import CATALOGUE
 from streams import cli
 
@@ -57,3 +58,17 @@ def test_strimzis_topics_are_the_catalogues() -> None:
         assert spec["partitions"] == topic.partitions
         assert topic.config().items() <= spec["config"].items()
         assert spec["replicas"] > int(spec["config"]["min.insync.replicas"])
+
+
+def test_strimzis_users_have_the_rights_that_were_tried_and_no_other() -> None:
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes/users.yaml").read_text("utf-8")))
+    found = {
+        Right(user["metadata"]["name"], acl["resource"]["type"], acl["resource"]["name"], operation)
+        for user in documents
+        for acl in user["spec"]["authorization"]["acls"]
+        for operation in acl["operations"]
+    }
+
+    assert [user["metadata"]["name"] for user in documents] == list(ACCOUNTS)
+    assert {user["spec"]["authentication"]["type"] for user in documents} == {"scram-sha-512"}
+    assert found == set(rights())

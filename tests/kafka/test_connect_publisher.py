@@ -154,7 +154,8 @@ async def test_a_missing_topic_is_told_at_the_start(broker: Broker, prefix: str)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:9092", "nonsense"])
-async def test_no_broker_is_told_at_the_start(address: str) -> None:
+async def test_no_broker_is_told_at_the_start(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
     publisher = Publisher(address, now=lambda: NOW)
     with pytest.raises(OperatorError, match="No Kafka broker answers"):
         await publisher.start(within_s=5)

@@ -151,6 +151,7 @@ async def test_a_server_that_is_no_kafka_is_said_within_ten_seconds(
         assert time.monotonic() - began < 10
     finally:
         listening.close()
+        await asyncio.sleep(0.1)  # the server reads that the last client went
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:none", "no-such-host.invalid:9092", "", ":", "::"])

@@ -143,6 +143,11 @@ def mark_published(tx: Transaction, positions: Sequence[int]) -> None:
         )
 
 
+def known_ids(tx: Transaction) -> frozenset[str]:
+    """Ids of every event that the casebook has."""
+    return frozenset(tx.execute(sa.select(t.case_event.c.event_id)).scalars())
+
+
 def of_case(tx: Transaction, case_id: str) -> tuple[CaseEvent, ...]:
     """Everything that happened to a case, in order."""
     rows = tx.execute(

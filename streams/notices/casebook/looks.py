@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from streams.notices.casebook import sealing
+from streams.notices.casebook import sealing, stops
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 
@@ -28,7 +28,13 @@ class LookDue:
 
 
 def lease(tx: Transaction, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[LookDue, ...]:
-    """Take looks that are due; a look whose lease ran out is due again."""
+    """Take looks that are due; a look whose lease ran out is due again.
+
+    While all sending is stopped, listings of notices that were never sent are left: seen gone, such a
+    notice would be void, and after a restore (``takin notices recover``) the platform may have it already.
+    """
+    sent = sa.select(t.notice.c.notice_id).where(t.notice.c.sent_at.is_not(None))
+    only = [t.notice_item.c.notice_id.in_(sent)] if stops.everything(tx) else []
     rows = tx.execute(
         sa.select(
             t.notice_item.c.notice_id,
@@ -47,6 +53,7 @@ def lease(tx: Transaction, *, now: datetime, hold_for: timedelta, limit: int) ->
             t.notice_item.c.next_look_at.is_not(None),
             t.notice_item.c.next_look_at <= now,
             sa.or_(t.notice_item.c.look_lease_until.is_(None), t.notice_item.c.look_lease_until < now),
+            *only,
         )
         .order_by(t.notice_item.c.next_look_at)
         .limit(limit)

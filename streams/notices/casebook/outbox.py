@@ -7,7 +7,7 @@ record anything, and what it sent carries the same key and the same bytes as the
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -82,14 +82,41 @@ def lease(
             taken += _take(tx, platform, most, own, now)
     for platform, most in sorted(other.items()):
         taken += _take(tx, platform, most, _BY_OTHER_WAY, now)
+    _hold(tx, taken, now=now, until=now + hold_for, worker=worker)
+    return tuple(taken)
+
+
+def lease_one(tx: Transaction, idempotency_key: str, *, at: datetime, worker: str) -> Leased | None:
+    """Take a notice's own entry for a try that was made at ``at``, whenever it is due; to be settled in the
+    same transaction. ``None``: it does not wait, or another holds it.
+    """
+    row = tx.execute(
+        sa.select(t.outbox.c.platform, t.outbox.c.next_at)
+        .where(
+            t.outbox.c.idempotency_key == idempotency_key,
+            t.outbox.c.state == "queued",
+            t.outbox.c.purpose.is_(None),
+        )
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        return None
+    which = t.outbox.c.idempotency_key == idempotency_key
+    taken = [replace(one, started_at=at) for one in _take(tx, row.platform, 1, which, row.next_at)]
+    _hold(tx, taken, now=at, until=at, worker=worker)
+    return taken[0] if taken else None
+
+
+def _hold(tx: Transaction, taken: Sequence[Leased], *, now: datetime, until: datetime, worker: str) -> None:
+    """Write down that these are being tried."""
     if not taken:
-        return ()
+        return
     tx.execute(
         sa.update(t.outbox)
         .where(t.outbox.c.idempotency_key.in_([one.idempotency_key for one in taken]))
         .values(
             state="leased",
-            lease_until=now + hold_for,
+            lease_until=until,
             lease_token=t.outbox.c.lease_token + 1,
             attempts=t.outbox.c.attempts + 1,
         )
@@ -118,7 +145,6 @@ def lease(
         sealing.keep(tx, sealing.TRY, one.idempotency_key, one.attempt, at=now, actor=worker)
         if one.attempt == 1 and one.purpose is None:
             sealing.keep(tx, sealing.NOTICE_STATE, one.notice_id, at=now, actor=worker)
-    return tuple(taken)
 
 
 def _take(

@@ -42,6 +42,11 @@ def in_force(tx: Transaction) -> tuple[Stop, ...]:
     return tuple(Stop(*row) for row in rows)
 
 
+def everything(tx: Transaction) -> bool:
+    """Whether all sending is stopped."""
+    return any(stop.scope == "all" for stop in in_force(tx))
+
+
 def add(tx: Transaction, *, scope: str, name: str, reason: str, by: str, now: datetime) -> bool:
     """Stop; ``False``: it is stopped already."""
     stop_id = f"st_{uuid_utils.uuid7().hex}"
