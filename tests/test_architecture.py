@@ -35,6 +35,7 @@ COMPOSITION_ROOTS = {
     "streams/connect/**": "runs a platform's source: its whole work is to join the two packages",
     "streams/notices/bridge.py": "the one adapter: the notice service's Protocol over platforms",
     "streams/**/health.py": "says how a process is, in the words of connectors.observability",
+    "streams/desk/limits.py": "one arithmetic of rates: connectors.pace.reserve",
 }
 FAUST = {
     "streams/screening/app.py": "builds the Faust app",

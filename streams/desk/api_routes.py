@@ -11,8 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from schemas.notice import Notice
 from streams.desk.answering import KeyReused, give
-from streams.desk.gate import EVERYONE, TOKEN, Refused, open_to
+from streams.desk.gate import EVERYONE, TOKEN, Refused, limited, open_to
 from streams.desk.house import House
+from streams.desk.limits import API
 from streams.notices.casebook import accounts, desk_lists, desk_pages
 from streams.notices.desk_answer import DeskAnswer
 
@@ -92,6 +93,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: {"description": "More than 256 kB"},
     415: {"model": Problem, "description": "Not JSON"},
     422: {"model": Problem, "description": "Not as described here"},
+    429: {
+        "model": Problem,
+        "description": "More than 600 a minute with this token: nothing was changed, send it again",
+        "headers": {"Retry-After": {"description": "After so many seconds", "schema": {"type": "integer"}}},
+    },
     503: {"model": Problem, "description": "Nothing was changed: send it again"},
 }
 
@@ -109,12 +115,14 @@ def register(app: FastAPI, house: House) -> None:
     """Add the routes and the document that describes them."""
 
     @open_to(TOKEN)
+    @limited(API)
     async def me(request: Request) -> Self:
         """Whose token is this?"""
         viewer = request.state.viewer
         return Self(platform=viewer.platform, token=viewer.name)
 
     @open_to(TOKEN)
+    @limited(API)
     async def notices(
         request: Request,
         state: Annotated[
@@ -156,6 +164,7 @@ def register(app: FastAPI, house: House) -> None:
         return found
 
     @open_to(TOKEN)
+    @limited(API)
     async def notice(request: Request, reference: str) -> Standing:
         """One of your notices, whole."""
         found = await of(request, reference)
@@ -176,6 +185,7 @@ def register(app: FastAPI, house: House) -> None:
         )
 
     @open_to(TOKEN)
+    @limited(API)
     async def answer(
         request: Request,
         reference: str,

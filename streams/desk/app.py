@@ -25,7 +25,7 @@ from streams.desk import (
     token_routes,
     triage_routes,
 )
-from streams.desk.gate import NotSignedIn, Refused, login_address, make_gate
+from streams.desk.gate import NotSignedIn, Refused, TooOften, login_address, make_gate
 from streams.desk.house import House
 from streams.desk.middleware import Wrapping
 from streams.notices.casebook.database import CasebookUnavailable
@@ -84,7 +84,10 @@ def _handle_errors(app: FastAPI, house: House) -> None:
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
-        return no(request, error.status, error.code, error.message)
+        answer = no(request, error.status, error.code, error.message)
+        if isinstance(error, TooOften):
+            answer.headers["retry-after"] = str(error.wait_s)
+        return answer
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from schemas.errors import OperatorError
 from streams.desk import export
 from streams.desk.board import USUAL, Figures
-from streams.desk.gate import Refused, open_to
+from streams.desk.gate import Refused, limited, open_to
 from streams.desk.house import House
+from streams.desk.limits import DOWNLOADS
 from streams.desk.period import between, named
 from streams.reports import output, sla
 
@@ -103,6 +104,7 @@ def register(app: FastAPI, house: House) -> None:
         return house.pages.html("corrections.html", request, values)
 
     @open_to(*OFFICERS)
+    @limited(DOWNLOADS)
     async def board_export(request: Request, form: str) -> Response:
         if form not in FORMS:
             raise HTTPException(404)
@@ -112,6 +114,7 @@ def register(app: FastAPI, house: House) -> None:
         return export.download(content, f"sla-{name}", form, house.clock())
 
     @open_to(*OFFICERS)
+    @limited(DOWNLOADS)
     async def board_table(request: Request) -> Response:
         made, asked = await figures(request)
         content = export.as_csv(BOARD_COLUMNS, map(board_row, made.document.figures["platforms"]))

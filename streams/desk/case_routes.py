@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from streams.desk import export
 from streams.desk.board_routes import OFFICERS
-from streams.desk.gate import Refused, open_to
+from streams.desk.gate import Refused, limited, open_to
 from streams.desk.house import House
+from streams.desk.limits import DOWNLOADS
 from streams.desk.period import instant
 from streams.notices.casebook import accounts, desk_lists, desk_pages
 from streams.notices.casebook.desk_lists import CONDITIONS, Filter, Line
@@ -81,6 +82,7 @@ def register(app: FastAPI, house: House) -> None:
         return house.pages.html("cases.html", request, values)
 
     @open_to(*OFFICERS)
+    @limited(DOWNLOADS)
     async def cases_export(request: Request, form: str) -> Response:
         now, viewer = house.clock(), request.state.viewer
         if form not in ("csv", "json"):

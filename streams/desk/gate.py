@@ -4,6 +4,7 @@ A route says who may use it with :func:`open_to`; one that says nothing is open 
 """
 
 import hmac
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 
 from streams.desk.house import House
+from streams.desk.limits import LINKS
 from streams.notices.casebook import accounts
 from streams.notices.casebook.accounts import Session
 from streams.notices.casebook.viewer import ROLES, Viewer
@@ -53,11 +55,31 @@ class Refused(Exception):
         self.message = message
 
 
+class TooOften(Refused):
+    """The visitor asks more often than one may; ``wait_s`` whole seconds are to pass."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = math.ceil(wait_s)
+        super().__init__(
+            429, "too_often", f"Too many requests: nothing was changed; try again in {self.wait_s} s."
+        )
+
+
 def open_to(*who: str) -> Callable[[F], F]:
     """Say who may use a route: roles, :data:`EVERYONE`, or :data:`TOKEN` (a platform's API token)."""
 
     def mark(endpoint: F) -> F:
         endpoint.audience = frozenset(who)  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+def limited(kind: str) -> Callable[[F], F]:
+    """Say that a route may be asked only so often; ``kind`` is one of :data:`streams.desk.limits.RATES`."""
+
+    def mark(endpoint: F) -> F:
+        endpoint.rate = kind  # type: ignore[attr-defined]
         return endpoint
 
     return mark
@@ -107,6 +129,7 @@ def make_gate(house: House) -> Callable[[Request], Any]:
         allowed = audience(request.scope["endpoint"])
         if TOKEN in allowed:
             request.state.viewer = await _by_token(house, request)
+            _in_rate(house, request)
             return
         session = await _session(house, request)
         request.state.session = session
@@ -115,6 +138,7 @@ def make_gate(house: House) -> Callable[[Request], Any]:
         if request.method not in SAFE_METHODS and not by_itself:
             request.state.form = await read_form(request)
         if EVERYONE in allowed:
+            _in_rate(house, request)
             return
         if session is None or not session.whole:
             there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -126,8 +150,22 @@ def make_gate(house: House) -> Callable[[Request], Any]:
             )
         if request.method not in SAFE_METHODS:
             check_form(request, request.state.form, session.csrf)
+        _in_rate(house, request)
 
     return gate
+
+
+def _in_rate(house: House, request: Request) -> None:
+    """Refuse who asks too often: counted by token or account, where nobody is signed in by address."""
+    kind = getattr(request.scope["endpoint"], "rate", None)
+    if kind is None:
+        return
+    viewer = request.state.viewer
+    by_address = viewer is None or kind == LINKS
+    visitor = (request.client.host if request.client else "unknown") if by_address else viewer.account_id
+    wait = house.limits.wait_s(kind, visitor)
+    if wait > 0:
+        raise TooOften(wait)
 
 
 async def _session(house: House, request: Request) -> Session | None:

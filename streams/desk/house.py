@@ -1,11 +1,12 @@
 """What the desk's routes are given: made once where the process is put together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from streams.desk.board import Board
 from streams.desk.keys import DeskKeys
+from streams.desk.limits import RateLimits
 from streams.desk.metrics import DeskMetrics
 from streams.desk.pages import Pages
 from streams.notices.casebook.database import Casebook
@@ -30,3 +31,4 @@ class House:
     https: bool
     """Whether browsers come by https: then cookies say so."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    limits: RateLimits = field(default_factory=RateLimits)

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from schemas.listing import Listing
 from schemas.notice import Quote
 from streams.desk import view
-from streams.desk.gate import open_to
+from streams.desk.gate import limited, open_to
 from streams.desk.house import House
+from streams.desk.limits import DOWNLOADS
 from streams.notices.casebook import accounts, desk_lists, desk_pages
 from streams.notices.evidence import EvidenceDamaged
 
@@ -84,6 +85,7 @@ def register(app: FastAPI, house: House) -> None:
         return await notice_page(house, request, reference)
 
     @open_to(*READERS)
+    @limited(DOWNLOADS)
     async def evidence(request: Request, reference: str, sha256: str) -> Response:
         viewer = request.state.viewer
         found = await house.casebook.look(desk_pages.notice, viewer, reference)

@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from streams.desk.answer_routes import answer_fields, nonce_of
 from streams.desk.answering import KeyReused, NotThatWay, give, read_answer
-from streams.desk.gate import EVERYONE, open_to
+from streams.desk.gate import EVERYONE, limited, open_to
 from streams.desk.house import House
 from streams.desk.inbox_routes import passages, refill
+from streams.desk.limits import LINKS
 from streams.notices.casebook import accounts, desk_pages
 from streams.notices.casebook.viewer import Viewer
 
@@ -67,6 +68,7 @@ def register(app: FastAPI, house: House) -> None:
         return response
 
     @open_to(EVERYONE)
+    @limited(LINKS)
     async def show(request: Request, token: str) -> Response:
         held = await holder(token)
         await house.casebook.run(
@@ -79,6 +81,7 @@ def register(app: FastAPI, house: House) -> None:
         return page(request, held)
 
     @open_to(EVERYONE)
+    @limited(LINKS)
     async def answer(request: Request, token: str) -> Response:
         held = await holder(token)
         form = request.state.form
