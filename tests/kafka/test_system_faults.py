@@ -1,10 +1,6 @@
 """A few faults of the whole machine; ``make faults`` plays all kinds for longer."""
 
-import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +16,7 @@ from tests.faults.system_faults import (
     turns,
     write_listings,
 )
-from tests.faults.world_kinds import FAKETIME, WORLD_KINDS
+from tests.faults.world_kinds import WORLD_KINDS
 
 FEW = (
     "power cut: kill -9 everything",
@@ -42,43 +38,6 @@ async def test_nothing_is_lost_or_doubled_over_a_power_cut_and_lost_replies(tmp_
     assert outcome.account.planted > 5
     assert outcome.account.poison > 0
     assert outcome.repeated > 0
-
-
-@pytest.mark.long
-@pytest.mark.postgres
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not FAKETIME.exists(),
-    reason="needs root and libfaketime: a network and mounts of its own",
-)
-def test_nothing_is_lost_where_database_disk_network_and_clock_fail() -> None:
-    """About five minutes."""
-    words = (
-        "--world",
-        "--listings",
-        "6000",
-        "--rate",
-        "60",
-        "--offers",
-        "0.02",
-        "--hold",
-        "6",
-        "--seed",
-        "5",
-    )
-    chosen = ("--faults", str(len(WORLD_KINDS)), "--kinds", ",".join(WORLD_KINDS))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.system_faults", *words, *chosen],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert done.returncode == 0, told
-    assert told["kinds"] == len(WORLD_KINDS)
-    assert told["killed_in_commit"] > 0
-    assert told["planted"] > 20
 
 
 def test_each_place_plays_what_it_can() -> None:
