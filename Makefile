@@ -50,8 +50,13 @@ bench: $(TOOLS) ## Measure the screening beside its limit; ARGS="--quick --listi
 	@$(VENV)/bin/python -m tests.bench.screening $(ARGS)
 
 .PHONY: bench-systems
-bench-systems: $(TOOLS) ## Measure a screening worker beside a plain aiokafka loop and stock Faust; JSON lines
-	@$(VENV)/bin/python -m tests.bench.systems $(ARGS)
+bench-systems: $(TOOLS) ## Measure a screening worker beside plain aiokafka, stock Faust, quixstreams, bytewax
+	@deploy/ci/rivals.sh $(VENV)/rivals
+	@TAKIN_BENCH_RIVALS=$(VENV)/rivals $(VENV)/bin/python -m tests.bench.systems $(ARGS)
+
+.PHONY: faults
+faults: $(TOOLS) ## Harm a whole machine and write deploy/reliability.md; ARGS="--world --minutes 30" as root harms more
+	@$(VENV)/bin/python -m tests.faults.system_faults --report deploy/reliability.md $(ARGS)
 
 .PHONY: lint
 lint: $(TOOLS) ## Lint, format check, types, generated files

@@ -62,7 +62,13 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 def test_the_locks_carry_hashes_and_no_address() -> None:
     locks = sorted((ROOT / "requirements").glob("*.lock"))
 
-    assert {lock.name for lock in locks} == {"bootstrap.lock", "dev.lock", "local.lock", "run.lock"}
+    assert {lock.name for lock in locks} == {
+        "bootstrap.lock",
+        "dev.lock",
+        "local.lock",
+        "rivals.lock",
+        "run.lock",
+    }
     for lock in locks:
         text = lock.read_text(encoding="utf-8")
         blocks = re.findall(r"^[A-Za-z].*(?:\n    .*)*", text, re.MULTILINE)
@@ -89,6 +95,7 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
         "local.lock": local,
         "dev.lock": [*local, *groups["dev"]],
         "bootstrap.lock": groups["bootstrap"],
+        "rivals.lock": groups["rivals"],
     }
 
     unmet = [

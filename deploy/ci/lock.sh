@@ -19,3 +19,4 @@ compile dev.lock pyproject.toml --extra local --group dev "$@"
 compile local.lock pyproject.toml --extra local --constraint requirements/dev.lock
 compile run.lock pyproject.toml --constraint requirements/dev.lock
 compile bootstrap.lock --group bootstrap --constraint requirements/dev.lock "$@"
+compile rivals.lock --group rivals "$@"

@@ -51,6 +51,12 @@ class Bench:
     repeated: int = 0
     forged_taken: int = 0
     entries: int = 0
+    world: object = None
+    """A :class:`tests.faults.world_kinds.World`, where there is one."""
+    killed_in_commit: int = 0
+    """Transactions that stood in COMMIT when PostgreSQL was killed."""
+    fired_early: int = 0
+    """Deadlines declared missed before their time while a clock was wrong."""
     notes: list[str] = field(default_factory=list)
 
     def send(self, name: str, number: signal.Signals) -> None:

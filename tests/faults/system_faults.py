@@ -37,6 +37,7 @@ from streams.screening.screener import build_ruleset
 from tests.faults.fault_kinds import KINDS, Bench
 from tests.faults.system_oracle import Account, account
 from tests.faults.system_report import page
+from tests.faults.world_kinds import WORLD_KINDS, World, enter, world
 from tests.support.machine import until_sent
 from tests.support.notices import T0, make_listing
 from tests.support.tcp_proxy import TcpProxy
@@ -66,6 +67,9 @@ AHEAD = 3_000
 """Lines that a connector may have read and not yet published, with room."""
 BACK_WITHIN_S = 150.0
 """The supervisor waits up to 60 s before it starts again what has died many times in a row."""
+
+ALL_KINDS = {**KINDS, **WORLD_KINDS}
+SQLITE_ONLY = "casebook locked by another"
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,19 @@ class Outcome:
     forged_taken: int = 0
     poisoned: int = 0
     repeated: int = 0
+    killed_in_commit: int = 0
+    fired_early: int = 0
+    world: bool = False
+    """In a world of its own, with PostgreSQL."""
 
     @property
     def holds(self) -> bool:
         """Nothing lost, doubled or wrong, and everything came back."""
         return (
-            self.account.holds and not self.forged_taken and all(one.back_s is not None for one in self.done)
+            self.account.holds
+            and not self.forged_taken
+            and not self.fired_early
+            and all(one.back_s is not None for one in self.done)
         )
 
     def line(self) -> str:
@@ -125,6 +136,8 @@ class Outcome:
                 "not_back": [one.kind for one in self.done if one.back_s is None],
                 "forged_taken": self.forged_taken,
                 "repeated": self.repeated,
+                "killed_in_commit": self.killed_in_commit,
+                "fired_early": self.fired_early,
                 **short,
                 "notes": self.notes[:10],
             }
@@ -190,21 +203,24 @@ def through_proxies(prepared: Prepared, ports: Sequence[int]) -> None:
     prepared.platforms_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
-async def play(plan: Plan, folder: Path) -> Outcome:
-    """One run from the first listing to rest."""
+async def play(plan: Plan, folder: Path, world: World | None = None) -> Outcome:
+    """One run from the first listing to rest; with a world of its own also the kinds that harm one."""
     began = time.monotonic()
     source, stock, ids, planted = await asyncio.to_thread(write_listings, folder, plan)
     ports = [free_port() for _ in PLATFORMS]
     machine = Machine(
-        data_dir=folder / "takin",
+        data_dir=(world.disk if world else folder) / "takin",
         source=f"file:{source}",
         stock=stock,
         scenario=parse_scenario(scenario_text(ports), source="fault run"),
         rate=plan.rate,
         screening_workers=2,
+        casebook_url=world.database if world else None,
     )
     prepared = prepare(machine)
     through_proxies(prepared, ports)
+    if world is not None:
+        prepared = world.applied(prepared)
     casebook = Casebook.open(prepared.casebook_url, threads=2)
     chance = random.Random(plan.seed)
     done: list[Done] = []
@@ -217,7 +233,7 @@ async def play(plan: Plan, folder: Path) -> Outcome:
         supervisor = Supervisor(prepared.services, log_dir=machine.data_dir / "logs", say=lambda _: None)
         await supervisor.start()
         stack.push_async_callback(supervisor.stop)
-        bench = Bench(supervisor, prepared, proxies, PLATFORMS, chance, hold_s=plan.hold_s)
+        bench = Bench(supervisor, prepared, proxies, PLATFORMS, chance, hold_s=plan.hold_s, world=world)
         await _until_listings_flow(prepared.bootstrap, min(FLOWING, plan.listings))
         for kind in turns(plan, chance):
             if _over(plan, began):
@@ -225,7 +241,7 @@ async def play(plan: Plan, folder: Path) -> Outcome:
             at = time.monotonic()
             before = await _decided(prepared.bootstrap)
             try:
-                await KINDS[kind](bench)
+                await ALL_KINDS[kind](bench)
             except (OSError, KafkaError) as error:
                 bench.notes.append(f"{kind}: {error!r}"[:200])
             harmed = time.monotonic()
@@ -251,7 +267,16 @@ async def play(plan: Plan, folder: Path) -> Outcome:
         bench.forged_taken,
         bench.poisoned,
         bench.repeated,
+        bench.killed_in_commit,
+        bench.fired_early,
+        world is not None,
     )
+
+
+def chosen_kinds(words: str | None, *, world: bool) -> list[str]:
+    """The kinds that can be played here, or those of them that are asked for by words of their names."""
+    there = [name for name in ALL_KINDS if name != SQLITE_ONLY] if world else list(KINDS)
+    return [name for name in there if words is None or any(word in name for word in words.split(","))]
 
 
 def turns(plan: Plan, chance: random.Random) -> list[str]:
@@ -337,7 +362,15 @@ def main() -> int:
     options.add_argument("--hold", type=float, default=8.0, help="seconds for which what is held is held")
     options.add_argument("--minutes", type=float, help="no new fault after so long")
     options.add_argument("--report", type=Path, help="write the result into this page")
+    options.add_argument("--kinds", help="only kinds whose name has one of these words in it, comma between")
+    options.add_argument("--world", action="store_true", help="PostgreSQL, and also the kinds that need root")
     given = options.parse_args()
+    if given.world:
+        try:
+            enter(sys.argv[1:])
+        except OperatorError as error:
+            print(f"system_faults: {error}", file=sys.stderr)
+            return error.exit_code
     plan = Plan(
         listings=given.listings,
         faults=given.faults,
@@ -346,10 +379,12 @@ def main() -> int:
         offers=given.offers,
         hold_s=given.hold,
         until_s=given.minutes * 60 if given.minutes else None,
+        kinds=chosen_kinds(given.kinds, world=given.world),
     )
     print(f"seed {plan.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="takin-faults-") as folder:
-        outcome = asyncio.run(play(plan, Path(folder)))
+    with tempfile.TemporaryDirectory(prefix="takin-faults-") as name, contextlib.ExitStack() as stack:
+        own = stack.enter_context(world(Path(name))) if given.world else None
+        outcome = asyncio.run(play(plan, Path(name), own))
     print(outcome.line())
     if given.report is not None:
         given.report.write_text(page(outcome, datetime.now(UTC)), encoding="utf-8")

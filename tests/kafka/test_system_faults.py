@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.system_faults import Plan, cut, play, turns, write_listings
+from tests.faults.fault_kinds import KINDS
+from tests.faults.system_faults import (
+    ALL_KINDS,
+    SQLITE_ONLY,
+    Plan,
+    chosen_kinds,
+    cut,
+    play,
+    turns,
+    write_listings,
+)
+from tests.faults.world_kinds import WORLD_KINDS
 
 FEW = (
     "power cut: kill -9 everything",
@@ -27,6 +38,15 @@ async def test_nothing_is_lost_or_doubled_over_a_power_cut_and_lost_replies(tmp_
     assert outcome.account.planted > 5
     assert outcome.account.poison > 0
     assert outcome.repeated > 0
+
+
+def test_each_place_plays_what_it_can() -> None:
+    assert chosen_kinds(None, world=False) == list(KINDS)
+    assert set(chosen_kinds(None, world=True)) == ALL_KINDS.keys() - {SQLITE_ONLY}
+    assert chosen_kinds("disk,clock", world=False) == []
+    assert chosen_kinds("disk,clock", world=True) == [
+        name for name in WORLD_KINDS if "disk" in name or "clock" in name
+    ]
 
 
 def test_a_run_that_ends_early_keeps_the_ids_that_are_left(tmp_path: Path) -> None:

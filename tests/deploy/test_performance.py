@@ -1,0 +1,63 @@
+"""The page of measurements says what was measured, and nothing was written into it by hand."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests.bench import page
+from tests.bench.systems import Found, Round, lines
+
+
+def test_page_and_plot_are_what_the_kept_figures_make() -> None:
+    kept = json.loads(page.KEPT.read_text("utf-8"))
+
+    assert page.PAGE.read_text("utf-8") == page.page(kept)
+    assert page.PLOT.read_text("utf-8") == page.plot(kept["systems"][1:])
+
+
+def test_the_page_compares_with_all_that_was_promised() -> None:
+    kept = json.loads(page.KEPT.read_text("utf-8"))
+
+    assert {one["system"] for one in kept["systems"][1:]} == set(page.WHAT)
+    assert all(one["events_per_s"] > 0 and one["detections_timed"] > 0 for one in kept["systems"][1:])
+
+
+def test_a_ratio_is_of_rounds_that_ran_side_by_side() -> None:
+    slow, fast = Round(100.0, 8.0, 50.0, 1.0), Round(400.0, 2.0, 50.0, 1.0)
+    found = {"plain": Found([slow, fast]), "takin": Found([slow, fast], [3.0, 1.0, 2.0])}
+
+    plain, takin = lines(found)
+
+    assert takin["ratios"] == [1.0, 1.0]
+    assert takin["ratio"] == 1.0
+    assert takin["cpu_ratio"] == 1.0
+    assert (takin["p50_ms"], takin["p99_ms"]) == (2.0, 2.0)
+    assert plain["p50_ms"] is None
+
+
+def test_without_the_plain_loop_there_is_no_ratio() -> None:
+    (only,) = lines({"takin": Found([Round(100.0, 8.0, 50.0, 1.0)])})
+
+    assert only["ratio"] is None
+
+
+def test_a_name_cannot_break_the_plot() -> None:
+    one = {"system": "<b>&", "events_per_s": 10, "cpu_s_per_100k": 1.5}
+
+    drawn = ET.fromstring(page.plot([one]))
+
+    assert "<b>&" in {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+
+
+def test_figures_take_the_place_of_the_last_of_their_kind(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr(page, "KEPT", tmp_path / "kept.json")
+
+    page.keep("growth", {"rows": [1]})
+    page.keep("systems", [{"a": 1}])
+    page.keep("growth", {"rows": [2]})
+
+    assert json.loads((tmp_path / "kept.json").read_text()) == {
+        "growth": {"rows": [2]},
+        "systems": [{"a": 1}],
+    }
