@@ -4,6 +4,7 @@ A plain aiokafka consumer. The group only shares out partitions; where to read o
 casebook, so a repeated, lost or moved group offset changes nothing.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,6 +91,8 @@ class DetectionIntake:
         self._worker = worker
         self._clock = clock
         self._next: dict[int, int | None] = {}
+        self._unplaced: set[int] = set()
+        """Partitions whose place must be read from the casebook before anything of theirs is taken."""
         self._topic = DETECTIONS.name
         self._consumer = AIOKafkaConsumer(
             **kafka_at(bootstrap),
@@ -119,26 +122,38 @@ class DetectionIntake:
             await self._consumer.stop()
 
     async def seek(self, partitions: Sequence[int]) -> None:
-        """Go on where the casebook stands."""
+        """Go on where the casebook stands; while it is away nothing of these partitions is taken.
+
+        Raises:
+            CasebookUnavailable: it is asked again by the next :meth:`step`.
+        """
+        self.forget(partitions)
+        self._unplaced.update(partitions)
+        await self._place()
+
+    async def _place(self) -> None:
+        wanted = tuple(self._unplaced)
         known = await self._casebook.look(offsets.next_offsets, self._topic)
-        for partition in partitions:
+        for partition in wanted:
             place = TopicPartition(self._topic, partition)
             at = known.get(partition)
-            if at is None:
-                # Explicitly: without a stored offset aiokafka would go on from what it prefetched.
-                beginning = (await self._consumer.beginning_offsets([place]))[place]
-                self._consumer.seek(place, beginning)
-            else:
-                self._consumer.seek(place, at)
-            self._next[partition] = at
+            # Explicitly: without a stored offset aiokafka would go on from what it prefetched.
+            start = (await self._consumer.beginning_offsets([place]))[place] if at is None else at
+            if partition in self._unplaced:  # else it was taken from us meanwhile
+                self._consumer.seek(place, start)
+                self._next[partition] = at
+                self._unplaced.discard(partition)
 
     def forget(self, partitions: Sequence[int]) -> None:
         """Partitions that are no longer ours."""
         for partition in partitions:
             self._next.pop(partition, None)
+            self._unplaced.discard(partition)
 
     async def step(self) -> None:
         """Take one fetch."""
+        if self._unplaced:
+            await self._place()
         fetched = await self._consumer.getmany(timeout_ms=250, max_records=200)
         records = [
             Record(place.partition, record.offset, record.key, record.value or b"")
@@ -149,9 +164,11 @@ class DetectionIntake:
         try:
             if records:
                 await self._take(records)
-        except (offsets.OffsetTaken, CasebookUnavailable):
-            # What was fetched is lost to this process's position: read it again.
-            await self.seek(tuple(self._next))
+        except BaseException:
+            # The consumer stands behind what was not taken: unless it is set back, that is passed over.
+            # What keeps it from being taken (the casebook, Kafka) may still be away, so it is remembered.
+            self._unplaced.update(self._next)
+            self._next.clear()
             raise
         self._show_lag()
 
@@ -257,4 +274,5 @@ class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is u
         self._intake.forget([place.partition for place in revoked])
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
-        await self._intake.seek([place.partition for place in assigned])
+        with contextlib.suppress(CasebookUnavailable):  # the next step asks again
+            await self._intake.seek([place.partition for place in assigned])
