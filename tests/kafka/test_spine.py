@@ -16,10 +16,12 @@ import pytest
 
 from connectors.sandbox.journal import Journal
 from connectors.sandbox.scenario_file import load_scenario, parse_scenario
+from schemas.topics import LISTINGS
 from streams.local.machine import Machine
 from streams.local.supervisor import Supervisor
 from streams.notices.casebook import figures, sealing
 from streams.screening.screener import build_ruleset
+from tests.support.broker import read_all
 from tests.support.machine import kill, running, until_sent
 from tests.support.notices import T0, make_listing
 
@@ -138,7 +140,10 @@ async def test_a_killed_broker_is_waited_for_and_everything_resumes(tmp_path: Pa
     )
     said: list[str] = []
     async with running(machine, said.append) as (supervisor, prepared, casebook):
-        await asyncio.sleep(4)
+        async with asyncio.timeout(60):
+            # In the middle: a source that had not begun would rather say that there is no broker.
+            while not 100 <= len(await read_all(prepared.bootstrap, LISTINGS.name)) < 500:
+                await asyncio.sleep(0.1)
         broker = broker_pid(supervisor)
         os.kill(broker, signal.SIGKILL)
         await supervisor.finished("connect")
