@@ -9,6 +9,7 @@ from schemas.message import Instant, Message, PlatformName
 CaseEventType = Literal[
     "case_opened",
     "detected",
+    "linked",
     "sent_to_review",
     "approved",
     "dismissed",

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from schemas.detection import Detection, Match, RuleFinding
 from schemas.message import digest
@@ -21,9 +22,14 @@ from schemas.notice import (
     RequestedAction,
 )
 from streams.notices.disguises import disguises_of
+from streams.notices.marks import Joins
 from streams.notices.policy import PlatformPolicy, SenderPolicy
 
 MAX_QUOTES = 20
+MOST_RELATED = 5
+_SHARED: Mapping[Joins, str] = MappingProxyType(
+    {"seller": "the seller", "contact": "a contact", "picture": "a picture"}
+)
 
 
 class CannotWrite(ValueError):
@@ -69,12 +75,22 @@ def human_reference(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """An earlier notice to the same platform about a listing that shares something with this one."""
+
+    reference: str
+    joins: tuple[Joins, ...]
+    removal_verified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Matter:
     """One listing that a notice is about."""
 
     detection: Detection
     case_id: str
     round: int
+    related: tuple[Related, ...] = ()
 
 
 def write_notice(
@@ -91,6 +107,7 @@ def write_notice(
     relisting_of: str | None = None,
     reviewer: str | None = None,
     action: RequestedAction = "remove",
+    related: tuple[Related, ...] = (),
 ) -> Notice:
     """The notice for one listing.
 
@@ -98,7 +115,7 @@ def write_notice(
         CannotWrite: no rule names a legal basis that the law table knows.
     """
     return write_notice_about(
-        (Matter(detection, case_id, round),),
+        (Matter(detection, case_id, round, related),),
         notice_id=notice_id,
         revision=revision,
         law=law,
@@ -300,8 +317,19 @@ def _reasons_of(matter: Matter, number: str, room: int) -> str:
             f"It was removed after an earlier notice and is online again: this is appearance {matter.round} "
             "of it."
         )
+    lines.extend(_in_common(one) for one in matter.related[:MOST_RELATED])
     text = "\n\n".join(lines)
     return text if len(text) <= room else text[: max(0, room - 1)] + "…"
+
+
+def _in_common(one: Related) -> str:
+    shared = " and ".join(_SHARED[join] for join in one.joins)
+    seen = (
+        f", which we saw removed by {one.removal_verified_at:%Y-%m-%d %H:%M:%S} UTC"
+        if one.removal_verified_at
+        else ""
+    )
+    return f"It shares {shared} with the listing of our notice {one.reference}{seen}."
 
 
 def _provision(basis: LegalBasis) -> str:

@@ -13,11 +13,12 @@ from schemas.case_event import CaseEvent
 from schemas.detection import Detection
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
-from streams.notices.casebook import cases, deadlines, events, exhibits, inbox
+from streams.notices.casebook import cases, deadlines, events, exhibits, inbox, links
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.deadlines import Deadline
 from streams.notices.casebook.exhibits import Exhibit
+from streams.notices.casebook.links import Linked
 from streams.notices.casebook.viewer import Viewer, visible_to
 from streams.notices.item import Item
 
@@ -104,6 +105,8 @@ class CasePage:
     events: tuple[CaseEvent, ...]
     notices: tuple[tuple[str, str, int], ...]
     """Notice id, reference and round of each notice, in order."""
+    linked: tuple[Linked, ...] = ()
+    """Cases with the same seller, contact or picture that the viewer may see, the newest first."""
 
 
 def case(tx: Transaction, viewer: Viewer, case_id: str) -> CasePage | None:
@@ -151,6 +154,7 @@ def case(tx: Transaction, viewer: Viewer, case_id: str) -> CasePage | None:
         detection=Detection.from_bytes(newest.body) if newest else None,
         events=events.of_case(tx, case_id),
         notices=tuple((one.notice_id, one.human_reference, one.round) for one in notices),
+        linked=tuple(links.of_case(tx, case_id, viewer)),
     )
 
 

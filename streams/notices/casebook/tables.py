@@ -110,6 +110,18 @@ detection = Table(
     Index("ix_detection_case_id_recorded_at", "case_id", "recorded_at"),
 )
 
+# What cases can share: see streams.notices.marks. By value and then by case, whose ids rise with time.
+case_mark = Table(
+    "case_mark",
+    metadata,
+    Column("value", Text, primary_key=True),
+    Column("case_id", Text, ForeignKey("case_.case_id"), primary_key=True),
+    Column("joins", Text, nullable=False),
+    Column("near", Text),
+    Column("marked_at", UtcInstant, nullable=False),
+    Index("ix_case_mark_case_id", "case_id"),
+)
+
 notice = Table(
     "notice",
     metadata,

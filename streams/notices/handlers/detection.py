@@ -7,13 +7,14 @@ from datetime import datetime
 import uuid_utils
 
 from schemas.detection import Detection
-from streams.notices.casebook import cases, events, looks
+from streams.notices.casebook import cases, events, links, looks
 from streams.notices.casebook.database import Transaction
 from streams.notices.guards.record import keeps_back
 from streams.notices.handlers.desk import Desk
 from streams.notices.item import GONE, Happening, Item
+from streams.notices.marks import Joins, marks_of
 from streams.notices.requirements import Unmet, sentences, unmet_requirements
-from streams.notices.wording import CannotWrite, write_notice
+from streams.notices.wording import CannotWrite, Related, write_notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
     """Open or join the one case of the listing; write a notice where a rule says so.
 
     A verdict is taken once. A listing that is shown again after its removal was verified starts
-    the case's next round.
+    the case's next round. One that shares its seller, a contact or a picture with other cases is linked
+    with them.
     """
     if detection.outcome not in ("notify", "review"):
         return Taken(None, "set_aside")
@@ -57,6 +59,7 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
             },
         )
     )
+    happened.extend(_link(tx, case, detection, now=now))
     item = cases.latest_item(tx, case.case_id)
     again = item is not None and item.content in GONE and _seen_after(detection, item)
     if again and item is not None:
@@ -72,6 +75,32 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
         return write(tx, case, detection, desk, now=now, number=number, previous=item)
     why = "its last notice was withdrawn by us" if withdrawn else "a rule asks for a person"
     return _to_review(tx, case, desk, now=now, why=why, number=number)
+
+
+def _link(tx: Transaction, case: cases.Case, detection: Detection, *, now: datetime) -> list[Happening]:
+    """Keep what the case can share with others; say with which it does, where that is new."""
+    had = links.known(tx, case.case_id)
+    new = [mark for mark in marks_of(detection.listing) if mark.value not in had]
+    links.add(tx, case.case_id, new, now=now)
+    linked = links.told(tx, links.sharing(tx, case.case_id, new))
+    if not linked:
+        return []
+    facts = {
+        "joins": sorted({join for one in linked for join in one.joins}),
+        "cases": [one.case_id for one in linked],
+        "after_removal": sum(one.removal_verified_at is not None for one in linked),
+    }
+    return [Happening("linked", now, facts)]
+
+
+def _related(tx: Transaction, case: cases.Case, detection: Detection) -> tuple[Related, ...]:
+    """Earlier notices to the same platform about what is joined with this listing."""
+    joined: dict[str, tuple[Joins, ...]] = links.sharing(tx, case.case_id, marks_of(detection.listing))
+    return tuple(
+        Related(one.human_reference, one.joins, one.removal_verified_at)
+        for one in links.told(tx, joined)
+        if one.platform == case.platform and one.human_reference and one.taken_at
+    )
 
 
 def _seen_after(detection: Detection, item: Item) -> bool:
@@ -141,6 +170,7 @@ def write(
             now=now,
             relisting_of=previous.notice_id if previous else None,
             reviewer=reviewer,
+            related=_related(tx, case, detection),
         )
         notice = desk.translate(notice)
     except CannotWrite as error:
