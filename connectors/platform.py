@@ -12,7 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from connectors.exchange import Exchange
 from schemas.dead_letter import DeadLetter
-from schemas.follow_up import FollowUp
+from schemas.follow_up import FollowUp, Information
 from schemas.listing import Listing
 from schemas.notice import Notice
 from schemas.response import AnswerChannel, PlatformResponse
@@ -28,7 +28,7 @@ class Capabilities:
     webhook: bool = False
     probe: bool = False
     inform: bool = False
-    """Takes further information under the same notice."""
+    """Takes what it asked for about a notice."""
     follow_up: bool = False
     """Takes reminders, and notices back."""
     honours_idempotency_key: bool = False
@@ -204,8 +204,15 @@ class Platform(Protocol):
             PlatformUnavailable, PlatformRefused
         """
 
-    async def inform(self, idempotency_key: str, text: str) -> None:
-        """Answer a request for information.
+    def render_information(self, information: Information) -> RenderedNotice:
+        """An answer to a request for information, as this platform takes it: pure, the same bytes each time.
+
+        Raises:
+            PlatformRefused: it takes none, or not this one.
+        """
+
+    async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:
+        """Deliver once what the platform asked for about the notice with that key.
 
         Raises:
             PlatformUnavailable, PlatformRefused

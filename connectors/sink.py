@@ -24,7 +24,7 @@ from connectors.platform import (
     Receipt,
     RenderedNotice,
 )
-from schemas.follow_up import FollowUp
+from schemas.follow_up import FollowUp, Information
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
 
@@ -75,7 +75,7 @@ class SinkPlatform:
     @property
     def capabilities(self) -> Capabilities:
         """The real one's, but for what asks the desk."""
-        return replace(self._real.capabilities, poll=False, webhook=False, inform=True)
+        return replace(self._real.capabilities, poll=False, webhook=False)
 
     def fetch(self, since: str | None) -> AsyncIterator[Page]:
         """The real platform's listings."""
@@ -101,11 +101,13 @@ class SinkPlatform:
         """Nobody is asked."""
         return None
 
-    async def inform(self, idempotency_key: str, text: str) -> None:
+    def render_information(self, information: Information) -> RenderedNotice:
+        """As the real platform takes it."""
+        return self._real.render_information(information)
+
+    async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:  # noqa: ARG002 - the contract's
         """To the folder."""
-        await self._sink.take(
-            Delivery(f"{idempotency_key}_information", text.encode(), "text/plain", 1, 30.0)
-        )
+        return await self._sink.take(delivery)
 
     def render_follow_up(self, follow_up: FollowUp) -> RenderedNotice:
         """As the real platform takes it."""
@@ -135,11 +137,9 @@ class SinkLetters:
         """The whole message."""
         return self._real.render_follow_up(follow_up, recipient)
 
-    async def inform(self, idempotency_key: str, text: str, reference: str, at: datetime) -> None:  # noqa: ARG002
-        """To the folder."""
-        await self._sink.take(
-            Delivery(f"{idempotency_key}_information", text.encode(), "text/plain", 1, 30.0)
-        )
+    def render_information(self, information: Information) -> RenderedNotice:
+        """The whole message."""
+        return self._real.render_information(information)
 
     async def deliver(self, delivery: Delivery, recipient: str | None = None) -> Receipt:  # noqa: ARG002
         """To the folder, whoever was to get it."""

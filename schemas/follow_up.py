@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.message import Instant, Message, PlatformName
-from schemas.notice import Party
+from schemas.message import Instant, Message, Part, PlatformName
+from schemas.notice import Notice, Party
 
 FollowUpKind = Literal["reminder", "escalation", "withdrawal"]
 
@@ -45,3 +45,18 @@ class FollowUp(Message):
     reason: str | None = Field(default=None, max_length=2_000)
     """Of a withdrawal, in our words."""
     tags: tuple[str, ...] = ()
+
+
+class Information(Part):
+    """What a platform asked for about a notice, in a person's words.
+
+    It has a key of its own, made of the notice's key and the text: the same words again are the same.
+    """
+
+    key: str = Field(pattern=r"^i1_[a-z2-7]{52}$")
+    notice: Notice
+    """The notice that was asked about."""
+    platform_reference: str | None = Field(default=None, max_length=512)
+    text: str = Field(min_length=1, max_length=20_000)
+    at: Instant
+    """When it was written."""

@@ -5,9 +5,10 @@ A channel makes single attempts, like :class:`connectors.platform.Platform`, who
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connectors.platform import Delivery, RawAnswer, Receipt, RenderedNotice
+from schemas.follow_up import Information
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
 
@@ -21,6 +22,17 @@ class ChannelCapabilities:
     """False: the receiver may count a repeat as a second notice."""
     max_items: int = 1
     """Items in one notice."""
+
+
+@runtime_checkable
+class Informs(Protocol):
+    """A channel that takes what its platform asked for about a notice."""
+
+    def render_information(self, information: Information) -> RenderedNotice:
+        """Pure, and the same bytes for the same information."""
+
+    async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:
+        """Deliver it once; raises as :meth:`Channel.deliver`."""
 
 
 class Channel(Protocol):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from connectors.channels.channel import Channel
+from connectors.channels.channel import Channel, Informs
 from connectors.channels.email import EmailChannel
 from connectors.channels.mail_reference import Tag
 from connectors.egress import EgressPolicy
@@ -25,7 +25,7 @@ from connectors.platform import (
 from connectors.platform_config import PlatformConfig
 from connectors.probe import look
 from connectors.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, verify
-from schemas.follow_up import FollowUp
+from schemas.follow_up import FollowUp, Information
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
 
@@ -78,6 +78,7 @@ class ChannelPlatform:
             poll=can.poll,
             webhook=bool(self._theirs),
             probe=True,
+            inform=isinstance(self._channel, Informs),
             follow_up=isinstance(self._channel, EmailChannel),
             honours_idempotency_key=can.honours_idempotency_key,
             max_items=min(can.max_items, self._config.max_items),
@@ -136,9 +137,22 @@ class ChannelPlatform:
         """Ask by the channel."""
         return await self._channel.poll(idempotency_key)
 
-    async def inform(self, idempotency_key: str, text: str) -> None:  # noqa: ARG002 - the contract's arguments
-        """No channel takes further information under the same notice: a linked notice carries it."""
-        raise PlatformRefused("refused", f"{self.name} takes no information under an earlier notice")
+    def render_information(self, information: Information) -> RenderedNotice:
+        """As the channel carries it.
+
+        Raises:
+            PlatformRefused: it carries none.
+        """
+        return self._informs().render_information(information)
+
+    async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:
+        """Deliver once by the channel."""
+        return await self._informs().inform(delivery, notice_key)
+
+    def _informs(self) -> Informs:
+        if not isinstance(self._channel, Informs):
+            raise PlatformRefused("refused", f"{self.name} takes no information under an earlier notice")
+        return self._channel
 
     def render_follow_up(self, follow_up: FollowUp) -> RenderedNotice:
         """As the channel carries it.

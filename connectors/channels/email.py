@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import aiosmtplib
@@ -37,7 +38,7 @@ from connectors.http import tls_context
 from connectors.pace import Pace
 from connectors.platform import Delivery, RawAnswer, Receipt, RenderedNotice
 from connectors.platform_config import PlatformConfig
-from schemas.follow_up import FollowUp
+from schemas.follow_up import FollowUp, Information
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
 
@@ -97,22 +98,17 @@ class EmailChannel:
         )
         return RenderedNotice(message, "message/rfc822")
 
-    async def inform(self, idempotency_key: str, text: str, reference: str, at: datetime) -> None:
-        """Write to the desk what it had asked for about the notice with that key and reference.
-
-        Raises:
-            PlatformUnavailable, PlatformRefused
-        """
-        body = information_mail(
-            text,
-            reference,
-            idempotency_key,
-            at,
-            self._options,
-            self._languages,
-            reply_to=self._answers_to(idempotency_key),
+    def render_information(self, information: Information) -> RenderedNotice:
+        """The whole message, to the desk and into the notice's thread."""
+        key = information.notice.idempotency_key
+        message = information_mail(
+            information, self._options, self._languages, reply_to=self._answers_to(key)
         )
-        await self.deliver(Delivery(idempotency_key, body, "message/rfc822", 1, self._timeouts.total_s))
+        return RenderedNotice(message, "message/rfc822")
+
+    async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:
+        """Give it to the mail server once; what comes back comes to the notice's own address."""
+        return await self.deliver(replace(delivery, idempotency_key=notice_key))
 
     def _answers_to(self, key: str) -> str:
         """The address for answers to the notice, and of its envelope: its own, where there is a secret."""

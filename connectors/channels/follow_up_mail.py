@@ -4,7 +4,6 @@
 subject joins the two.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email import policy
@@ -17,7 +16,7 @@ from connectors.channels.letter import follow_up_letter, information_letter
 from connectors.channels.mail_message import KEY_HEADER, message_id
 from connectors.channels.plain import plain_line
 from connectors.platform_config import MailOptions
-from schemas.follow_up import FollowUp, FollowUpKind
+from schemas.follow_up import FollowUp, FollowUpKind, Information
 
 SUBJECTS: Mapping[FollowUpKind, str] = {
     "reminder": "Reminder of notice",
@@ -55,30 +54,25 @@ def follow_up_mail(
 
 
 def information_mail(
-    text: str,
-    reference: str,
-    notice_key: str,
-    at: datetime,
-    options: MailOptions,
-    languages: Sequence[str],
-    *,
-    reply_to: str | None = None,
+    information: Information, options: MailOptions, languages: Sequence[str], *, reply_to: str | None = None
 ) -> bytes:
     """What the desk had asked for about a notice, as a mail in its thread, with CRLF line ends.
 
-    Its ``Message-ID`` is made of the text: the same words sent again are recognised, others are not
+    Its ``Message-ID`` is the information's key: the same words sent again are recognised, others are not
     taken for them.
 
     Raises:
         PlatformRefused: ``invalid``: it is too long.
     """
+    notice = information.notice
+    test = "[TEST] " if "lifecycle:test" in notice.tags else ""
     return _in_thread(
-        information_letter(reference, text, languages),
-        subject=f"Information on notice {reference}",
-        key=f"{notice_key}_{hashlib.sha256(text.encode()).hexdigest()[:16]}",
-        notice_key=notice_key,
-        at=at,
-        ours="",
+        information_letter(notice.human_reference, information.text, languages),
+        subject=f"{test}Information on notice {notice.human_reference}",
+        key=information.key,
+        notice_key=notice.idempotency_key,
+        at=information.at,
+        ours=plain_line(notice.sender.organisation, 100),
         options=options,
         to=options.to,
         reply_to=reply_to,

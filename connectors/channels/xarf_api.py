@@ -5,6 +5,10 @@ a ``reportId``; 409 when it knows the matter; 422 with ``unmetRequirements``; 42
 ``GET {base}/v1/abuse?correlationId=…`` lists what became of our reports. Both ids are the notice's
 key. The receiver remembers a ``clientToken`` for 24 hours only, so a repeat (``attempt`` 2 and later)
 first asks whether the report is there already. ``Authorization: Bearer`` carries the key.
+``NEED_MORE_INFORMATION`` ends a report there: what was asked for goes as a new report with a token of its
+own and the same ``correlationId``, so that both come back by one question. Nothing tells such a report from
+the first one in that list, so its repeats rest on the token alone: they have to end within the day (the
+usual schedule does, after 19 hours).
 There are no webhooks. A report takes one item. The words are mapped by :data:`MEANING`; what
 ``ACTIONED`` did is in ``action``, and without it the answer is not guessed.
 Proven against a local server of this shape, not against a real host.
@@ -20,11 +24,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from connectors.answers import response_id
 from connectors.channels.caller import Caller, utc_now
 from connectors.channels.channel import ChannelCapabilities
-from connectors.channels.xarf_report import xarf_report
+from connectors.channels.xarf_report import xarf_report, xarf_report_with
 from connectors.errors import PlatformRefused, UnreadableAnswer
 from connectors.platform import Delivery, RawAnswer, Receipt, RenderedNotice
 from connectors.platform_config import PlatformConfig
 from connectors.replies import first_problem, read_answer, unmet, whole
+from schemas.follow_up import Information
 from schemas.message import Instant, canonical_json
 from schemas.notice import Notice
 from schemas.response import Measure, PlatformResponse, ResponseKind, ResponseOutcome
@@ -113,6 +118,9 @@ class XarfApiChannel:
             if known is not None:
                 report, raw = known
                 return Receipt(200, report.reportId, False, report.receivedAt, raw)
+        return await self._post(delivery)
+
+    async def _post(self, delivery: Delivery) -> Receipt:
         reply = await self._caller.call(
             "POST",
             PATH,
@@ -134,6 +142,17 @@ class XarfApiChannel:
                 raise unmet(reply)
             case _:
                 raise self._caller.error(reply)
+
+    def render_information(self, information: Information) -> RenderedNotice:
+        """A report of its own that names the first one."""
+        report = xarf_report_with(information)
+        correlation = information.notice.idempotency_key
+        envelope = {"clientToken": information.key, "correlationId": correlation, "report": {"xarf": report}}
+        return RenderedNotice(canonical_json(envelope), "application/json")
+
+    async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:  # noqa: ARG002 - it stands in the body
+        """Deliver it once."""
+        return await self._post(delivery)
 
     async def poll(self, idempotency_key: str) -> RawAnswer | None:
         """The receiver's list for this key. The same list asked for twice has the same ``source_id``."""

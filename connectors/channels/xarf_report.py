@@ -14,7 +14,9 @@ import uuid
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from connectors.channels.plain import plain_line
 from connectors.errors import PlatformRefused, UnmetRequirement
+from schemas.follow_up import Information
 from schemas.notice import Notice, Party
 
 XARF_VERSION = "4.2.0"
@@ -61,6 +63,35 @@ def xarf_report(notice: Notice) -> dict[str, Any]:
     }
     if _DOMAIN.fullmatch(host):
         report["domain"] = host
+    _check(report)
+    return report
+
+
+def xarf_report_with(information: Information) -> dict[str, Any]:
+    """The report again, with what the receiver asked for about it; a new report that names the first.
+
+    Raises:
+        PlatformRefused: as :func:`xarf_report`.
+    """
+    notice = information.notice
+    first = f"report {information.platform_reference}" if information.platform_reference else "our report"
+    said = plain_line(information.text, 700)
+    whole = information.text.encode()
+    report = {
+        **xarf_report(notice),
+        "report_id": report_id(information.key),
+        "description": f"Asked for on {first}, notice {notice.human_reference}: {said}"[:1_000],
+        "evidence": [
+            _whole_notice(notice),
+            {
+                "content_type": "text/plain",
+                "description": "What was asked for, in full",
+                "payload": base64.b64encode(whole).decode(),
+                "hash": "sha256:" + hashlib.sha256(whole).hexdigest(),
+                "size": len(whole),
+            },
+        ],
+    }
     _check(report)
     return report
 

@@ -61,7 +61,7 @@ from connectors.platform_config import PlatformConfig
 from connectors.replies import whole
 from connectors.sources.firehose import FirehoseSource
 from connectors.sources.post_search import PostSearch
-from schemas.follow_up import FollowUp
+from schemas.follow_up import FollowUp, Information
 from schemas.message import Instant
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
@@ -232,8 +232,12 @@ class AtprotoPlatform:
         body = history_bytes(history)
         return RawAnswer(self.name, "poll_" + hashlib.sha256(body).hexdigest(), "poll", self._now(), body)
 
-    async def inform(self, idempotency_key: str, text: str) -> None:  # noqa: ARG002 - the contract's arguments
-        """A report cannot be added to: a linked notice carries it."""
+    def render_information(self, information: Information) -> RenderedNotice:  # noqa: ARG002 - the contract's
+        """A report cannot be added to."""
+        self._takes_no_more()
+
+    async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:  # noqa: ARG002 - the contract's arguments
+        """A report cannot be added to."""
         self._takes_no_more()
 
     def render_follow_up(self, follow_up: FollowUp) -> RenderedNotice:  # noqa: ARG002 - the contract's argument

@@ -44,7 +44,7 @@ from connectors.replies import first_problem, read_answer, unmet, whole
 from connectors.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, verify
 from connectors.sources.feed import FEED_CAP, entry_listing, parse_feed
 from schemas.dead_letter import DeadLetter
-from schemas.follow_up import FollowUp
+from schemas.follow_up import FollowUp, Information
 from schemas.listing import Listing
 from schemas.notice import Notice
 from schemas.response import Measure, PlatformResponse, ResponseKind, ResponseOutcome
@@ -298,22 +298,24 @@ class SandboxPlatform:
         source_id = "poll_" + hashlib.sha256(reply.body).hexdigest()
         return RawAnswer(self.name, source_id, "poll", self._now(), reply.body)
 
-    async def inform(self, idempotency_key: str, text: str) -> None:
-        """Answer a request for information."""
-        try:
-            body = desk.InformationBody(text=text).model_dump_json().encode()
-        except ValidationError as error:
-            raise PlatformRefused("invalid", first_problem(error)) from error
-        path = f"/desk/v1/notices/{quote(idempotency_key, safe='')}/information"
-        # The id is made of the text, so that a repeated try is recognised and a second answer is not.
-        message_id = f"{idempotency_key}_{hashlib.sha256(body).hexdigest()[:16]}"
-        reply = await self._call(
-            "POST", path, message_id=message_id, body=body, headers={"Content-Type": "application/json"}
+    def render_information(self, information: Information) -> RenderedNotice:
+        """As JSON."""
+        return RenderedNotice(
+            body=desk.InformationBody(text=information.text).model_dump_json().encode(),
+            content_type="application/json",
         )
-        if reply.status == 422:
-            raise unmet(reply)
-        if reply.status != 202:
-            raise self._error(reply)
+
+    async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:
+        """Answer a request for information once; the key tells a repeat from a second answer."""
+        reply = await self._call(
+            "POST",
+            f"/desk/v1/notices/{quote(notice_key, safe='')}/information",
+            message_id=delivery.idempotency_key,
+            body=delivery.body,
+            headers={"Content-Type": delivery.content_type},
+            timeout_s=delivery.timeout_s,
+        )
+        return self._taken(reply)
 
     def render_follow_up(self, follow_up: FollowUp) -> RenderedNotice:
         """As JSON."""
@@ -329,6 +331,9 @@ class SandboxPlatform:
             headers={"Content-Type": delivery.content_type, "Idempotency-Key": delivery.idempotency_key},
             timeout_s=delivery.timeout_s,
         )
+        return self._taken(reply)
+
+    def _taken(self, reply: Reply) -> Receipt:
         if reply.status == 422:
             raise unmet(reply)
         if reply.status != 202:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -37,7 +38,7 @@ from connectors.platform_config import PlatformConfig, Sla
 from connectors.registry import build, resolve_secrets
 from connectors.sink import SinkLetters, SinkPlatform
 from schemas.errors import OperatorError
-from schemas.follow_up import FollowUp
+from schemas.follow_up import FollowUp, Information
 from schemas.notice import LegalBasis, Notice, SlaPromise
 from schemas.response import PlatformResponse
 from streams.notices.casebook.inbox import Received
@@ -81,8 +82,8 @@ class Letters(Protocol):
     async def deliver(self, delivery: Delivery, recipient: str | None = None) -> Receipt:
         """Once."""
 
-    async def inform(self, idempotency_key: str, text: str, reference: str, at: datetime) -> None:
-        """Write to the desk what it had asked for."""
+    def render_information(self, information: Information) -> RenderedNotice:
+        """To the desk, what it had asked for; pure."""
 
 
 class Bridge:
@@ -140,9 +141,35 @@ class Bridge:
             return None
         return rendered.body, rendered.content_type
 
+    def render_information(self, information: Information) -> tuple[bytes, str] | None:
+        """What a platform asked for, as its own channel takes it, or else a mail to its desk; ``None``:
+        neither does.
+        """
+        platform = information.notice.addressee.platform
+        own = self._platforms[platform]
+        try:
+            if own.capabilities.inform:
+                rendered = own.render_information(information)
+            elif platform in self._letters:
+                rendered = self._letters[platform].render_information(information)
+            else:
+                return None
+        except PlatformRefused as error:
+            raise CannotWrite(error.detail) from error
+        return rendered.body, rendered.content_type
+
+    def _inform(self, leased: Leased, delivery: Delivery) -> Awaitable[Receipt]:
+        own = self._platforms[leased.platform]
+        if own.capabilities.inform:
+            return own.inform(delivery, leased.about)
+        # What comes back comes to the notice's own address.
+        return self._letters[leased.platform].deliver(replace(delivery, idempotency_key=leased.about))
+
     def _submit(self, leased: Leased, delivery: Delivery) -> Awaitable[Receipt]:
         if leased.recipient is not None:
             return self._letters[leased.platform].deliver(delivery, leased.recipient)
+        if leased.purpose == "information":
+            return self._inform(leased, delivery)
         if leased.purpose in FOLLOWING:
             return self._platforms[leased.platform].follow_up(delivery, leased.about)
         if leased.purpose == "fallback":
@@ -195,21 +222,6 @@ class Bridge:
         except ConnectorError as error:
             raise NoAnswer(str(error)) from error
         return None if raw is None else _answer(raw)
-
-    async def inform(self, platform: str, idempotency_key: str, text: str, reference: str) -> None:
-        """Answer a request for information: by the platform's own channel, or else by mail to its desk.
-
-        Raises:
-            NoAnswer: the platform did not take it, or there is no way to tell it.
-        """
-        own = self._platforms[platform]
-        try:
-            if own.capabilities.inform or platform not in self._letters:
-                await own.inform(idempotency_key, text)
-            else:
-                await self._letters[platform].inform(idempotency_key, text, reference, self._clock())
-        except ConnectorError as error:
-            raise NoAnswer(str(error)) from error
 
     def can_be_asked(self, platform: str) -> bool:
         """Whether the platform can be polled."""
@@ -491,6 +503,7 @@ def desk_of(
         translate=translator(known),
         actor=actor,
         follow_up=bridge.render_follow_up,
+        information=bridge.render_information,
         fallback=bridge.render_fallback,
     )
 

@@ -1,7 +1,6 @@
 """``takin notices …``: the notice service, and what people ask of it."""
 
 import asyncio
-import hashlib
 import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -324,16 +323,17 @@ def inform(
 ) -> None:
     """Answer a platform's request for information: by its own channel, or by mail to its desk.
 
-    Its clock runs on or anew from then, as was agreed with it (need_info in the platforms file).
+    It is sent like a notice: tried again until it is taken, once. The platform's clock runs on or anew from
+    then, as was agreed with it (need_info in the platforms file).
 
     Example: takin notices inform TKN-ABCDE-FGHIJ-KL "The seller's name stands in the second picture."
     """
     from connectors.registry import load_platforms
-    from streams.notices import handlers
-    from streams.notices.acts.people import actor
-    from streams.notices.bridge import make_bridge
-    from streams.notices.casebook import cases, stops
-    from streams.notices.ports import NoAnswer
+    from streams.notices.acts import give_information
+    from streams.notices.bridge import desk_of, make_bridge
+    from streams.notices.casebook import cases
+    from streams.notices.law import load_law
+    from streams.notices.sender import demonstration_sender
     from streams.settings import Settings
 
     file = platforms or Settings().platforms_file
@@ -348,36 +348,36 @@ def inform(
                 raise OperatorError(f"The casebook has no notice {reference!r}: see `takin notices list`.")
             notice = cases.notice_by_id(tx, notice_id)
             in_test_mode = "lifecycle:test" in cases.notice_body(tx, notice_id).tags
-            stopped = [one for one in stops.in_force(tx) if one.name in ("", notice.platform)]
-        if in_test_mode and not all(one.dev_only for one in configs if one.name == notice.platform):
+        theirs = [one for one in configs if one.name == notice.platform]
+        if not theirs:
+            raise OperatorError(f"{file} has no platform {notice.platform}.")
+        if in_test_mode and not all(one.dev_only for one in theirs):
             raise OperatorError(
                 f"{notice.human_reference} was written in test mode: {notice.platform} never had it."
             )
-        if stopped:
-            raise OperatorError(
-                f"Sending is stopped by {stopped[0].set_by}: {stopped[0].reason}. See `takin notices resume`."
-            )
 
-        async def send() -> None:
-            bridge = make_bridge([one for one in configs if one.name == notice.platform])
+        async def queue() -> bool:
+            bridge = make_bridge(theirs)
             try:
-                await bridge.inform(notice.platform, notice.idempotency_key, text, notice.human_reference)
-            except NoAnswer as error:
-                raise OperatorError(f"{notice.platform} did not take the information: {error}.") from error
+                # Who sends stands in the notice itself; nothing of the sender's settings is used here.
+                desk = desk_of(theirs, bridge, sender=demonstration_sender(reply_base=None), law=load_law())
+                fresh: bool = casebook.decide(
+                    give_information, notice_id, desk, text=text, by=by, now=datetime.now(UTC)
+                )
+                return fresh
             finally:
                 await bridge.aclose()
 
-        asyncio.run(send())
-        casebook.decide(
-            handlers.information_given,
-            notice_id,
-            given_at=datetime.now(UTC),
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-            actor=actor(by) if by else "person",
-        )
+        fresh = asyncio.run(queue())
     finally:
         casebook.close()
-    print(f"{notice.platform} has the information for {notice.human_reference}.")
+    if fresh:
+        print(
+            f"It waits to be sent to {notice.platform}; `takin notices show {notice.human_reference}` "
+            "says when they have it."
+        )
+    else:
+        print(f"The same words about {notice.human_reference} were given before: nothing is sent again.")
 
 
 def validate(

@@ -28,6 +28,7 @@ from connectors.channels.xarf_api import MEANING
 from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable, UnreadableAnswer
 from connectors.platform import Delivery, Platform, RawAnswer, Receipt
 from connectors.registry import CHANNEL_KINDS, PlatformConfig, build
+from schemas.follow_up import Information
 from schemas.notice import Notice
 from tests.contracts import manners
 from tests.contracts.rude_server import Asked, RudeServer, answer, rude_server
@@ -437,6 +438,61 @@ async def test_a_report_is_not_made_again_when_the_token_is_forgotten(server: Ru
 
 def _title(sent: Notice) -> str:
     return ascii(sent.items[0].title)[:30]
+
+
+@pytest.mark.parametrize(
+    "words", ["The second picture.", "象牙 \u202e\x00\n" * 900], ids=["short", "hostile"]
+)
+async def test_what_a_xarf_desk_asked_for_goes_as_a_linked_report_whose_answer_is_the_notice_s(
+    words: str, server: RudeServer
+) -> None:
+    asked = Information(key="i1_" + "a" * 52, notice=notice(), platform_reference="r-1", text=words, at=NOW)
+    reports: dict[str, dict[str, Any]] = {}
+
+    async def desk(request: Asked, writer: asyncio.StreamWriter) -> None:
+        if request.method == "POST":
+            body = json.loads(request.body)
+            new = {"reportId": f"r-{len(reports) + 1}", "correlationId": body["correlationId"]}
+            found = reports.setdefault(body["clientToken"], new | {"body": body})
+            await answer(202, json.dumps({"reportId": found["reportId"]}).encode())(request, writer)
+            return
+        first, *later = (
+            {name: value for name, value in one.items() if name != "body"} for one in reports.values()
+        )
+        first |= {"status": "COMPLETED", "resolution": "NEED_MORE_INFORMATION"}
+        for one in later:
+            one |= {"status": "COMPLETED", "resolution": "ACTIONED", "action": "CONTENT_REMOVED"}
+        await answer(200, json.dumps({"reports": [first, *later]}).encode())(request, writer)
+
+    server.manners = desk
+    platform = made(SAMPLES["xarf"], server.url)
+    rendered = platform.render(asked.notice)
+    await platform.submit(Delivery(asked.notice.idempotency_key, rendered.body, rendered.content_type, 1, 20))
+    rendered = platform.render_information(asked)
+    for attempt in (1, 2):
+        given = await platform.inform(
+            Delivery(asked.key, rendered.body, rendered.content_type, attempt, 20),
+            asked.notice.idempotency_key,
+        )
+        assert (given.http_status, given.platform_reference) == (202, "r-2")
+    polled = await platform.poll(asked.notice.idempotency_key)
+    assert polled is not None
+    answers = platform.parse(polled)
+    await platform.aclose()
+
+    assert [(one.kind, one.outcome, one.platform_reference) for one in answers] == [
+        ("need_info", "need_info", "r-1"),
+        ("decision", "actioned_removed", "r-2"),
+    ]
+    assert {one.idempotency_key for one in answers} == {asked.notice.idempotency_key}
+    first, linked = (one["body"]["report"]["xarf"] for one in reports.values())
+    read = xarf.parse(json.dumps(linked))
+    assert (read.errors, read.report is not None) == ([], True)
+    assert linked["report_id"] != first["report_id"]
+    assert "report r-1" in linked["description"]
+    assert "\u202e" not in linked["description"]
+    whole, text = (base64.b64decode(one["payload"]) for one in linked["evidence"])
+    assert (Notice.from_bytes(whole), text.decode()) == (asked.notice, words)
 
 
 @pytest.mark.parametrize("sent", [notice(), *hostile_notices()], ids=_title)

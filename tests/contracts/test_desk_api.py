@@ -18,7 +18,9 @@ from connectors.sandbox.scenario_file import parse_scenario
 from connectors.sandbox.service import Sandbox
 from connectors.sources.feed import FeedSource
 from connectors.sources.page import PageSource
+from schemas.follow_up import Information
 from schemas.listing import SHOWN, Listing
+from schemas.notice import Notice
 from streams.connect.sources import Wanted, open_source
 
 SECRET = "whsec_" + "c2hv" * 10
@@ -184,7 +186,15 @@ async def test_a_question_is_seen_and_answered(bench: Bench) -> None:
             if any(one.kind == "need_info" for one in bench.platform.parse(polled)):
                 break
             await asyncio.sleep(0.05)
-    await bench.platform.inform(bench.key, "The second picture shows the grain.")
+    notice = Notice.model_validate({**bench.notice})
+    information = Information(
+        key="i1_" + "a" * 52, notice=notice, text="The second picture shows the grain.", at=datetime.now(UTC)
+    )
+    rendered = bench.platform.render_information(information)
+    delivery = Delivery(information.key, rendered.body, rendered.content_type, 1, 5.0)
+    first = await bench.platform.inform(delivery, bench.key)
+    again = await bench.platform.inform(delivery, bench.key)
+    assert first.http_status == again.http_status == 202
 
     assert (await bench.until(lambda seen: seen.state == "offline")).state == "offline"
 

@@ -377,6 +377,26 @@ async def test_a_bounce_makes_the_delivery_a_failed_one_and_no_desk_is_late(benc
     assert bench.casebook.decide(outbox.requeue, bench.key, now=datetime.now(UTC))
 
 
+async def deliver_what_waits(bench: Bench, config: PlatformConfig) -> None:
+    """What the dispatcher does, once."""
+    bridge = Bridge({"market": build(config, environment={"MAIL_SECRET": SECRET})})
+    desk = handlers.Desk(
+        {"market": policy_of(config)}, demonstration_sender(reply_base=None), LAW, bridge.render
+    )
+    [leased] = bench.casebook.decide(
+        handlers.start_attempts,
+        slots={"market": 9},
+        now=datetime.now(UTC),
+        hold_for=timedelta(seconds=30),
+        worker="w",
+        desk=desk,
+    )
+    result, accepted = await bridge.deliver(leased, 10.0)
+    await bridge.aclose()
+    assert accepted is not None, result
+    bench.casebook.decide(handlers.delivered, leased, result, accepted, desk, now=datetime.now(UTC))
+
+
 async def test_what_the_desk_asked_for_is_written_into_its_thread(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,19 +413,24 @@ async def test_what_the_desk_asked_for_is_written_into_its_thread(
         done = [
             await asyncio.to_thread(takin, "notices", "inform", reference, words, *options) for _ in range(2)
         ]
+        assert [one.returncode for one in done] == [0, 0], done[0].stderr
+        await deliver_what_waits(bench, config_of(port))
 
-    assert [one.returncode for one in done] == [0, 0], done[0].stderr
-    first, again = (message_from_bytes(raw, policy=policy.default) for raw in box.taken)
+    [raw] = box.taken
+    [(envelope, _)] = box.envelopes
+    first = message_from_bytes(raw, policy=policy.default)
     assert isinstance(first, EmailMessage)
+    # A bounce of it comes to the notice's own address.
+    assert envelope == bench.envelope
     assert first["In-Reply-To"] == bench.sent["Message-ID"]
-    assert first["Message-ID"] == again["Message-ID"] != bench.sent["Message-ID"]
+    assert first["Message-ID"] != bench.sent["Message-ID"]
     assert first["Reply-To"] == bench.sent["Reply-To"]
     assert (first["Bcc"], first["To"]) == (None, "abuse@bazaar.example")
     assert reference in first["Subject"]
     text = first.get_content()
     assert "象牙 [U+202E]" in text
     assert "\nBcc: all@elsewhere.example" in text
-    assert bench.event_types().count("information_given") == 2
+    assert bench.event_types().count("information_given") == 1
 
     # And what they then decide comes back by the same way.
     answer = bench.reply(

@@ -12,6 +12,7 @@ reports.join_report        a report: it is about a case that is there
 reports.dismiss_report     a report: no case, with the reason
 answers.enter_answer       what a platform said by telephone or on paper, and counter-notices,
                            appeals, reinstatements and partial measures that came that way
+information.give_information  what a platform asked for: queue it
 withdrawal.withdraw        take a notice back and tell the platform
 holds.ask_hold             "do not take down yet": asked by one person,
 holds.confirm_hold         in force when another confirms,
@@ -23,13 +24,12 @@ allowances.allow_rule      a rule goes on below its stop line for a while
 allowances.finish_task     a step of the ladder that waited for a person was taken
 =========================  =================================================================
 
-What a platform asked for is given with :func:`streams.notices.handlers.information_given` after its
-channel took it (``takin notices inform``).
 """
 
 from streams.notices.acts.allowances import allow_rule, finish_task
 from streams.notices.acts.answers import ENTERED, enter_answer
 from streams.notices.acts.holds import ask_hold, confirm_hold, lapse_holds, release_hold
+from streams.notices.acts.information import give_information
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
 from streams.notices.acts.reports import Offer, dismiss_report, join_report, open_from_report
 from streams.notices.acts.review import approve, dismiss
@@ -51,6 +51,7 @@ __all__ = [
     "dismiss_report",
     "enter_answer",
     "finish_task",
+    "give_information",
     "join_report",
     "lapse_holds",
     "open_from_report",

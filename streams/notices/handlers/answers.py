@@ -122,7 +122,7 @@ def _not_an_answer(
 def information_given(tx: Transaction, notice_id: str, *, given_at: datetime, sha256: str, actor: str) -> int:
     """The platform took the information it had asked for: its clock runs on, or anew.
 
-    ``sha256`` is of the text that it was given, which is not kept here. Returns the number of items
+    ``sha256`` is of the bytes that it was sent, which the outbox keeps. Returns the number of items
     whose deadlines this changed.
     """
     changed = 0

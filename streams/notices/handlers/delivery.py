@@ -1,5 +1,6 @@
 """A notice is tried: the try begins, the platform takes it, or it does not."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from streams.notices.casebook import cases, channels, events, looks, outbox
 from streams.notices.casebook.database import Transaction
 from streams.notices.guards.breaker import after, is_alive
 from streams.notices.guards.gates import channel_of, open_gate, taken
-from streams.notices.handlers.answers import apply_responses
+from streams.notices.handlers.answers import apply_responses, information_given
 from streams.notices.handlers.deadlines import cancel, restart_deadlines, start_deadlines
 from streams.notices.handlers.desk import Desk
 from streams.notices.handlers.fallback import go_other_way, is_closed_way
@@ -134,6 +135,9 @@ def delivered(
             return False
         _note_channels(tx, [(leased, result)], desk, now=now)
         follow_up_sent(tx, leased, result, accepted.reference, desk, now=now)
+        if leased.purpose == "information":
+            sha256 = hashlib.sha256(leased.body).hexdigest()
+            information_given(tx, leased.notice_id, given_at=now, sha256=sha256, actor=desk.actor)
         return True
     cases.hold_of_notices(tx, [leased.notice_id])
     return bool(_delivered(tx, [Ended(leased, result, accepted)], desk, now=now))

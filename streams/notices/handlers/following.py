@@ -10,7 +10,7 @@ from streams.notices.casebook.database import Transaction
 from streams.notices.handlers.desk import Desk
 from streams.notices.item import Happening
 
-FOLLOWING = frozenset({"reminder", "escalation", "withdrawal"})
+FOLLOWING = frozenset({"reminder", "escalation", "withdrawal", "information"})
 """Purposes of the outbox's entries that follow a notice; the others carry the notice itself."""
 
 
