@@ -94,6 +94,28 @@ def test_stop_resume_excess_and_guards_read_like_sentences(takin: Takin) -> None
     assert "5 above the cap are approved for market today." in two[1]
 
 
+def test_several_cases_in_review_are_approved_as_one_notice(place: Path, takin: Takin) -> None:
+    file = place / "platforms.yaml"
+    file.write_text(PLATFORMS.replace("dev_only: true", "dev_only: true, max_items: 5"))
+    casebook = Casebook.open(f"sqlite:///{place / 'casebook.db'}")
+    for listing_id in "345":
+        review = make_detection(listing_id, outcome="review")
+        rule = review.rules[0].model_copy(update={"legal_basis": ("cites-appendix-i",)})
+        review = review.model_copy(update={"rules": (rule,)})
+        casebook.decide(handlers.take_detection, review, make_desk(), now=datetime.now(UTC))
+    rows = [json.loads(line) for line in takin("review", "--json")[1].splitlines()]
+    named = [row["case_id"] for row in rows if row["listing_id"] in "345"]
+
+    done = takin("approve", *named, "--as", "Ada", "--json")
+
+    assert done[0] == 0, done[1]
+    reference = json.loads(done[1])["reference"]
+    assert sorted(
+        one.listing_id for one in casebook.answer(figures.item_times) if one.reference == reference
+    ) == [*"345"]
+    casebook.close()
+
+
 def test_a_case_in_review_is_listed_dismissed_and_gone_from_the_list(takin: Takin) -> None:
     [row] = [json.loads(line) for line in takin("review", "--json")[1].splitlines()]
 

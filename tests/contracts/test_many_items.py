@@ -1,9 +1,9 @@
 """One notice about 300 listings, through casebook and desk API over real HTTP: an outcome for each."""
 
 import asyncio
-import hashlib
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,43 +15,32 @@ from connectors.sandbox.assignment import listing_url
 from connectors.sandbox.service import Sandbox
 from schemas.listing import Listing
 from schemas.notice import Notice
-from streams.notices import handlers
+from streams.notices import acts, handlers
 from streams.notices.answers import Answers, store_answer
 from streams.notices.bridge import Bridge, policy_of
-from streams.notices.casebook import cases, figures
+from streams.notices.casebook import cases, events, figures, outbox
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
-from streams.notices.requirements import unmet_requirements
+from streams.notices.requirements import Demands
 from streams.notices.sender import demonstration_sender
 from streams.notices.wording import CannotWrite, Matter, write_notice_about
 from streams.reports.sla import report
 from tests.contracts.test_desk_api import SECRET, scenario
-from tests.support.notices import LAW, T0, make_detection
+from tests.support.notices import LAW, T0, at, make_desk, make_detection, make_listing
 
 MANY = 300
 
 
-def open_cases(tx: Transaction, listings: list[Listing]) -> tuple[Matter, ...]:
-    matters = []
+def open_cases(tx: Transaction, listings: list[Listing]) -> list[str]:
+    """Cases in review, one for each listing."""
+    found = []
     for listing in listings:
-        detection = make_detection(listing.listing_id, platform="practice", url=listing.url)
+        detection = make_detection(listing.listing_id, platform=listing.platform, url=listing.url)
         case = cases.open_case(tx, detection, status="review", now=T0)
         cases.add_detection(tx, case.case_id, detection, now=T0)
-        matters.append(Matter(detection, case.case_id, 1))
-    return tuple(matters)
-
-
-def send(tx: Transaction, notice: Notice, body: bytes, content_type: str) -> None:
-    cases.add_notice(
-        tx,
-        notice,
-        case_ids=notice.case_ids,
-        body=body,
-        content_type=content_type,
-        body_sha256=hashlib.sha256(body).hexdigest(),
-        next_poll_at=None,
-    )
+        found.append(case.case_id)
+    return found
 
 
 async def test_each_of_300_listings_gets_its_own_outcome(tmp_path: Path) -> None:
@@ -82,21 +71,12 @@ async def test_each_of_300_listings_gets_its_own_outcome(tmp_path: Path) -> None
             make_detection(row["id"], platform="practice", url=listing_url(url, row["id"])).listing
             for row in stock
         ]
-        matters = casebook.decide(open_cases, listings)
+        case_ids = casebook.decide(open_cases, listings)
         now = datetime.now(UTC)
-        notice = write_notice_about(
-            matters,
-            notice_id="n",
-            revision=1,
-            law=LAW,
-            platform=desk.platforms["practice"],
-            sender=desk.sender,
-            now=now,
-        )
-        assert (
-            unmet_requirements(notice, desk.platforms["practice"].demands, platform="practice", now=now) == ()
-        )
-        casebook.decide(send, notice, *bridge.render(notice))
+        notice_id = casebook.decide(acts.approve_together, case_ids, desk, by="Ada", now=now)
+        with casebook.read() as tx:
+            notice = cases.notice_body(tx, notice_id)
+        assert (notice.detection.method, len(notice.items)) == ("automated_and_reviewed", MANY)
         [leased] = casebook.decide(
             handlers.start_attempts,
             slots={"practice": 1},
@@ -131,6 +111,66 @@ async def test_each_of_300_listings_gets_its_own_outcome(tmp_path: Path) -> None
     [row] = report(items, now=datetime.now(UTC)).platforms
     assert row.measures["decided"].n == MANY - row.counts["already_gone"] - row.counts["refused_not_hosted"]
     assert row.counts["refused"] == MANY - outcomes["actioned_removed"]
+
+
+MARKET = make_desk(demands=Demands(max_items=3))
+
+
+@pytest.fixture
+def casebook(tmp_path: Path) -> Iterator[Casebook]:
+    book = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}")
+    yield book
+    book.close()
+
+
+def in_review(casebook: Casebook, *listing_ids: str, platform: str = "market") -> list[str]:
+    return casebook.decide(open_cases, [make_listing(one, platform=platform) for one in listing_ids])
+
+
+def test_one_notice_is_written_about_several_cases_and_each_case_knows_it(casebook: Casebook) -> None:
+    case_ids = in_review(casebook, "1", "2", "3")
+    notice_id = casebook.decide(acts.approve_together, case_ids * 2, MARKET, by="Ada", now=at(5))
+
+    with casebook.read() as tx:
+        told = {case_id: [one.type for one in events.of_case(tx, case_id)] for case_id in case_ids}
+        assert {item.case_id for item in cases.items_of_notice(tx, notice_id)} == set(case_ids)
+    assert set(map(tuple, told.values())) == {("approved", "notice_queued")}
+    with pytest.raises(acts.ActRefused, match="not in review: its status is approved"):
+        casebook.decide(acts.approve_together, case_ids, MARKET, by="Ben", now=at(6))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda book, ids: ids.extend(in_review(book, "9", platform="bazaar")),
+            "these are of bazaar, market",
+        ),
+        (lambda book, ids: ids.extend(in_review(book, "8", "9")), "At most 3 items fit in one notice\\.$"),
+        (lambda book, ids: held(book, ids[1]), "cannot be in it: the case is held until"),
+        (
+            lambda book, ids: book.decide(acts.dismiss, ids[1], by="Ada", reason="bone", now=at(1)),
+            "not in review: its status is dismissed",
+        ),
+    ],
+    ids=["two platforms", "too many", "held", "dismissed"],
+)
+def test_one_that_cannot_be_in_it_keeps_all_of_it_back(
+    casebook: Casebook, spoil: Callable[[Casebook, list[str]], object], said: str
+) -> None:
+    case_ids = in_review(casebook, "1", "2")
+    spoil(casebook, case_ids)
+
+    with pytest.raises(acts.ActRefused, match=said):
+        casebook.decide(acts.approve_together, case_ids, MARKET, by="Ada", now=at(5))
+    assert casebook.answer(outbox.waiting) == ()
+    with casebook.read() as tx:
+        assert cases.latest_item(tx, case_ids[0]) is None
+
+
+def held(casebook: Casebook, case_id: str) -> None:
+    casebook.decide(acts.ask_hold, case_id, by="Ada", reason="police", expires_at=at(9_000), now=at(1))
+    casebook.decide(acts.confirm_hold, case_id, by="Ben", now=at(2))
 
 
 def matter(listing_id: str, *, round: int = 1, **changes: object) -> Matter:  # noqa: A002

@@ -6,6 +6,7 @@ records who did what, when and why as events, which are sealed in the audit chai
 
 =========================  =================================================================
 review.approve             a case in review: write its notice and queue it
+together.approve_together  several cases in review, of one platform: one notice about all
 review.dismiss             a case in review: no notice, with the reason
 reports.open_from_report   a report: make a case of it, which waits in review
 reports.join_report        a report: it is about a case that is there
@@ -34,6 +35,7 @@ from streams.notices.acts.people import ActRefused, actor, person_named, same_pe
 from streams.notices.acts.reports import Offer, dismiss_report, join_report, open_from_report
 from streams.notices.acts.review import approve, dismiss
 from streams.notices.acts.switches import approve_excess, resume_sending, stop_sending
+from streams.notices.acts.together import approve_together
 from streams.notices.acts.withdrawal import Withdrawn, withdraw
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "allow_rule",
     "approve",
     "approve_excess",
+    "approve_together",
     "ask_hold",
     "confirm_hold",
     "dismiss",

@@ -154,14 +154,17 @@ def review(
 
 
 def approve(
-    case: CaseOrReference,
+    cases_named: Annotated[
+        list[str],
+        typer.Argument(metavar="CASE...", help="Case id, or TKN-… reference of the case's notice."),
+    ],
     by: By,
     platforms: PlatformsFile = None,
     sender: SenderFile = None,
     reply_base: ReplyBase = DEFAULT_REPLY_BASE,
     as_json: AsJson = False,
 ) -> None:
-    """Write and send the notice of a case in review.
+    """Write and send the notice of a case in review. Several cases of one platform: one notice about all.
 
     Example: takin notices approve c_0198f3 --as "Ada Example"
     """
@@ -169,9 +172,14 @@ def approve(
     from streams.notices.casebook import cases
 
     def act(tx: Any, desk: Any, now: datetime) -> str:
-        taken = acts.approve(tx, case_named(tx, case), desk, by=by, now=now)
-        assert taken.notice_id is not None, "approve refuses where it writes none"
-        return cases.notice_by_id(tx, taken.notice_id).human_reference
+        named = [case_named(tx, case) for case in cases_named]
+        if len(named) > 1:
+            notice_id = acts.approve_together(tx, named, desk, by=by, now=now)
+        else:
+            taken = acts.approve(tx, named[0], desk, by=by, now=now)
+            assert taken.notice_id is not None, "approve refuses where it writes none"
+            notice_id = taken.notice_id
+        return cases.notice_by_id(tx, notice_id).human_reference
 
     reference = with_desk(act, platforms=platforms, sender=sender, reply_base=reply_base)
     print(

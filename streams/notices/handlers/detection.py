@@ -1,6 +1,5 @@
 """A verdict on a listing arrives: open or join its case, write a notice where a rule says so."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from streams.notices.casebook import cases, events, links, looks
 from streams.notices.casebook.database import Transaction
 from streams.notices.guards.record import keeps_back
 from streams.notices.handlers.desk import Desk
+from streams.notices.handlers.queueing import queue_notice
 from streams.notices.item import GONE, Happening, Item
 from streams.notices.marks import Joins, marks_of
 from streams.notices.requirements import Unmet, sentences, unmet_requirements
@@ -93,7 +93,7 @@ def _link(tx: Transaction, case: cases.Case, detection: Detection, *, now: datet
     return [Happening("linked", now, facts)]
 
 
-def _related(tx: Transaction, case: cases.Case, detection: Detection) -> tuple[Related, ...]:
+def related_notices(tx: Transaction, case: cases.Case, detection: Detection) -> tuple[Related, ...]:
     """Earlier notices to the same platform about what is joined with this listing."""
     joined: dict[str, tuple[Joins, ...]] = links.sharing(tx, case.case_id, marks_of(detection.listing))
     return tuple(
@@ -170,7 +170,7 @@ def write(
             now=now,
             relisting_of=previous.notice_id if previous else None,
             reviewer=reviewer,
-            related=_related(tx, case, detection),
+            related=related_notices(tx, case, detection),
         )
         notice = desk.translate(notice)
     except CannotWrite as error:
@@ -185,37 +185,5 @@ def write(
         return _to_review(tx, case, desk, now=now, why=str(error), number=number)
     if number != case.round:
         cases.start_round(tx, case.case_id, number)
-    cases.add_notice(
-        tx,
-        notice,
-        case_ids=[case.case_id],
-        body=body,
-        content_type=content_type,
-        body_sha256=hashlib.sha256(body).hexdigest(),
-        next_poll_at=None,
-    )
-    cases.set_status(tx, case.case_id, "approved", now=now)
-    events.append(
-        tx,
-        case_id=case.case_id,
-        happenings=[
-            Happening(
-                "approved",
-                now,
-                {"by": reviewer or "zero_tolerance_rule", "rules": list(notice.detection.rule_ids)},
-            ),
-            Happening(
-                "notice_queued",
-                now,
-                {
-                    "reference": notice.human_reference,
-                    "idempotency_key": notice.idempotency_key,
-                    "body_sha256": hashlib.sha256(body).hexdigest(),
-                },
-            ),
-        ],
-        now=now,
-        actor=f"person:{reviewer}" if reviewer else desk.actor,
-        notice_id=notice.notice_id,
-    )
+    queue_notice(tx, notice, body, content_type, desk, reviewer=reviewer, now=now)
     return Taken(case.case_id, "noticed", notice.notice_id)
