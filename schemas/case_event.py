@@ -11,6 +11,7 @@ CaseEventType = Literal[
     "detected",
     "linked",
     "sent_to_review",
+    "notice_edited",
     "approved",
     "dismissed",
     "notice_queued",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import uuid_utils
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,14 +14,17 @@ from starlette.responses import RedirectResponse, Response
 
 from schemas.detection import Match
 from schemas.notice import Quote
-from streams.desk.gate import Refused, open_to
+from streams.desk.gate import Form, Refused, open_to
 from streams.desk.house import House
 from streams.desk.inbox_routes import passages
+from streams.desk.preview import Carried, Editor, carried, editor, read_edits, sealed, unsealed
 from streams.notices import acts
 from streams.notices.casebook import accounts, desk_lists, desk_pages
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.offsets import take_lease
 from streams.notices.casebook.viewer import Viewer
+from streams.notices.editing import offered
+from streams.notices.handlers.drafting import Draft
 
 HOLD = timedelta(minutes=20)
 """So long a case is one person's; each page of it begins the time anew."""
@@ -77,14 +81,36 @@ def register(app: FastAPI, house: House) -> None:
     async def approve(request: Request, case_id: str) -> Response:
         if house.acts is None:
             raise Refused(409, "no_platforms", "The desk was started without a platforms file.")
-        viewer, now, desk = request.state.viewer, house.clock(), house.acts
+        viewer, now, desk, form = request.state.viewer, house.clock(), house.acts, request.state.form
+        edits, seen = read_edits(form), unsealed(house.keys, form.one("preview"), case_id, now=now)
 
         def act(tx: Transaction) -> None:
             _in_hand(tx, viewer, case_id, now=now)
-            acts.approve(tx, case_id, desk, by=viewer.login, now=now)
+            if seen is None:
+                raise acts.ActRefused("stale_preview", await_look(tx))
+            acts.approve(tx, case_id, desk, by=viewer.login, now=now, edits=edits, seen=seen)
             desk_lists.release(tx, case_id, viewer.login)
 
+        def await_look(tx: Transaction) -> str:
+            found = acts.preview(
+                tx, case_id, desk, by=viewer.login, notice_id=_new_id(), now=now, edits=edits
+            )
+            if found.why_not is not None:
+                return f"No notice can be written: {found.why_not}."
+            return (
+                "What is sent is what was shown, and that was too long ago: look at the notice, then approve."
+            )
+
         return await decided(request, case_id, act, "approved")
+
+    @open_to(*REVIEWERS)
+    async def preview(request: Request, case_id: str) -> Response:
+        if not request.headers.get("hx-request"):
+            return await _case(house, request, case_id)
+        if await house.casebook.look(desk_pages.status, request.state.viewer, case_id) is None:
+            raise HTTPException(404)
+        shown = await _shown(house, request, case_id)
+        return house.pages.html("preview.html", request, {"shown": shown})
 
     @open_to(*REVIEWERS)
     async def dismiss(request: Request, case_id: str) -> Response:
@@ -106,6 +132,7 @@ def register(app: FastAPI, house: House) -> None:
         ("/review", queue, "GET"),
         ("/review/next", following, "POST"),
         ("/review/{case_id}", show, "GET"),
+        ("/review/{case_id}/preview", preview, "POST"),
         ("/review/{case_id}/approve", approve, "POST"),
         ("/review/{case_id}/dismiss", dismiss, "POST"),
         ("/review/{case_id}/release", release, "POST"),
@@ -178,8 +205,48 @@ async def _case(house: House, request: Request, case_id: str, *, problem: str | 
         "why": sent[-1].data.get("why") if sent else None,
         "minutes": int(HOLD.total_seconds() // 60),
         "can_approve": house.acts is not None,
+        "shown": await _shown(house, request, case_id) if held.mine else None,
     }
     return house.pages.html("review_case.html", request, values, status=422 if problem else 200)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The notice as it would go, beside the form that changes it."""
+
+    draft: Draft | None
+    """``None``: it cannot be drafted at all."""
+    why_not: str | None
+    carried: Carried | None
+    editor: Editor | None
+    seal: str | None
+    """Of what can be sent as it is shown."""
+
+
+async def _shown(house: House, request: Request, case_id: str) -> _Shown:
+    """The notice with what the form changes in it."""
+    if house.acts is None:
+        return _Shown(None, None, None, None, None)
+    now, form = house.clock(), getattr(request.state, "form", Form(()))
+    edits, notice_id = read_edits(form), _new_id()
+    by = request.state.viewer.login
+    try:
+        drafted = await house.casebook.look(
+            acts.preview, case_id, house.acts, by=by, notice_id=notice_id, now=now, edits=edits
+        )
+    except acts.ActRefused as error:
+        return _Shown(None, str(error), None, None, None)
+    fields = seal = None
+    if drafted.as_written is not None:
+        platform = house.acts.platforms[drafted.as_written.addressee.platform]
+        fields = editor(drafted.as_written, edits, offered(house.acts.law, platform), now=now)
+    if drafted.why_not is None and drafted.sha256 is not None:
+        seal = sealed(house.keys, case_id, acts.Preview(notice_id, now, drafted.sha256))
+    return _Shown(drafted, drafted.why_not, carried(drafted), fields, seal)
+
+
+def _new_id() -> str:
+    return str(uuid_utils.uuid7())
 
 
 def _as_quote(match: Match) -> Quote:

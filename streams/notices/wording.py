@@ -294,7 +294,7 @@ def reasons_about(matters: Sequence[Matter], legal_basis: tuple[LegalBasis, ...]
     With many listings each has its part; the law is always whole, and what of a listing does not fit
     stands in its quotes.
     """
-    law = "\n\n".join(_provision(basis) for basis in legal_basis)
+    law = provisions(legal_basis)
     room = (LONGEST_REASONS - len(law) - 2 * len(matters)) // len(matters)
     parts = [
         _reasons_of(matter, f"{place}. " if len(matters) > 1 else "", room)
@@ -330,6 +330,11 @@ def _in_common(one: Related) -> str:
         else ""
     )
     return f"It shares {shared} with the listing of our notice {one.reference}{seen}."
+
+
+def provisions(legal_basis: Sequence[LegalBasis]) -> str:
+    """The provisions as they end the reasons."""
+    return "\n\n".join(_provision(basis) for basis in legal_basis)
 
 
 def _provision(basis: LegalBasis) -> str:

@@ -122,6 +122,32 @@ def test_an_analyst_approves_one_and_dismisses_one(open_as: OpenAs, casebook: Ca
     assert approved[-1] == "notice_queued"
 
 
+def test_an_analyst_changes_a_notice_and_sees_it_before_it_goes(open_as: OpenAs, casebook: Casebook) -> None:
+    page = open_as("analyst")
+    keys = page.keyboard
+    ready(page)
+    keys.press("n")
+    page.wait_for_url(re.compile("/review/c_"))
+    ready(page)
+    case_id = page.url.partition("?")[0].rpartition("/")[2]
+    keys.press("e")
+    keys.press("Control+a")
+    keys.press("Delete")
+    expect(page.locator("#preview")).to_contain_text("reasons_missing at /reasons")
+    keys.type("The seller offers it, and says of what it is made.")
+    expect(page.locator("#preview .done")).to_contain_text("with your changes")
+    expect(page.locator("#preview .passage").first).to_contain_text("says of what it is made.")
+    shown = page.locator("#preview .raw").text_content()
+    keys.press("Escape")
+    keys.press("a")
+    expect(page.get_by_role("status").or_(page.get_by_role("alert"))).to_contain_text("Approved")
+
+    with casebook.read() as tx:
+        told = {event.type: event for event in events.of_case(tx, case_id)}
+    assert told["notice_edited"].actor == "person:analyst"
+    assert told["notice_queued"].data["body_sha256"] == shown
+
+
 def test_an_officer_finds_the_overdue_platform_and_exports_it(open_as: OpenAs, casebook: Casebook) -> None:
     page = open_as("officer")
     first = page.locator("table.figures tbody tr").first

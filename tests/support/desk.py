@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,62 @@ class Browser:
     async def post(self, path: str, fields: Mapping[str, Any] | None = None, **more: Any) -> httpx.Response:
         """POST a form."""
         return await self.client.post(path, data={"csrf": self.csrf, **(fields or {})}, **more)
+
+
+class _Fields(HTMLParser):
+    """What a browser would send of one form, without its buttons."""
+
+    def __init__(self, form_id: str) -> None:
+        super().__init__()
+        self._form_id = form_id
+        self._inside = False
+        self._text: tuple[str, list[str]] | None = None
+        self._select = ""
+        self.found: dict[str, list[str]] = {}
+
+    def _add(self, name: str, value: str) -> None:
+        self.found.setdefault(name, []).append(value)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "form":
+            self._inside = given.get("id") == self._form_id
+        name = given.get("name") or ""
+        if not self._inside:
+            return
+        if tag == "input" and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
+            self._add(name, given.get("value") or "")
+        elif tag == "textarea":
+            self._text = (name, [])
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and "selected" in given:
+            self._add(self._select, given.get("value") or "")
+
+    def handle_data(self, data: str) -> None:
+        if self._text is not None:
+            self._text[1].append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._inside = False
+        if tag == "textarea" and self._text is not None:
+            # As browsers do: lines of a form end in CR LF.
+            self._add(self._text[0], "".join(self._text[1]).replace("\n", "\r\n"))
+            self._text = None
+
+
+def fields_of(html: str, form_id: str) -> dict[str, list[str]]:
+    """The fields of a page's form as they stand there."""
+    read = _Fields(form_id)
+    read.feed(html)
+    return read.found
+
+
+async def approve(browser: Browser, case_id: str, **changed: Any) -> httpx.Response:
+    """Approve a case's notice as the review page shows it; ``changed`` fields are sent instead."""
+    page = await browser.get(f"/review/{case_id}")
+    return await browser.post(f"/review/{case_id}/approve", {**fields_of(page.text, "notice"), **changed})
 
 
 def app_over(casebook: Casebook, folder: Path) -> FastAPI:

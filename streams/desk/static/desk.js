@@ -31,7 +31,13 @@
   const told = document.querySelector("[data-zone]");
   if (told) told.textContent = zone === "UTC" ? "your zone is UTC too" : `“yours” is ${zone}`;
   showZone(document);
-  document.addEventListener("htmx:after:swap", () => showZone(document));
+  const live = document.getElementById("live");
+  document.addEventListener("htmx:after:swap", () => {
+    showZone(document);
+    // What a part of the page says anew is read out; the part itself may be long.
+    const say = document.querySelector("[data-say]");
+    if (live && say && live.textContent !== say.textContent) live.textContent = say.textContent;
+  });
 
   const list = document.querySelector("[data-list]");
   const lines = list ? [...list.querySelectorAll("[data-line]")] : [];

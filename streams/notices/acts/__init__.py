@@ -5,7 +5,8 @@ Each takes an open transaction and ``by``, the person's name as they give it; re
 records who did what, when and why as events, which are sealed in the audit chain.
 
 =========================  =================================================================
-review.approve             a case in review: write its notice and queue it
+review.preview             a case in review: its notice as it would go, with what the person changed
+review.approve             a case in review: write its notice and queue it, as it was shown
 together.approve_together  several cases in review, of one platform: one notice about all
 review.dismiss             a case in review: no notice, with the reason
 reports.open_from_report   a report: make a case of it, which waits in review
@@ -33,7 +34,7 @@ from streams.notices.acts.holds import ask_hold, confirm_hold, lapse_holds, rele
 from streams.notices.acts.information import give_information
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
 from streams.notices.acts.reports import Offer, dismiss_report, join_report, open_from_report
-from streams.notices.acts.review import approve, dismiss
+from streams.notices.acts.review import Preview, approve, dismiss, preview
 from streams.notices.acts.switches import approve_excess, resume_sending, stop_sending
 from streams.notices.acts.together import approve_together
 from streams.notices.acts.withdrawal import Withdrawn, withdraw
@@ -42,6 +43,7 @@ __all__ = [
     "ENTERED",
     "ActRefused",
     "Offer",
+    "Preview",
     "Withdrawn",
     "actor",
     "allow_rule",
@@ -59,6 +61,7 @@ __all__ = [
     "lapse_holds",
     "open_from_report",
     "person_named",
+    "preview",
     "release_hold",
     "resume_sending",
     "same_person",

@@ -11,7 +11,7 @@ from streams.notices.casebook.database import Transaction
 from streams.notices.guards.record import keeps_back
 from streams.notices.guards.repeat import earlier_stands
 from streams.notices.handlers.desk import Desk
-from streams.notices.handlers.detection import related_notices
+from streams.notices.handlers.drafting import related_notices
 from streams.notices.handlers.queueing import queue_notice
 from streams.notices.policy import PlatformPolicy
 from streams.notices.requirements import sentences, unmet_requirements

@@ -51,6 +51,12 @@ def insert_new(tx: Transaction, table: sa.Table, values: dict[str, Any]) -> bool
     return tx.execute(statement).first() is not None
 
 
+def by_id(tx: Transaction, case_id: str) -> Case | None:
+    """A case as it stands, held by nobody."""
+    row = tx.execute(sa.select(*_CASE).where(t.case.c.case_id == case_id)).one_or_none()
+    return Case(*row) if row else None
+
+
 def hold(tx: Transaction, case_id: str) -> Case:
     """Read a case and keep others from changing it until the transaction ends."""
     row = tx.execute(sa.select(*_CASE).where(t.case.c.case_id == case_id).with_for_update()).one()

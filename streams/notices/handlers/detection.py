@@ -8,13 +8,12 @@ import uuid_utils
 from schemas.detection import Detection
 from streams.notices.casebook import cases, events, links, looks
 from streams.notices.casebook.database import Transaction
-from streams.notices.guards.record import keeps_back
 from streams.notices.handlers.desk import Desk
+from streams.notices.handlers.drafting import Draft, Ground, draft
 from streams.notices.handlers.queueing import queue_notice
 from streams.notices.item import GONE, Happening, Item
-from streams.notices.marks import Joins, marks_of
-from streams.notices.requirements import Unmet, sentences, unmet_requirements
-from streams.notices.wording import CannotWrite, Related, write_notice
+from streams.notices.marks import marks_of
+from streams.notices.requirements import Unmet
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +92,6 @@ def _link(tx: Transaction, case: cases.Case, detection: Detection, *, now: datet
     return [Happening("linked", now, facts)]
 
 
-def related_notices(tx: Transaction, case: cases.Case, detection: Detection) -> tuple[Related, ...]:
-    """Earlier notices to the same platform about what is joined with this listing."""
-    joined: dict[str, tuple[Joins, ...]] = links.sharing(tx, case.case_id, marks_of(detection.listing))
-    return tuple(
-        Related(one.human_reference, one.joins, one.removal_verified_at)
-        for one in links.told(tx, joined)
-        if one.platform == case.platform and one.human_reference and one.taken_at
-    )
-
-
 def _seen_after(detection: Detection, item: Item) -> bool:
     """A replayed old snapshot is no re-appearance: it must be newer than our proof of removal."""
     return item.removal_verified_at is not None and detection.listing.observed_at > item.removal_verified_at
@@ -145,45 +134,31 @@ def write(
     now: datetime,
     number: int,
     previous: Item | None,
-    reviewer: str | None = None,
-    revision: int = 1,
 ) -> Taken:
-    """Write a round's notice and queue it, or send the case to review. The caller holds the case.
+    """Write a round's notice and queue it, or send the case to review. The caller holds the case."""
+    ground = Ground(case, detection, number, previous)
+    drafted = draft(tx, ground, desk, notice_id=str(uuid_utils.uuid7()), at=now, now=now)
+    if drafted.why_not is not None:
+        why = drafted.why_not
+        return _to_review(tx, case, desk, now=now, why=why, number=number, unmet=drafted.unmet)
+    return queue(tx, ground, drafted, desk, now=now)
 
-    ``reviewer``: the person who approved it; absent where a zero-tolerance rule decided.
-    """
-    platform = desk.platforms.get(case.platform)
-    why_not = "no way to reach this platform" if platform is None else None
-    if platform is None or (why_not := keeps_back(tx, case, detection, platform, reviewer, now=now)):
-        assert why_not is not None, "one of the two is said"
-        return _to_review(tx, case, desk, now=now, why=why_not, number=number)
-    try:
-        notice = write_notice(
-            detection,
-            notice_id=str(uuid_utils.uuid7()),
-            case_id=case.case_id,
-            round=number,
-            revision=revision,
-            law=desk.law,
-            platform=platform,
-            sender=desk.sender,
-            now=now,
-            relisting_of=previous.notice_id if previous else None,
-            reviewer=reviewer,
-            related=related_notices(tx, case, detection),
-        )
-        notice = desk.translate(notice)
-    except CannotWrite as error:
-        return _to_review(tx, case, desk, now=now, why=str(error), number=number)
-    unmet = unmet_requirements(notice, platform.demands, platform=case.platform, now=now)
-    if unmet:
-        why = f"the notice would be refused: {sentences(unmet)}"[:2_000]
-        return _to_review(tx, case, desk, now=now, why=why, number=number, unmet=unmet)
-    try:
-        body, content_type = desk.render(notice)
-    except CannotWrite as error:
-        return _to_review(tx, case, desk, now=now, why=str(error), number=number)
-    if number != case.round:
-        cases.start_round(tx, case.case_id, number)
-    queue_notice(tx, notice, body, content_type, desk, reviewer=reviewer, now=now)
-    return Taken(case.case_id, "noticed", notice.notice_id)
+
+def queue(tx: Transaction, ground: Ground, drafted: Draft, desk: Desk, *, now: datetime) -> Taken:
+    """Queue a notice that nothing keeps back. The caller holds the case."""
+    assert drafted.notice is not None, "nothing keeps it back"
+    assert drafted.body is not None, "it was rendered"
+    case, reviewer = ground.case, ground.reviewer
+    if ground.number != case.round:
+        cases.start_round(tx, case.case_id, ground.number)
+    queue_notice(
+        tx,
+        drafted.notice,
+        drafted.body,
+        drafted.content_type,
+        desk,
+        reviewer=reviewer,
+        now=now,
+        changed=drafted.changed,
+    )
+    return Taken(case.case_id, "noticed", drafted.notice.notice_id)

@@ -1,7 +1,10 @@
 """A notice that was written takes its place in the line."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 from schemas.notice import Notice
 from streams.notices.casebook import cases, events
@@ -19,10 +22,12 @@ def queue_notice(
     *,
     reviewer: str | None,
     now: datetime,
+    changed: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Store a notice as it is to be sent, and what that means for each of its cases, which the caller holds.
 
-    ``reviewer``: the person who approved it; absent where a zero-tolerance rule decided.
+    ``reviewer``: the person who approved it; absent where a zero-tolerance rule decided. ``changed``: what
+    that person changed in it (:func:`streams.notices.editing.changes`).
     """
     body_sha256 = hashlib.sha256(body).hexdigest()
     cases.add_notice(
@@ -41,7 +46,8 @@ def queue_notice(
         "idempotency_key": notice.idempotency_key,
         "body_sha256": body_sha256,
     }
-    happened = (Happening("approved", now, approved), Happening("notice_queued", now, queued))
+    edited = [Happening("notice_edited", now, {"by": reviewer, **changed})] if changed else []
+    happened = (*edited, Happening("approved", now, approved), Happening("notice_queued", now, queued))
     events.append_to_many(
         tx,
         [events.Entry(case_id, notice.notice_id, happened) for case_id in notice.case_ids],

@@ -54,6 +54,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/review"): REVIEWERS,
     ("POST", "/review/next"): REVIEWERS,
     ("GET", "/review/{case_id}"): REVIEWERS,
+    ("POST", "/review/{case_id}/preview"): REVIEWERS,
     ("POST", "/review/{case_id}/approve"): REVIEWERS,
     ("POST", "/review/{case_id}/dismiss"): REVIEWERS,
     ("POST", "/review/{case_id}/release"): REVIEWERS,

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 
 from streams.notices.casebook import cases, events, holds
 from streams.notices.casebook.database import Casebook
-from tests.support.desk import NOW, Browser, Filled
+from tests.support.desk import NOW, Browser, Filled, approve
 
 ASKED = {"reason": "unit X <b>asks</b> \u202e", "hours": "72"}
 
@@ -39,7 +39,7 @@ async def test_a_hold_takes_two_people_and_then_nothing_is_approved(
     assert in_force(casebook, case_id)
 
     await other.get(f"/review/{case_id}")
-    approved = await other.post(f"/review/{case_id}/approve")
+    approved = await approve(other, case_id)
     assert approved.status_code == 422
     assert "no notice can be written" in approved.text.lower()
     assert ("hold_confirmed", "person:lead") in types(casebook, case_id)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from streams.desk.app import desk_app
 from streams.notices.casebook import accounts, events
 from streams.notices.casebook.database import Casebook
-from tests.support.desk import HASH, NOW, Browser, Filled, house_over
+from tests.support.desk import HASH, NOW, Browser, Filled, approve, house_over
 
 
 def case_of(answer: object) -> str:
@@ -38,7 +38,7 @@ async def test_a_decision_is_sealed_under_the_persons_name(
 ) -> None:
     browser = Browser(app, casebook, "analyst")
     first = case_of(await browser.post("/review/next"))
-    second = case_of(await browser.post(f"/review/{first}/approve"))
+    second = case_of(await approve(browser, first))
     third = case_of(await browser.post(f"/review/{second}/dismiss", {"reason": "vegetable ivory"}))
 
     assert len({first, second, third}) == 3
@@ -90,7 +90,7 @@ async def test_a_dismissal_needs_its_reason(app: FastAPI, casebook: Casebook, fi
 async def test_a_decided_case_is_not_decided_again(app: FastAPI, casebook: Casebook, filled: Filled) -> None:
     browser = Browser(app, casebook, "analyst")
     case_id = case_of(await browser.post("/review/next"))
-    await browser.post(f"/review/{case_id}/approve")
+    await approve(browser, case_id)
     decided = types(casebook, case_id)
 
     again = [
