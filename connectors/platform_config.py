@@ -157,6 +157,23 @@ class CoopOptions(_Config):
     policy_id: str | None = Field(default=None, max_length=128)
 
 
+class MastodonOptions(_Config):
+    """How reports are filed on a server that speaks Mastodon's API."""
+
+    category: Literal["legal", "violation", "spam", "other"] = "legal"
+    """``legal`` needs a server of version 4.2 or later; with ``rule_ids`` it is ``violation``."""
+    rule_ids: tuple[str, ...] = Field(default=(), max_length=20)
+    """The server's own rules that such posts break, by the ids that ``/api/v1/instance/rules`` gives."""
+    forward: bool = False
+    """A report on an account of another server is passed on to that one."""
+
+    @model_validator(mode="after")
+    def _rules_are_violated(self) -> Self:
+        if bool(self.rule_ids) != (self.category == "violation"):
+            raise ValueError("rule_ids and category: violation are given together")
+        return self
+
+
 class MailAnswer(_Config):
     """One line that this platform's desk writes, and what it is for us."""
 
@@ -278,6 +295,7 @@ class ReadsOptions(_Config):
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "xarf": ("api_key",),
     "coop": ("api_key", "coop"),
+    "mastodon": ("api_key",),
     "email": ("mail",),
     "csv": ("folder",),
     "desk": ("folder",),
@@ -310,6 +328,7 @@ class PlatformConfig(_Config):
     """Says who we are to an API that gives out keys, or to our mail server: ``env:NAME`` or ``file:PATH``."""
     coop: CoopOptions | None = None
     mail: MailOptions | None = None
+    mastodon: MastodonOptions = MastodonOptions()
     templates: Path | None = None
     """Folder with the operator's own ``notice.LANGUAGE.txt.j2`` and ``reasons.LANGUAGE.txt.j2`` for this
     platform, looked at first; tried once at the start."""

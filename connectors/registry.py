@@ -46,6 +46,7 @@ from connectors.channels.coop import CoopChannel
 from connectors.channels.csv_batch import CsvBatchChannel
 from connectors.channels.desk_inbox import DeskInboxChannel
 from connectors.channels.email import EmailChannel
+from connectors.channels.mastodon import MastodonChannel
 from connectors.channels.template_check import check_templates
 from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
@@ -84,6 +85,7 @@ ChannelBuilder = Callable[[PlatformConfig, tuple[SecretStr, ...]], Channel]
 CHANNEL_KINDS: Mapping[str, ChannelBuilder] = {
     "xarf": XarfApiChannel,
     "coop": CoopChannel,
+    "mastodon": MastodonChannel,
     "email": EmailChannel,
     "csv": CsvBatchChannel,
     "desk": DeskInboxChannel,

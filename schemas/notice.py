@@ -105,6 +105,8 @@ class NoticeItem(Part):
     content_type: Literal["product", "text", "image", "video", "chat", "account", "other"] = "product"
     title: str = Field(default="", max_length=4_000)
     seller_handle: str | None = Field(default=None, max_length=512)
+    seller_account_id: str | None = Field(default=None, max_length=512)
+    """The platform's own id of the seller's account, where it shows one."""
     posted_at: Instant | None = None
     first_seen_at: Instant | None = None
     last_seen_online_at: Instant

@@ -7,7 +7,14 @@ A channel makes single attempts, like :class:`connectors.platform.Platform`, who
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from connectors.platform import Delivery, RawAnswer, Receipt, RenderedNotice
+from connectors.platform import (
+    Delivery,
+    Observation,
+    ProbeTarget,
+    RawAnswer,
+    Receipt,
+    RenderedNotice,
+)
 from schemas.follow_up import Information
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
@@ -33,6 +40,14 @@ class Informs(Protocol):
 
     async def inform(self, delivery: Delivery, notice_key: str) -> Receipt:
         """Deliver it once; raises as :meth:`Channel.deliver`."""
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """A channel to a platform whose pages say nothing to a program, and whose API shows listings instead."""
+
+    async def look(self, target: ProbeTarget) -> Observation:
+        """Look once, as :meth:`connectors.platform.Platform.probe`."""
 
 
 class Channel(Protocol):

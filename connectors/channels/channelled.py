@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from connectors.channels.channel import Channel, Informs
+from connectors.channels.channel import Channel, Informs, Looks
 from connectors.channels.email import EmailChannel
 from connectors.channels.mail_reference import Tag
 from connectors.egress import EgressPolicy
@@ -169,10 +169,12 @@ class ChannelPlatform:
         return await self._channel.deliver(delivery)
 
     async def probe(self, target: ProbeTarget) -> Observation:
-        """Look at the listing's page once."""
+        """Look at the listing once: at its page, or as the channel does."""
         if self._page_pace.silent_for_s > 0:
             return Observation(state="unknown", reason="throttled", at=self._now())
         await self._page_pace.turn()
+        if isinstance(self._channel, Looks):
+            return await self._channel.look(target)
         return await look(self._pages, target, self._now)
 
     async def aclose(self) -> None:

@@ -243,6 +243,7 @@ def _item(matter: Matter, territory: tuple[str, ...]) -> NoticeItem:
         url=listing.url,
         title=listing.title,
         seller_handle=listing.seller.handle if listing.seller else None,
+        seller_account_id=listing.seller.account_id if listing.seller else None,
         posted_at=listing.posted_at,
         first_seen_at=listing.first_seen_at,
         last_seen_online_at=listing.observed_at,

@@ -132,6 +132,12 @@ HTTP_KINDS = {
             "coop": {"item_type_id": "listing", "reporter_type_id": "reporter"},
         },
     ),
+    "mastodon": HttpKind(
+        # Each report is a new one to it; moderators see them together, under the account they are about.
+        matter=lambda asked, _: str(json.loads(asked.body)["account_id"]),
+        accepts=lambda reference: (200, _json({"id": reference, "action_taken": False, "created_at": AT})),
+        config=lambda _: {"api_key": "env:KEY"},
+    ),
     "atproto": HttpKind(
         matter=_of_report,
         accepts=lambda reference: (200, _json({"id": int(reference), "createdAt": AT})),

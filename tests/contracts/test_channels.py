@@ -51,6 +51,8 @@ class Sample:
     credential: tuple[str, str]
     effect: Callable[[dict[str, Any]], str]
     """What a report is about, as the receiver tells one matter from another."""
+    named: str = "reportId"
+    """Under what it names a report."""
 
 
 SAMPLES = {
@@ -71,6 +73,16 @@ SAMPLES = {
         path="/api/v1/report",
         credential=("x-api-key", API_KEY),
         effect=lambda body: json.dumps([body["reportedItem"]["typeId"], body["reportedItem"]["id"]]),
+    ),
+    "mastodon": Sample(
+        kind="mastodon",
+        options={},
+        accepted=(200, b'{"id":"42","action_taken":false,"created_at":"2026-03-09T08:01:13.000Z"}'),
+        reference="42",
+        path="/api/v1/reports",
+        credential=("authorization", f"Bearer {API_KEY}"),
+        effect=lambda body: json.dumps([body["account_id"], body["status_ids"]]),
+        named="id",
     ),
 }
 ELSEWHERE = {"email", "csv", "desk"}
@@ -254,7 +266,7 @@ async def test_a_closed_endpoint_is_gone_and_a_redirect_is_not_followed(
         (manners.sends_a_gigabyte, "bad_reply"),
         (answer(202, manners.BOMB, ("content-encoding", "gzip")), "bad_reply"),
         (answer(202, b"<html>please log in</html>"), "bad_reply"),
-        (answer(202, b'{"reportId": 7}'), "bad_reply"),
+        (answer(202, b'{"reportId": 7, "id": 7}'), "bad_reply"),
         (answer(202, b"[" * 60_000), "bad_reply"),
         (answer(202, b""), "bad_reply"),
         (answer(202, b"{}", length=400), "timeout"),
@@ -375,7 +387,7 @@ class Receiver:
             self.effects.setdefault(matter, f"r-{len(self.effects) + 1}")
         match way:
             case "well":
-                body = json.dumps({"reportId": self.effects[matter]}).encode()
+                body = json.dumps({self.sample.named: self.effects[matter]}).encode()
                 await answer(self.sample.accepted[0], body)(asked, writer)
             case "not taken" | "taken, 503":
                 await answer(503)(asked, writer)
@@ -383,7 +395,9 @@ class Receiver:
                 await manners.resets_in_the_middle(asked, writer)
             case "taken, late":
                 await asyncio.sleep(1.0)
-                await answer(self.sample.accepted[0], b'{"reportId":"late"}')(asked, writer)
+                await answer(self.sample.accepted[0], json.dumps({self.sample.named: "late"}).encode())(
+                    asked, writer
+                )
             case "taken, bomb":
                 await answer(202, manners.BOMB, ("content-encoding", "gzip"))(asked, writer)
 

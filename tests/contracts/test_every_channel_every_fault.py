@@ -134,7 +134,8 @@ async def running(
     sender = demonstration_sender(reply_base="http://127.0.0.1:1")
     desk = desk_of([platform], bridge, sender=sender, law=LAW)
     if with_notice:
-        detection = make_detection(POST, revision=CID, url="https://market.example/listing/1")
+        seller = {"account_id": "7"}
+        detection = make_detection(POST, revision=CID, url="https://market.example/listing/1", seller=seller)
         taken = casebook.decide(handlers.take_detection, detection, desk, now=datetime.now(UTC))
         assert taken.result == "noticed", taken
     metrics = NoticeMetrics(CollectorRegistry())

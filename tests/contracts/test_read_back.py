@@ -51,6 +51,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "csv": {"folder": "unused"},
     "desk": {"folder": "unused"},
 }
+TOO_SHORT = {"mastodon"}
+"""Formats without room for the whole of a notice."""
 ONE_ITEM = {"xarf", "email"}
 """Formats that take one item a notice."""
 
@@ -116,7 +118,7 @@ READERS: dict[str, tuple[str, Callable[[bytes], Iterator[Any]]]] = {
 def test_every_channel_is_read_back() -> None:
     from connectors.registry import CHANNEL_KINDS
 
-    assert {kind for kind, _ in READERS.values()} == {"sandbox", *CHANNEL_KINDS}
+    assert {kind for kind, _ in READERS.values()} == {"sandbox", *CHANNEL_KINDS} - TOO_SHORT
 
 
 # ---- documents --------------------------------------------------------------------------------------

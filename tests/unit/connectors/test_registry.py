@@ -81,6 +81,7 @@ def _source(module: str) -> str:
         ("kind: xarf", "api_key"),
         ("kind: xarf\n    api_key: hunter2", "env:NAME"),
         ("kind: coop\n    api_key: env:K", "coop"),
+        ("kind: mastodon", "api_key"),
         ("kind: email", "mail"),
         ("kind: csv", "folder"),
         ("kind: desk", "folder"),
