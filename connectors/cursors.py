@@ -5,11 +5,11 @@ and skips nothing.
 """
 
 import json
-import os
 import re
 from datetime import datetime
 from pathlib import Path
 
+from connectors.durable import replace_file
 from schemas.errors import OperatorError
 from schemas.message import digest
 
@@ -45,21 +45,7 @@ class CursorStore:
         path = self._path(connector, place)
         self._folder.mkdir(parents=True, exist_ok=True)
         held = {"connector": connector, "place": place, "cursor": cursor, "saved_at": now.isoformat()}
-        fresh = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            with fresh.open("w", encoding="utf-8") as file:
-                json.dump(held, file, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-        except BaseException:
-            fresh.unlink(missing_ok=True)
-            raise
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(path, json.dumps(held, ensure_ascii=False))
 
     def forget(self, connector: str, place: str) -> None:
         """Begin at the start next time."""

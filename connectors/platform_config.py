@@ -275,6 +275,9 @@ class ReadsOptions(_Config):
     """The client's secret that belongs to ``key``."""
     token_url: str | None = Field(default=None, max_length=2_048, pattern=r"^https?://[^?#]+$")
     """Where tokens are given out; absent: where the API's documentation says, on the API's own host."""
+    token_file: Path | None = None
+    """File with the refresh token, where an API gives a new one for each: it is kept here, so the file is
+    ours to write and nobody else's to read (mode 0600)."""
     rate_per_s: float = Field(default=1.0, gt=0, le=1_000, allow_inf_nan=False)
     """Requests a second."""
     calls_a_day: int = Field(default=5_000, ge=1, le=10_000_000)

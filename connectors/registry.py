@@ -56,6 +56,7 @@ from connectors.platforms.sandbox import SandboxPlatform
 from connectors.shelves.ebay import EBay
 from connectors.shelves.etsy import Etsy
 from connectors.shelves.mastodon import Mastodon
+from connectors.shelves.mercadolibre import MercadoLibre
 from connectors.shelves.reddit import Reddit
 from connectors.shelves.shelf import Shelf
 from connectors.shelves.shopify import Shopify
@@ -97,6 +98,7 @@ SHELVES: Mapping[str, Callable[[ReadsOptions], Shelf]] = {
     "ebay": lambda reads: EBay(reads.market),
     "etsy": lambda _: Etsy(),
     "mastodon": lambda _: Mastodon(),
+    "mercadolibre": lambda reads: MercadoLibre(reads.market),
     "reddit": lambda _: Reddit(),
     "shopify": lambda _: Shopify(),
     "vk": lambda _: VK(),
@@ -170,7 +172,11 @@ def _check_reads(path: Path, name: str, reads: ReadsOptions, user_agent: str) ->
             f"The platforms file {path}: {name}.reads.api: there is no {reads.api!r}; known: {known}."
         )
     manners = SHELVES[reads.api](reads).manners
-    needed = {"key": ("key",), "credentials": ("key", "secret")}.get(manners.login, ())
+    needed = {
+        "key": ("key",),
+        "credentials": ("key", "secret"),
+        "refresh": ("key", "secret", "token_file"),
+    }.get(manners.login, ())
     missing = [one for one in needed if not getattr(reads, one)]
     if manners.searches and not reads.words:
         missing.append("words")

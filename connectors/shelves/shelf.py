@@ -45,11 +45,12 @@ class Manners:
     newest_first: bool
     """Rows come in order of their age, so that a page without anything new ends a pass. False: every pass
     walks to the end."""
-    login: Literal["none", "may", "key", "credentials"] = "none"
+    login: Literal["none", "may", "key", "credentials", "refresh"] = "none"
     """``key``: a key that :meth:`Shelf.key_headers` puts into each request; ``may``: where one is given.
-    ``credentials``: an OAuth client id and secret, for which the API gives out tokens."""
+    ``credentials``: an OAuth client id and secret, for which the API gives out tokens; ``refresh``: these and
+    a refresh token in a file, which each use replaces (``reads.token_file``)."""
     token_path: str = ""
-    """Where, for ``credentials``."""
+    """Where, for ``credentials`` and ``refresh``."""
     token_form: Mapping[str, str] = field(default_factory=dict)
     searches: bool = False
     """It is asked for words (``reads.words``); without any it has nothing to give."""

@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +25,7 @@ from connectors.pace import Pace, window_s
 from connectors.pages import moment
 from connectors.platform import Page
 from connectors.shelves.shelf import Ask, Explains, Row, Rows, Shelf, WrongShape
+from connectors.sources.refresh import RefreshTokens
 from connectors.sources.tokens import Tokens
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.listing import Listing
@@ -94,10 +96,12 @@ class ShelfSource:
         since: datetime | None = None,
         token_url: str | None = None,
         token_client: OutboundClient | None = None,
+        token_file: Path | None = None,
     ) -> None:
         """``pages``: where people see listings; ``api``: where the API is. ``since``: what the platform dates
         before it is left out, and where the newest comes first a pass ends there. ``token_client``: for
-        ``token_url``, where tokens are given out by another host than the API's."""
+        ``token_url``, where tokens are given out by another host than the API's. ``token_file``: see
+        :class:`connectors.sources.refresh.RefreshTokens`, whose errors this raises."""
         self._shelf = shelf
         self._platform = platform
         self._pages = pages
@@ -112,18 +116,13 @@ class ShelfSource:
         self._calls_a_day = calls_a_day
         self._whole_every = whole_every
         self._since = since
-        self._tokens = (
-            Tokens(
-                token_client or client,
-                token_url or api + shelf.manners.token_path,
-                shelf.manners.token_form,
-                key,
-                secret,
-                now=now,
-            )
-            if shelf.manners.login == "credentials" and key is not None and secret is not None
-            else None
-        )
+        self._tokens: Tokens | None = None
+        if key is not None and secret is not None:
+            where = (token_client or client, token_url or api + shelf.manners.token_path)
+            if shelf.manners.login == "credentials":
+                self._tokens = Tokens(*where, shelf.manners.token_form, key, secret, now=now)
+            elif shelf.manners.login == "refresh" and token_file is not None:
+                self._tokens = RefreshTokens(*where, key, secret, token_file, now=now)
 
     async def read(self, since: str | None) -> AsyncIterator[Page]:
         """One pass over every search.

@@ -55,8 +55,12 @@ class Tokens:
             PlatformUnavailable: later.
             PlatformRefused: ``unauthorised``: id and secret are not taken.
         """
-        if self._token is not None and self._until is not None and self._now() < self._until:
-            return self._token.get_secret_value()
+        if self._token is None or self._until is None or self._now() >= self._until:
+            await self._renew()
+        assert self._token is not None, "it was renewed"
+        return self._token.get_secret_value()
+
+    async def _renew(self) -> None:
         pair = ":".join(quote(one.get_secret_value(), safe="") for one in (self._key, self._secret))
         reply = await self._client.request(
             "POST",
@@ -77,4 +81,3 @@ class Tokens:
         made = whole(reply, _Token)
         self._token = made.access_token
         self._until = self._now() + timedelta(seconds=made.expires_in) - EARLY
-        return self._token.get_secret_value()

@@ -167,6 +167,7 @@ def _shelf(
         since=wanted.since,
         token_url=reads.token_url,
         token_client=token_client,
+        token_file=reads.token_file,
     )
     place = config.name if wanted.search is None else f"{config.name} search {wanted.search}"
     return Opened(source, reads.api, place, config.name, close)

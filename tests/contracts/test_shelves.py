@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +23,13 @@ from connectors.platform import Page
 from connectors.platform_config import ReadsOptions
 from connectors.registry import SHELVES, PlatformConfig
 from connectors.sources import shelf_source
+from schemas.errors import OperatorError
 from schemas.listing import Listing
 from streams.connect.sources import Opened, Wanted, open_source
 from tests.contracts import manners
 from tests.contracts.rude_server import RudeServer, rude_server
 from tests.support.shelf_servers import (
+    FIRST_REFRESH,
     KEY,
     NOW,
     SECRET,
@@ -36,6 +39,7 @@ from tests.support.shelf_servers import (
     ebay,
     etsy,
     mastodon,
+    mercadolibre,
     reddit,
     shopify,
     vk,
@@ -79,6 +83,12 @@ SAMPLES = {
         {"listing_id": "1", "title": "carved thing 0", "category": "bone, old", "language": "en-US"},
         {"words": ["carving"], "key": "env:KEY"},
     ),
+    "mercadolibre": Sample(
+        mercadolibre,
+        50,
+        {"listing_id": "MLA0", "title": "carved thing 0", "location": "Tandil, Buenos Aires"},
+        {"words": ["carving"], "key": "env:KEY", "secret": "env:SECRET", "market": "MLA"},
+    ),
     "mastodon": Sample(
         mastodon,
         40,
@@ -112,6 +122,16 @@ NEWEST_FIRST = sorted(
 
 def test_every_api_has_a_sample() -> None:
     assert set(SAMPLES) == set(SHELVES)
+
+
+@pytest.fixture(autouse=True)
+def token_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the API that replaces its refresh tokens, as a person fills it."""
+    file = tmp_path / "refresh-token"
+    file.write_text(FIRST_REFRESH + "\n")
+    file.chmod(0o600)
+    monkeypatch.setitem(SAMPLES["mercadolibre"].reads, "token_file", str(file))
+    return file
 
 
 @pytest.fixture(params=sorted(SAMPLES))
@@ -407,6 +427,9 @@ _NAMES = [
     "date",
     "text",
     "attachments",
+    "permalink",
+    "thumbnail",
+    "address",
 ]
 
 
@@ -535,6 +558,85 @@ async def test_a_token_that_was_revoked_is_asked_for_again_once(server: RudeServ
     assert api.broken_rules == ["Invalid access token"]
 
 
+@pytest.fixture
+def market(server: RudeServer) -> Stocked:
+    """The API that replaces its refresh tokens."""
+    api = Stocked(mercadolibre)
+    server.manners = api.manners(server.url)
+    api.fill(3)
+    return api
+
+
+def kept_in(file: Path) -> tuple[str, int]:
+    """What it holds, and who may read it."""
+    return file.read_text(), file.stat().st_mode & 0o777
+
+
+async def test_each_refresh_token_is_used_once_and_the_next_one_kept(
+    server: RudeServer, market: Stocked, token_file: Path
+) -> None:
+    reader = Reader("mercadolibre", server.url)
+    for hours in range(0, 28, 7):
+        reader.clock.at = NOW + timedelta(hours=hours)
+        await reader.pages()
+        text, mode = kept_in(token_file)
+        kept = json.loads(text)
+        assert (kept["refresh_token"], {kept["access_token"]}) == (market.refresh, market.tokens)
+        assert mode == 0o600
+        await reader.pages()
+
+    assert (market.given, market.broken_rules) == (4, [])
+
+
+async def test_more_than_may_be_asked_for_is_not_asked_for(server: RudeServer, market: Stocked) -> None:
+    market.fill(1_020, start=3)
+
+    found = await Reader("mercadolibre", server.url).titles()
+
+    assert (len(found), len(set(found)), market.broken_rules) == (1_000, 1_000, [])
+
+
+async def test_two_processes_do_not_use_one_refresh_token_twice(server: RudeServer, market: Stocked) -> None:
+    found = await asyncio.gather(*(Reader("mercadolibre", server.url).titles() for _ in range(3)))
+
+    assert [len(one) for one in found] == [3, 3, 3]
+    assert (market.given, market.broken_rules) == (1, [])
+
+
+async def test_a_token_revoked_before_its_time_is_renewed_by_the_kept_refresh_token(
+    server: RudeServer, market: Stocked
+) -> None:
+    reader = Reader("mercadolibre", server.url)
+    await reader.pages()
+    market.tokens.clear()
+    market.fill(1, start=3)
+
+    assert await reader.titles() == ["carved thing 3"]
+    assert market.given == 2
+
+
+async def test_a_refresh_token_that_is_not_taken_asks_for_a_person_and_is_kept(
+    server: RudeServer, market: Stocked, token_file: Path
+) -> None:
+    market.refresh = "canary-another"
+
+    error = await refused(Reader("mercadolibre", server.url))
+
+    assert (type(error), error.reason) == (PlatformRefused, "unauthorised")
+    assert "log in anew" in error.detail
+    assert kept_in(token_file)[0] == FIRST_REFRESH + "\n"
+    assert FIRST_REFRESH not in str(error)
+
+
+def test_a_token_file_that_others_may_read_is_refused(token_file: Path, server: RudeServer) -> None:
+    token_file.chmod(0o640)
+    with pytest.raises(OperatorError, match="chmod 600"):
+        opened("mercadolibre", server.url, Clock())
+    token_file.unlink()
+    with pytest.raises(OperatorError, match="refresh token into it"):
+        opened("mercadolibre", server.url, Clock())
+
+
 async def test_no_key_is_ever_in_a_log_or_an_error(
     server: RudeServer, reader: Reader, api: Stocked, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -546,7 +648,7 @@ async def test_no_key_is_ever_in_a_log_or_an_error(
     error = await refused(reader)
 
     told = caplog.text + repr(error) + str(error)
-    assert not any(word in told for word in (KEY, SECRET, "canary-token"))
+    assert not any(word in told for word in (KEY, SECRET, "canary-token", "canary-refresh"))
 
 
 async def test_a_day_s_calls_are_kept_over_restarts_and_go_on_the_next_day(

@@ -19,6 +19,7 @@ from tests.contracts.rude_server import Asked, Manners, answer
 
 NOW = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
 KEY, SECRET = "canary-client-id-0123", "canary-client-secret-456"
+FIRST_REFRESH = "canary-refresh-0"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Stocked:
     """Called with the number of each request before it is answered: the stock may change."""
     tokens: set[str] = field(default_factory=set)
     given: int = 0
+    refresh: str = FIRST_REFRESH
+    """The one refresh token that is good now."""
     url: str = ""
 
     def fill(self, count: int, start: int = 0) -> None:
@@ -134,7 +137,28 @@ class Stocked:
                 rows.insert(position, row)
         return json.dumps(body).encode()
 
+    def _refreshed(self, asked: Asked) -> Any:
+        """By a refresh token that is good once, and gives the next one."""
+        form = {name: values[-1] for name, values in parse_qs(asked.body.decode()).items()}
+        if (form.get("client_id"), form.get("client_secret")) != (KEY, SECRET):
+            raise Refusal(400, "invalid_client")
+        if (form.get("grant_type"), form.get("refresh_token")) != ("refresh_token", self.refresh):
+            raise Refusal(400, "invalid_grant")
+        self.given += 1
+        token, self.refresh = f"canary-token-{self.given}", f"canary-refresh-{self.given}"
+        self.tokens = {token}
+        return {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": 21_600,
+            "scope": "offline_access read",
+            "user_id": 8_035_443,
+            "refresh_token": self.refresh,
+        }
+
     def _token(self, asked: Asked) -> Any:
+        if self.dialect is mercadolibre and asked.method == "POST":
+            return self._refreshed(asked)
         pair = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
         if asked.method != "POST" or asked.headers.get("authorization") != f"Basic {pair}":
             raise Refusal(401, "invalid_client")
@@ -293,6 +317,40 @@ def mastodon(request: Request, stock: list[Item], url: str) -> Any:
         }
         for one in found[:size]
     ]
+
+
+def mercadolibre(request: Request, stock: list[Item], url: str) -> Any:
+    """Offsets, 50 at most, and no more than the first thousand; a token is needed."""
+    request.at("/sites/MLA/search")
+    request.only("q", "limit", "offset", "sort", "category")
+    if not request.headers.get("authorization", "").startswith("Bearer "):
+        raise Refusal(401, "authorization value not present")
+    if not request.query.get("q"):
+        raise Refusal(400, "q is needed here")
+    size, offset = request.number("limit", 0, 50, 50), request.number("offset", 0, 1_000, 0)
+    if offset + size > 1_000:
+        raise Refusal(400, "Requested offset + limit is higher than the allowed")
+    return {
+        "site_id": "MLA",
+        "query": request.query["q"],
+        "paging": {"total": len(stock), "primary_results": len(stock), "offset": offset, "limit": size},
+        "results": [
+            {
+                "id": f"MLA{one.number}",
+                "title": one.title,
+                "permalink": f"https://articulo.example/MLA-{one.number}",
+                "thumbnail": f"http://pictures.example/{one.number}.jpg",
+                "category_id": "MLA1234",
+                "price": 12.5,
+                "currency_id": "ARS",
+                "seller": {"id": 77, "nickname": "EXAMPLE_SELLER"},
+                "address": {"state_id": "AR-B", "state_name": "Buenos Aires", "city_name": "Tandil"},
+            }
+            for one in stock[offset : offset + size]
+        ],
+        "sort": {"id": "relevance", "name": "Más relevantes"},
+        "available_sorts": [{"id": "price_asc", "name": "Menor precio"}],
+    }
 
 
 def _below(request: Request, name: str, stock: list[Item], prefix: str) -> list[Item]:
