@@ -15,7 +15,7 @@ from streams.desk.inbox_routes import notice_page
 from streams.notices.casebook import desk_lists, desk_pages
 
 MOST_AT_ONCE = 200
-SINGLE = ("answer", "restriction", "territory", "kept_because", "ground", "reasons", "reference")
+SINGLE = ("answer", "restriction", "territory", "kept_because", "ground", "reasons", "reference", "item_id")
 
 
 def answer_fields(form: Form) -> dict[str, Any]:
@@ -54,21 +54,33 @@ def register(app: FastAPI, house: House) -> None:
             await give(
                 house,
                 viewer,
-                found.row,
+                found,
                 answer,
                 by=f"account:{viewer.account_id}",
-                nonce=f"{answer.answer}/{nonce_of(form)}",
+                nonce=f"{answer.answer}/{answer.item_id or ''}/{nonce_of(form)}",
                 way="page",
             )
         except (NotThatWay, KeyReused) as error:
-            return await notice_page(house, request, reference, problem=str(error), fields=form.fields)
-        following = await _next(viewer, besides=found.row.notice_id)
-        where = f"/notices/{following}" if following and form.one("go_on") else "/inbox"
-        return RedirectResponse(f"{where}?said={answer.answer}&n=1", 303)
+            shown = (
+                form.one("item_id") if any(one.item_id == form.one("item_id") for one in found.items) else ""
+            )
+            return await notice_page(
+                house, request, reference, shown or None, problem=str(error), fields=form.fields
+            )
+        where = await _next(viewer, found, answer.item_id) if form.one("go_on") else "/inbox?"
+        return RedirectResponse(f"{where}said={answer.answer}&n=1", 303)
 
-    async def _next(viewer: Any, *, besides: str) -> str | None:
-        waiting = await house.casebook.look(desk_lists.inbox, viewer, waiting=False, limit=3)
-        return next((line.reference for line in waiting if line.notice_id != besides), None)
+    async def _next(viewer: Any, page: desk_pages.NoticePage, item_id: str | None) -> str:
+        """Where the next answer is given: another listing of the same notice first, then another notice."""
+        if item_id is not None:
+            left = [item for item in page.items if item.claim == "none" and item.item_id != item_id]
+            if left:
+                return f"/notices/{page.row.human_reference}?item={left[0].item_id}&"
+        # No answer takes a listing off the list before it is applied, so all of this one's may come first.
+        most = len(page.items) + 1
+        waiting = await house.casebook.look(desk_lists.inbox, viewer, waiting=False, limit=most)
+        other = next((line for line in waiting if line.notice_id != page.row.notice_id), None)
+        return f"/notices/{other.reference}?" if other else "/inbox?"
 
     @open_to("platform")
     async def answer_many(request: Request) -> Response:
@@ -84,15 +96,22 @@ def register(app: FastAPI, house: House) -> None:
             raise Refused(422, "incomplete", str(error)) from error
         nonce = f"{answer.answer}/{nonce_of(form)}"
         rows = []
-        for reference in wanted:
-            found = await house.casebook.look(desk_pages.notice, viewer, reference)
+        for one in wanted:
+            reference, _, item_id = one.partition("/")
+            found = await house.casebook.look(desk_pages.notice, viewer, reference, item_id or None)
             if found is None:
                 raise HTTPException(404)
-            rows.append(found.row)
-        for row in rows:
+            rows.append((found, answer.model_copy(update={"item_id": item_id or None})))
+        for page, about in rows:
             try:
                 await give(
-                    house, viewer, row, answer, by=f"account:{viewer.account_id}", nonce=nonce, way="page"
+                    house,
+                    viewer,
+                    page,
+                    about,
+                    by=f"account:{viewer.account_id}",
+                    nonce=f"{nonce}/{about.item_id or ''}",
+                    way="page",
                 )
             except KeyReused as error:
                 raise Refused(

@@ -13,8 +13,8 @@ from streams.desk.house import House
 from streams.notices import handlers
 from streams.notices.answers import store_answer
 from streams.notices.casebook import desk_pages
-from streams.notices.casebook.cases import NoticeRow
 from streams.notices.casebook.database import Transaction
+from streams.notices.casebook.desk_pages import NoticePage
 from streams.notices.casebook.viewer import Viewer
 from streams.notices.desk_answer import CHANNEL, DeskAnswer, KeptAnswer, responses, source_id
 from streams.notices.ports import Answer
@@ -64,13 +64,17 @@ def sentence(error: ValidationError) -> str:
 
 
 async def give(
-    house: House, viewer: Viewer, notice: NoticeRow, answer: DeskAnswer, *, by: str, nonce: str, way: str
+    house: House, viewer: Viewer, page: NoticePage, answer: DeskAnswer, *, by: str, nonce: str, way: str
 ) -> Given:
     """Keep an answer and apply it. The same nonce again changes nothing.
 
     Raises:
+        NotThatWay: the notice is not about the listing that is answered.
         KeyReused: the nonce came before, with another answer.
     """
+    notice = page.row
+    if answer.item_id is not None and all(item.item_id != answer.item_id for item in page.items):
+        raise NotThatWay(f"item_id: the notice {notice.human_reference} has no such listing")
     kept = KeptAnswer(idempotency_key=notice.idempotency_key, by=by, answer=answer)
     body = kept.model_dump_json(exclude_none=True).encode()
     now = house.clock()

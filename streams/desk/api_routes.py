@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from schemas.notice import Notice
-from streams.desk.answering import KeyReused, give
+from streams.desk.answering import KeyReused, NotThatWay, give
 from streams.desk.gate import EVERYONE, TOKEN, Refused, limited, open_to
 from streams.desk.house import House
 from streams.desk.limits import API
@@ -36,9 +36,13 @@ class Problem(_Body):
 
 
 class Line(_Body):
-    """One notice as a list shows it."""
+    """One listing of one notice as a list shows it."""
 
     reference: str
+    item_id: str
+    """Which listing of the notice; answer it alone with this id."""
+    listings: int
+    """How many listings the notice is about."""
     listing_id: str
     url: str
     severity: str
@@ -54,11 +58,24 @@ class Line(_Body):
 
 
 class Lines(_Body):
-    """A page of notices, by deadline."""
+    """A page of listings in notices, by deadline."""
 
     notices: tuple[Line, ...]
     more: bool
     """There are more: ask with a greater ``offset``."""
+
+
+class ItemStanding(_Body):
+    """One listing of a notice and where it stands."""
+
+    item_id: str
+    listing_id: str
+    said: str
+    outcome: str | None
+    """What was decided about it, in our words."""
+    seen: str
+    due: tuple[dict[str, Any], ...]
+    """Each deadline: ``kind``, ``due_at``, ``state``."""
 
 
 class Standing(_Body):
@@ -66,9 +83,12 @@ class Standing(_Body):
 
     notice: Notice
     said: str
+    """Of its first listing, as are ``seen`` and ``due``; each listing stands in ``items``."""
     seen: str
     due: tuple[dict[str, Any], ...]
     """Each deadline: ``kind``, ``due_at``, ``state``."""
+    items: tuple[ItemStanding, ...]
+    """In the order of the notice's own items."""
 
 
 class Taken(_Body):
@@ -111,6 +131,11 @@ def description(app: FastAPI) -> dict[str, Any]:
     return found
 
 
+def _due(page: desk_pages.NoticePage, case_id: str) -> tuple[dict[str, Any], ...]:
+    theirs = page.deadlines_of(case_id)
+    return tuple({"kind": one.kind, "due_at": one.due_at, "state": one.state} for one in theirs)
+
+
 def register(app: FastAPI, house: House) -> None:
     """Add the routes and the document that describes them."""
 
@@ -143,6 +168,8 @@ def register(app: FastAPI, house: House) -> None:
         lines = tuple(
             Line(
                 reference=one.reference,
+                item_id=one.item_id,
+                listings=one.listings,
                 listing_id=one.listing_id,
                 url=one.url,
                 severity=one.severity,
@@ -177,10 +204,19 @@ def register(app: FastAPI, house: House) -> None:
         )
         return Standing(
             notice=found.notice,
-            said=found.items[0].claim,
-            seen=found.items[0].content,
-            due=tuple(
-                {"kind": one.kind, "due_at": one.due_at, "state": one.state} for one in found.deadlines
+            said=found.standing.claim,
+            seen=found.standing.content,
+            due=_due(found, found.standing.case_id),
+            items=tuple(
+                ItemStanding(
+                    item_id=one.item_id,
+                    listing_id=one.listing_id,
+                    said=one.claim,
+                    outcome=one.outcome,
+                    seen=one.content,
+                    due=_due(found, one.case_id),
+                )
+                for one in found.items
             ),
         )
 
@@ -199,7 +235,7 @@ def register(app: FastAPI, house: House) -> None:
             ),
         ] = None,
     ) -> Taken:
-        """Answer a notice. You may answer again: the latest answer is in force."""
+        """Answer a notice, or with ``item_id`` one listing of it. The latest answer is in force."""
         found = await of(request, reference)
         viewer = request.state.viewer
         nonce = f"api/key/{idempotency_key}" if idempotency_key else f"api/body/{answer.model_dump_json()}"
@@ -207,12 +243,14 @@ def register(app: FastAPI, house: House) -> None:
             given = await give(
                 house,
                 viewer,
-                found.row,
+                found,
                 answer,
                 by=f"token:{viewer.account_id}",
                 nonce=nonce,
                 way="api",
             )
+        except NotThatWay as error:
+            raise Refused(422, "no_such_item", str(error)) from error
         except KeyReused as error:
             raise Refused(409, "key_reused", str(error)) from error
         return Taken(answer_id=given.answer_id, repeated=given.repeated)

@@ -16,6 +16,7 @@ from streams.desk.gate import limited, open_to
 from streams.desk.house import House
 from streams.desk.limits import DOWNLOADS
 from streams.notices.casebook import accounts, desk_lists, desk_pages
+from streams.notices.casebook.viewer import Viewer
 from streams.notices.evidence import EvidenceDamaged
 
 PAGE = 50
@@ -82,7 +83,7 @@ def register(app: FastAPI, house: House) -> None:
 
     @open_to(*READERS)
     async def notice(request: Request, reference: str) -> Response:
-        return await notice_page(house, request, reference)
+        return await notice_page(house, request, reference, request.query_params.get("item"))
 
     @open_to(*READERS)
     @limited(DOWNLOADS)
@@ -92,8 +93,9 @@ def register(app: FastAPI, house: House) -> None:
         if found is None:
             raise HTTPException(404)
         now = house.clock()
-        if found.detection is not None and any(one.sha256 == sha256 for one in found.notice.evidence):
-            content, name, kind = found.detection.listing.to_bytes(), "listing.json", "application/json"
+        captured = await _captured(viewer, found, sha256)
+        if captured is not None:
+            content, name, kind = captured, "listing.json", "application/json"
         else:
             exhibit = await house.casebook.look(desk_pages.exhibit, viewer, found.row.notice_id, sha256)
             if exhibit is None or house.evidence is None:
@@ -111,6 +113,14 @@ def register(app: FastAPI, house: House) -> None:
             "content-security-policy": "default-src 'none'; sandbox",
         }
         return Response(content, media_type=kind, headers=headers)
+
+    async def _captured(viewer: Viewer, page: desk_pages.NoticePage, sha256: str) -> bytes | None:
+        """The listing as captured whose snapshot this is; a notice's snapshots stand as its listings do."""
+        for item, snapshot in zip(page.notice.items, page.notice.evidence, strict=False):
+            if snapshot.sha256 == sha256:
+                one = await house.casebook.look(desk_pages.notice, viewer, page.row.notice_id, item.item_id)
+                return one.detection.listing.to_bytes() if one is not None and one.detection else None
+        return None
 
     for path, endpoint in (
         ("/inbox", inbox),
@@ -146,18 +156,19 @@ async def notice_page(
     house: House,
     request: Request,
     reference: str,
+    item_id: str | None = None,
     *,
     problem: str | None = None,
     fields: Sequence[tuple[str, str]] = (),
 ) -> Response:
     """One notice, for whoever may see it; what was shown to whom is written down first."""
     viewer, now = request.state.viewer, house.clock()
-    found = await house.casebook.look(desk_pages.notice, viewer, reference)
+    found = await house.casebook.look(desk_pages.notice, viewer, reference, item_id)
     if found is None:
         raise HTTPException(404)
     await house.casebook.run(accounts.log_access, viewer, act="notice", subject=found.row.notice_id, now=now)
     listing = found.detection.listing if found.detection else None
-    seller = found.notice.items[0].seller_handle
+    seller = found.item.seller_handle
     earlier: tuple[desk_lists.Line, ...] = ()
     if seller:
         earlier = await house.casebook.look(
@@ -165,16 +176,17 @@ async def notice_page(
             viewer,
             platform=found.row.platform,
             seller=seller,
-            besides=found.notice.case_ids[0],
+            besides=found.notice.case_ids,
             limit=10,
         )
     values = {
         "page": found,
         "notice": found.notice,
-        "item": found.notice.items[0],
-        "standing": found.items[0],
+        "item": found.item,
+        "standing": found.standing,
+        "one": item_id is not None,
         "listing": listing,
-        "passages": passages(listing, found.notice.items[0].quotes, title=found.notice.items[0].title),
+        "passages": passages(listing, found.item.quotes, title=found.item.title),
         "earlier": earlier,
         "now": now,
         "problem": problem,

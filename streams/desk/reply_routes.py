@@ -31,14 +31,16 @@ class _Holder:
 def register(app: FastAPI, house: House) -> None:
     """Add the page."""
 
-    async def holder(token: str) -> _Holder:
+    async def holder(request: Request, token: str) -> _Holder:
         notice_id = house.links.notice_of(token, now=house.clock())
         platform = await house.casebook.look(desk_pages.platform_of, notice_id) if notice_id else None
         # A forged, an expired and an unknown link are answered alike.
         if notice_id is None or platform is None or not house.links.holds(token, platform=platform):
             raise HTTPException(404)
         viewer = Viewer("link", "reply-link", "Reply link", "platform", platform)
-        found = await house.casebook.look(desk_pages.notice, viewer, notice_id)
+        found = await house.casebook.look(
+            desk_pages.notice, viewer, notice_id, request.query_params.get("item")
+        )
         if found is None:
             raise HTTPException(404)
         return _Holder(viewer, found)
@@ -50,12 +52,13 @@ def register(app: FastAPI, house: House) -> None:
         values = {
             "page": found,
             "notice": found.notice,
-            "item": found.notice.items[0],
-            "standing": found.items[0],
+            "item": found.item,
+            "standing": found.standing,
+            "one": request.query_params.get("item") is not None,
             "passages": passages(
                 found.detection.listing if found.detection else None,
-                found.notice.items[0].quotes,
-                title=found.notice.items[0].title,
+                found.item.quotes,
+                title=found.item.title,
             ),
             "now": house.clock(),
             "problem": problem,
@@ -70,7 +73,7 @@ def register(app: FastAPI, house: House) -> None:
     @open_to(EVERYONE)
     @limited(LINKS)
     async def show(request: Request, token: str) -> Response:
-        held = await holder(token)
+        held = await holder(request, token)
         await house.casebook.run(
             accounts.log_access,
             held.viewer,
@@ -83,15 +86,15 @@ def register(app: FastAPI, house: House) -> None:
     @open_to(EVERYONE)
     @limited(LINKS)
     async def answer(request: Request, token: str) -> Response:
-        held = await holder(token)
+        held = await holder(request, token)
         form = request.state.form
         try:
             answer = read_answer(answer_fields(form))
-            nonce = f"link/{answer.answer}/{nonce_of(form)}"
-            await give(house, held.viewer, held.page.row, answer, by="link", nonce=nonce, way="link")
+            nonce = f"link/{answer.answer}/{answer.item_id or ''}/{nonce_of(form)}"
+            await give(house, held.viewer, held.page, answer, by="link", nonce=nonce, way="link")
         except (NotThatWay, KeyReused) as error:
             return page(request, held, problem=str(error))
-        return page(request, await holder(token), said=answer.answer)
+        return page(request, await holder(request, token), said=answer.answer)
 
     app.add_api_route("/r/{token}", show, methods=["GET"], include_in_schema=False)
     app.add_api_route("/r/{token}", answer, methods=["POST"], include_in_schema=False)

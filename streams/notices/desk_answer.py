@@ -63,6 +63,8 @@ class DeskAnswer(BaseModel):
     """The platform's own reference."""
     effective_at: Instant | None = None
     """When the measure took effect, by the platform's clock; absent: now."""
+    item_id: str | None = Field(default=None, pattern=r"^i_[0-9a-f]{32}$")
+    """Which listing of the notice is answered; absent: every one."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -105,7 +107,7 @@ def source_id(key: str, nonce: str) -> str:
 
 
 def responses(received: Received) -> tuple[PlatformResponse, ...]:
-    """What a stored answer of the desk says, about every item of its notice.
+    """What a stored answer of the desk says, about one item of its notice or about every one.
 
     Raises:
         NotReadable: it is not in the desk's own shape.
@@ -129,6 +131,7 @@ def _response(kept: KeptAnswer, received: Received) -> PlatformResponse:
         response_id=received.source_id,
         platform=received.platform,
         idempotency_key=kept.idempotency_key,
+        item_id=answer.item_id,
         received_at=received.received_at,
         said_at=received.received_at,
         channel="desk",

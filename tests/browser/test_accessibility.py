@@ -14,6 +14,7 @@ from streams.notices import acts
 from streams.notices.casebook import desk_lists, holds
 from streams.notices.casebook.database import Casebook
 from tests.support.desk import viewer_of
+from tests.support.desk_story import notice_about_two
 from tests.support.filed import file_report
 
 OpenAs = Callable[..., Page]
@@ -50,6 +51,7 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         ends = house.clock() + timedelta(hours=72)
         told = {"by": "lead", "reason": "unit X asks", "expires_at": ends}
         casebook.decide(acts.ask_hold, case.case_id, **told, now=house.clock())
+    two = notice_about_two(casebook, "market-silent", now=house.clock())
     report = file_report(casebook, house.evidence, now=house.clock())
     return {
         None: [
@@ -59,7 +61,7 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         ],
         "market-silent": [
             *("/inbox", "/inbox?waiting=true", f"/notices/{line.reference}", "/tokens", "/engineers"),
-            *("/account", "/nowhere"),
+            *("/account", "/nowhere", f"/notices/{two}"),
         ],
         "officer": [
             *(

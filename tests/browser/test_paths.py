@@ -10,9 +10,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from streams.desk.house import House
-from streams.notices.casebook import cases, desk_lists, events, filed
+from streams.notices.casebook import cases, desk_lists, desk_pages, events, filed
 from streams.notices.casebook.database import Casebook
 from tests.support.desk import viewer_of
+from tests.support.desk_story import notice_about_two
 
 OpenAs = Callable[..., Page]
 
@@ -94,6 +95,49 @@ def test_many_are_answered_at_once_and_keys_can_be_turned_off(open_as: OpenAs, c
 
     expect(page.get_by_role("status")).to_contain_text("for 2 notices")
     assert {standing(casebook, one) for one in wanted} == {("removed", "actioned_removed")}
+
+
+def test_each_listing_of_a_notice_is_answered_by_keyboard_or_all_at_once(
+    open_as: OpenAs, casebook: Casebook
+) -> None:
+    reference = notice_about_two(casebook, "market-silent")
+    page = open_as("market-silent")
+    keys = page.keyboard
+    page.goto(f"/notices/{reference}")
+    ready(page)
+    keys.press("n")
+    page.wait_for_url(re.compile("item="))
+    ready(page)
+    keys.press("2")
+    expect(page.get_by_role("heading", name="Listing 2 of 2")).to_be_visible()
+    ready(page)
+    keys.press("6")
+    page.wait_for_url(lambda url: reference not in url)
+    assert claims(casebook, reference) == ["removed", "refused"]
+
+    page.goto(f"/notices/{reference}?item={items(casebook, reference)[1]}")
+    ready(page)
+    keys.press("*")
+    page.wait_for_url(lambda url: "item=" not in url)
+    ready(page)
+    keys.press("1")
+    page.wait_for_url(lambda url: reference not in url)
+    page.goto(f"/notices/{reference}")
+    expect(page.locator("ol.said li")).to_have_count(2)
+
+
+def page_of(casebook: Casebook, reference: str) -> desk_pages.NoticePage:
+    found = casebook.answer(desk_pages.notice, viewer_of(casebook, "market-silent"), reference)
+    assert found is not None
+    return found
+
+
+def claims(casebook: Casebook, reference: str) -> list[str]:
+    return [item.claim for item in page_of(casebook, reference).items]
+
+
+def items(casebook: Casebook, reference: str) -> list[str]:
+    return [item.item_id for item in page_of(casebook, reference).items]
 
 
 def test_an_analyst_approves_one_and_dismisses_one(open_as: OpenAs, casebook: Casebook) -> None:

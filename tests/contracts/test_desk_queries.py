@@ -70,7 +70,7 @@ def everything(filled: Filled) -> dict[str, Callable[..., Any]]:
             line
             for platform in PLATFORMS
             for line in desk_lists.about_seller(
-                tx, v, platform=platform, seller="seller-7", besides="-", limit=99
+                tx, v, platform=platform, seller="seller-7", besides=(), limit=99
             )
         ],
         "review": lambda tx, v: desk_lists.review_queue(tx, v, now=NOW, limit=99),

@@ -124,7 +124,7 @@ def fill(
             assert taken.notice_id is not None
             made.append((taken.notice_id, taken.case_id))
         sent = now - timedelta(hours=2)
-        _deliver(casebook, desk, platform, sent)
+        deliver(casebook, desk, platform, sent)
         _answer(casebook, desk, platform, made[0], claimed=True, seen="online", sent=sent)
         if each > 1:
             _answer(casebook, desk, platform, made[1], claimed=True, seen="offline", sent=sent)
@@ -140,7 +140,8 @@ def fill(
     return Filled(references, case_ids, tuple(waiting))
 
 
-def _deliver(casebook: Casebook, desk: Desk, platform: str, at: datetime) -> None:
+def deliver(casebook: Casebook, desk: Desk, platform: str, at: datetime) -> None:
+    """Everything that waits for a platform is delivered."""
     leased = casebook.decide(
         handlers.start_attempts,
         slots={platform: 1_000},

@@ -11,8 +11,8 @@ from typing import Any
 
 from schemas.detection import Detection
 from schemas.notice import SlaPromise
-from streams.notices import handlers
-from streams.notices.casebook import cases, looks
+from streams.notices import acts, handlers
+from streams.notices.casebook import cases, looks, review
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.outbox import AttemptResult
 from streams.notices.handlers import Accepted, Desk
@@ -85,20 +85,31 @@ def tell(casebook: Casebook, *, most: int = 44, now: datetime | None = None) -> 
     """Fill a casebook with the story."""
     now = now or datetime.now(UTC)
     desk = story_desk()
-    noticed, review = 0, 0
+    noticed, waiting = 0, 0
     for number, found in enumerate(detections(most, now=now)):
         # The newest are unanswered: a platform's people find something to do.
         age = timedelta(hours=80 - (number * 79) / most)
         detection = found.model_copy(update={"screened_at": now - age - timedelta(seconds=2)})
         taken = casebook.decide(handlers.take_detection, detection, desk, now=now - age)
         if taken.notice_id is None:
-            review += taken.result == "review"
+            waiting += taken.result == "review"
             continue
         noticed += 1
         _deliver(casebook, desk, detection.platform, now - age + timedelta(minutes=1))
         _behave(casebook, desk, TEMPERS[detection.platform], taken.notice_id, str(taken.case_id), age, now)
     casebook.decide(handlers.fire_deadlines, desk, now=now)
-    return Story(noticed, review)
+    return Story(noticed, waiting)
+
+
+def notice_about_two(casebook: Casebook, platform: str, *, now: datetime | None = None) -> str:
+    """A notice about two listings of one platform, delivered; its reference."""
+    now, desk = now or datetime.now(UTC), story_desk()
+    with casebook.read() as tx:
+        waiting = [one.case_id for one in review.in_review(tx, platform=platform)][:2]
+    notice_id = casebook.decide(acts.approve_together, waiting, desk, by="analyst", now=now)
+    _deliver(casebook, desk, platform, now)
+    with casebook.read() as tx:
+        return cases.notice_by_id(tx, notice_id).human_reference
 
 
 def _deliver(casebook: Casebook, desk: Desk, platform: str, at: datetime) -> None:

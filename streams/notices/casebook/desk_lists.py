@@ -3,6 +3,7 @@
 Every query takes a :class:`~streams.notices.casebook.viewer.Viewer` and keeps to what they may see.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -59,6 +60,9 @@ class Line:
     reappeared_at: datetime | None
     mismatch_at: datetime | None
     due_at: datetime | None
+    item_id: str
+    listings: int = 1
+    """How many listings the notice is about, where that was asked."""
 
 
 _LINE = (
@@ -84,6 +88,14 @@ _LINE = (
     _i.reappeared_at,
     _i.mismatch_at,
     NEXT_DUE,
+    _i.item_id,
+)
+_OTHERS = t.notice_item.alias("others")
+_LISTINGS = (
+    sa.select(sa.func.count())
+    .select_from(_OTHERS)
+    .where(_OTHERS.c.notice_id == _n.notice_id)
+    .scalar_subquery()
 )
 _LINES = (
     sa.select(*_LINE)
@@ -112,15 +124,15 @@ def inbox(tx: Transaction, viewer: Viewer, *, waiting: bool, limit: int, offset:
         sa.select(_i.notice_id, _i.case_id, NEXT_DUE.label("due_at"))
         .join(t.notice, _n.notice_id == _i.notice_id)
         .where(visible_to(viewer, _i.platform), _TO_ANSWER, claim, _n.sent_at.is_not(None))
-        .order_by(sa.literal_column("due_at").asc().nulls_last(), _i.notice_id)
+        .order_by(sa.literal_column("due_at").asc().nulls_last(), _i.notice_id, _i.case_id)
         .limit(limit)
         .offset(offset)
         .subquery()
     )
     rows = tx.execute(
-        _LINES.join(
-            first, sa.and_(first.c.notice_id == _i.notice_id, first.c.case_id == _i.case_id)
-        ).order_by(first.c.due_at.asc().nulls_last(), first.c.notice_id)
+        _LINES.add_columns(_LISTINGS)
+        .join(first, sa.and_(first.c.notice_id == _i.notice_id, first.c.case_id == _i.case_id))
+        .order_by(first.c.due_at.asc().nulls_last(), first.c.notice_id, first.c.case_id)
     )
     return tuple(Line(*tuple(row)) for row in rows)
 
@@ -268,7 +280,7 @@ def count_lines(tx: Transaction, viewer: Viewer, wanted: Filter) -> int:
 
 
 def about_seller(
-    tx: Transaction, viewer: Viewer, *, platform: str, seller: str, besides: str, limit: int
+    tx: Transaction, viewer: Viewer, *, platform: str, seller: str, besides: Collection[str], limit: int
 ) -> tuple[Line, ...]:
     """What was sent to this platform about the same seller in other cases, newest first."""
     rows = tx.execute(
@@ -276,7 +288,7 @@ def about_seller(
             visible_to(viewer, _c.platform),
             _c.platform == platform,
             _c.seller == seller,
-            _c.case_id != besides,
+            _c.case_id.not_in(besides),
         )
         .order_by(_n.queued_at.desc(), _n.notice_id.desc())
         .limit(limit)

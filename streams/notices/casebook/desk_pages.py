@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from schemas.case_event import CaseEvent
 from schemas.detection import Detection
-from schemas.notice import Notice
+from schemas.notice import Notice, NoticeItem
 from schemas.response import PlatformResponse
 from streams.notices.casebook import cases, deadlines, events, exhibits, inbox, links
 from streams.notices.casebook import tables as t
@@ -35,11 +35,27 @@ class NoticePage:
     """What the platform said, in order of arrival."""
     exhibits: tuple[Exhibit, ...]
     detection: Detection | None
-    """The verdict that the notice rests on, with the listing as captured."""
+    """The verdict on the listing that is shown, with the listing as captured."""
+    place: int = 0
+    """Which listing of the notice is shown, counted from 0; its items stand in the notice's own order."""
+
+    @property
+    def item(self) -> NoticeItem:
+        """The listing that is shown, as the notice names it."""
+        return self.notice.items[self.place]
+
+    @property
+    def standing(self) -> Item:
+        """Where the listing that is shown stands."""
+        return self.items[self.place]
+
+    def deadlines_of(self, case_id: str) -> tuple[Deadline, ...]:
+        """The duties towards one listing."""
+        return tuple(one for one in self.deadlines if one.case_id == case_id)
 
 
-def notice(tx: Transaction, viewer: Viewer, reference: str) -> NoticePage | None:
-    """A notice by its reference, its id or its key."""
+def notice(tx: Transaction, viewer: Viewer, reference: str, item_id: str | None = None) -> NoticePage | None:
+    """A notice by its reference, its id or its key, and one listing of it: the first, or the one named."""
     notice_id = cases.find_notice(tx, reference)
     if notice_id is None:
         return None
@@ -51,7 +67,11 @@ def notice(tx: Transaction, viewer: Viewer, reference: str) -> NoticePage | None
     if allowed is None:
         return None
     body = cases.notice_body(tx, notice_id)
-    items = cases.items_of_notice(tx, notice_id)
+    places = {item.item_id: place for place, item in enumerate(body.items)}
+    if item_id is not None and item_id not in places:
+        return None
+    items = tuple(sorted(cases.items_of_notice(tx, notice_id), key=lambda item: places[item.item_id]))
+    place = places[item_id] if item_id is not None else 0
     return NoticePage(
         row=cases.notice_by_id(tx, notice_id),
         notice=body,
@@ -59,7 +79,8 @@ def notice(tx: Transaction, viewer: Viewer, reference: str) -> NoticePage | None
         deadlines=tuple(one for item in items for one in deadlines.of_item(tx, notice_id, item.case_id)),
         responses=_responses(tx, notice_id),
         exhibits=exhibits.of_notice(tx, notice_id),
-        detection=_detection(tx, body.detection.detection_ids),
+        detection=_detection(tx, body.detection.detection_ids, items[place].case_id),
+        place=place,
     )
 
 
@@ -73,17 +94,18 @@ def platform_of(tx: Transaction, notice_id: str) -> str | None:
 
 def _responses(tx: Transaction, notice_id: str) -> tuple[PlatformResponse, ...]:
     rows = tx.execute(
-        sa.select(t.response.c.body)
+        sa.select(t.response.c.response_id, t.response.c.body)
         .where(t.response.c.notice_id == notice_id)
         .order_by(t.response.c.received_at, t.response.c.response_id, t.response.c.case_id)
     )
-    return tuple(PlatformResponse.from_bytes(row.body) for row in rows)
+    # One that is about several listings is kept with each of them.
+    said = {row.response_id: row.body for row in rows}
+    return tuple(PlatformResponse.from_bytes(body) for body in said.values())
 
 
-def _detection(tx: Transaction, detection_ids: tuple[str, ...]) -> Detection | None:
-    row = tx.execute(
-        sa.select(t.detection.c.body).where(t.detection.c.detection_id.in_(detection_ids)).limit(1)
-    ).one_or_none()
+def _detection(tx: Transaction, detection_ids: tuple[str, ...], case_id: str) -> Detection | None:
+    theirs = (t.detection.c.detection_id.in_(detection_ids), t.detection.c.case_id == case_id)
+    row = tx.execute(sa.select(t.detection.c.body).where(*theirs).limit(1)).one_or_none()
     return Detection.from_bytes(row.body) if row else None
 
 
