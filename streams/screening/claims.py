@@ -5,14 +5,16 @@ another animal's; a product's name (rhino horn) makes one by itself. What a clai
 decided in :mod:`streams.screening.offer`.
 """
 
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from types import MappingProxyType
 
+from streams.screening.headings import Kept, kept_or_grown
 from streams.screening.lexicon import Animal, CodeWord, Cue, Product, SpecimenWord, Term
 from streams.screening.matching import Found
 from streams.screening.taxa import Taxon
+from streams.screening.text import Folded
 
 
 class Answer(IntEnum):
@@ -61,6 +63,10 @@ class Claim:
     offered: Answer = Answer.UNKNOWN
     indications: tuple[Indication, ...] = ()
     curated: bool = True
+    bare: bool = False
+    """True: hardly more than the name makes the claim, so that it is likely at best."""
+    traded: bool = False
+    """True: the name is one under which living things are traded."""
 
     @property
     def disguised(self) -> bool:
@@ -129,6 +135,11 @@ SOLD_ALIVE = frozenset(
 )
 """Groups whose bare name next to "for sale" means the living animal."""
 
+_NO_FIELDS: Mapping[str, Folded] = MappingProxyType({})
+
+_ANY_TUSK = "tusk"
+"""The group of tusks that nothing is said about: most are an elephant's."""
+
 _REACH = 40
 _REACH_SALE = 14
 _REACH_AMBIGUOUS = 24
@@ -143,11 +154,18 @@ def gap(one: Found, other: Found) -> int:
     return max(one.start, other.start) - min(one.end, other.end)
 
 
-def named(found: Sequence[Found], heading: tuple[str, int] | None = None) -> list[Claim]:
+def named(
+    found: Sequence[Found],
+    heading: tuple[str, int] | None = None,
+    fields: Mapping[str, Folded] = _NO_FIELDS,
+    *,
+    priced: bool = False,
+) -> list[Claim]:
     """Every claim that the words make, unweighed; the same one as often as it is made.
 
     ``heading`` is the field and the length of a marketplace listing's heading: what stands there is
     what the listing is about, so that words about keeping or growing it may stand anywhere.
+    ``fields`` are its texts; ``priced``: the listing has a price of its own.
     """
     animals = _animals(found)
     made = [
@@ -155,14 +173,32 @@ def named(found: Sequence[Found], heading: tuple[str, int] | None = None) -> lis
         *(_animal_claims(found, animals) if animals else ()),
         *_code_claims(found),
     ]
-    if heading is not None:
-        made += _kept_or_grown(found, animals, heading, {one.taxon.name for one in made})
+    if heading is not None and animals:
+        taken = {one.taxon.name for one in made if one.product != _IMPLIED.id}
+        made += map(_kept_claim, kept_or_grown(found, animals, heading, taken, fields, priced=priced))
     return made
+
+
+def _kept_claim(kept: Kept) -> Claim:
+    return Claim(
+        taxon=kept.animal.taxon,
+        group=kept.animal.group,
+        klass=kept.animal.klass,
+        product=kept.product,
+        kind=kept.kind,
+        sure=False,
+        named_by=(kept.name,) if kept.shown_by is None else (kept.name, kept.shown_by),
+        ref=kept.term.ref,
+        curated=kept.animal.curated,
+        bare=kept.bare,
+        traded=kept.animal.trade_name,
+    )
 
 
 def _product_claims(found: Sequence[Found]) -> list[Claim]:
     made = []
     before: Found | None = None
+    others = _places(found, "other-animal")
     for one in found:
         options = [(term.meaning, term) for term in one.terms if isinstance(term.meaning, Product)]
         if options:
@@ -171,6 +207,8 @@ def _product_claims(found: Sequence[Found]) -> list[Claim]:
             sure = p.sure and not one.parted
             claim = Claim(p.taxon, p.group, "product", p.product, p.kind, sure, (one,), term.ref)
             narrowed = _narrowed(claim, one, before)
+            if p.group == _ANY_TUSK and any(abs(gap(one, other)) <= _REACH for other in others):
+                narrowed = None  # a boar's
             if narrowed is not None:
                 made.append(narrowed)
         before = one
@@ -202,16 +240,30 @@ def _code_claims(found: Sequence[Found]) -> list[Claim]:
     return made
 
 
+_NARROW_RANKS = frozenset({"genus", "species", "subspecies"})
+
+
 def _best_animal(one: Found) -> tuple[Animal, Term] | None:
     """The meaning to go by: the hand-kept one, unless the words are a scientific name."""
     best: tuple[Animal, Term] | None = None
-    highest = (False, False)
+    narrowest: Taxon | None = None
+    highest = (False, False, False, False)
     for term in one.terms:
         animal = term.meaning
         if isinstance(animal, Animal):
-            rank = (term.ref.startswith("taxon:") and " " in animal.id, animal.curated)
+            rank = (
+                term.ref.startswith("taxon:") and " " in animal.id,
+                animal.curated,
+                animal.trade_name,
+                not animal.ambiguous,
+            )
             if best is None or rank > highest:
                 best, highest = (animal, term), rank
+            if animal.taxon.rank in _NARROW_RANKS and not animal.curated:
+                narrowest = animal.taxon
+    if narrowest is not None and best is not None and best[0].taxon.rank not in _NARROW_RANKS:
+        # The hand-kept row is for the family, the name for one genus of it.
+        best = (replace(best[0], taxon=narrowest), best[1])
     return best
 
 
@@ -224,9 +276,10 @@ def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal
         (one, term.meaning) for one in found for term in one.terms if isinstance(term.meaning, SpecimenWord)
     ]
     others, sales = _places(found, "other-animal"), _places(found, "sale", "dealing")
+    equipment = _places(found, "not-equipment")
     made = []
     for one, animal, term in animals:
-        partner = _partner(one, animal, specimens, others) or _sold(one, animal, sales)
+        partner = _partner(one, animal, specimens, others) or _sold(one, animal, sales, equipment)
         if partner is None:
             continue
         where, word = partner
@@ -246,60 +299,6 @@ def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal
     return made
 
 
-def _kept_or_grown(
-    found: Sequence[Found],
-    animals: Sequence[tuple[Found, Animal, Term]],
-    heading: tuple[str, int],
-    taken: AbstractSet[str],
-) -> Iterator[Claim]:
-    """Living animals and plants that the heading names and the text describes as somebody's own."""
-    field, length = heading
-    animals = [
-        (one, animal, term)
-        for one, animal, term in animals
-        if one.field == field
-        and one.start < length
-        and animal.taxon.name not in taken
-        and (animal.curated or not animal.ambiguous)
-    ]
-    if not animals:
-        return
-    words: dict[str, dict[str, Found]] = {"keeping": {}, "living": {}, "grown": {}}
-    for one in found:
-        for term in one.terms:
-            if isinstance(term.meaning, SpecimenWord):
-                kind = "living" if term.meaning.klass in ("live", "livehint") else term.meaning.klass
-                if kind in words:
-                    words[kind].setdefault(term.folded, one)
-    equipment = _places(found, "not-equipment")
-    for one, animal, term in animals:
-        if any(other.field == field and 0 <= gap(one, other) <= _REACH_EQUIPMENT for other in equipment):
-            continue
-        if animal.klass == "plant":
-            where = next(iter(words["grown"].values()), None)
-            product, kind = "plant", "unclear"
-        else:
-            kept = [place for folded, place in words["keeping"].items() if folded not in words["living"]]
-            where = kept[0] if len(kept) + min(len(words["living"]), 1) >= _KEPT else None
-            product, kind = "live", "live"
-        if where is not None:
-            yield Claim(
-                taxon=animal.taxon,
-                group=animal.group,
-                klass=animal.klass,
-                product=product,
-                kind=kind,
-                sure=False,
-                named_by=(one, where),
-                ref=term.ref,
-                curated=animal.curated,
-            )
-
-
-_REACH_EQUIPMENT = 24
-_KEPT = 2
-"""Different words about keeping that make a heading's animal a living one."""
-
 _IMPLIED = SpecimenWord("livehint", "live", "livehint")
 
 
@@ -311,12 +310,15 @@ def _places(found: Sequence[Found], *categories: str) -> list[Found]:
     ]
 
 
-def _sold(one: Found, animal: Animal, sales: Sequence[Found]) -> tuple[Found, SpecimenWord] | None:
+def _sold(
+    one: Found, animal: Animal, sales: Sequence[Found], equipment: Sequence[Found]
+) -> tuple[Found, SpecimenWord] | None:
     """The words "for sale" beside an animal that is usually sold alive."""
     if (
         animal.group not in SOLD_ALIVE
         or not animal.curated
         or (animal.group == "raptor" and animal.ambiguous)
+        or any(other.field == one.field and 0 <= gap(one, other) <= 1 for other in equipment)
     ):
         return None
     for sale in sales:

@@ -29,6 +29,7 @@ FACTS: dict[str, type | str] = {
     "disguised": bool,
     "curated": bool,
     "scientific": bool,
+    "traded": bool,
     "excepted_population": bool,
     "support": "list of str",
     "against": "list of str",

@@ -33,6 +33,8 @@ class Animal:
     """True: the word means other things as well, so a specimen word must stand close by."""
     curated: bool
     """True: from the hand-kept table; False: from the long lists of names."""
+    trade_name: bool = False
+    """True: a name under which the living thing itself is traded, more than its parts or its picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,12 @@ def _plural(text: str) -> str | None:
     return f"{text[:-1]}ies" if text.endswith("y") and text[-2:-1] not in "aeiou" else f"{text}s"
 
 
+TRADED_ALIVE = frozenset(
+    {"arachnid", "arowana", "clam", "coral", "frog", "lizard", "parrot1", "plant", "tortoise1"}
+)
+"""Groups whose plain names are those under which the living thing is traded."""
+
+
 def _row_taxon(row: dict[str, str], taxa: Taxa) -> Taxon:
     known = taxa.by_name.get(row["taxon"])
     if known is not None and known.status == IMPORTED:
@@ -173,8 +181,15 @@ def _spellings(row: dict[str, str]) -> Iterator[tuple[str, str]]:
 def named_terms(taxa: Taxa) -> Iterator[Term | None]:
     """Terms of the hand-kept tables that name an animal, a product or stand in for one."""
     for row in read_table("animals.csv"):
+        flags = row["flags"]
         animal = Animal(
-            row["id"], _row_taxon(row, taxa), row["group"], row["class"], "a" in row["flags"], curated=True
+            row["id"],
+            _row_taxon(row, taxa),
+            row["group"],
+            row["class"],
+            "a" in flags,
+            curated=True,
+            trade_name="h" in flags or (row["group"] in TRADED_ALIVE and "a" not in flags),
         )
         for text, language in _spellings(row):
             yield make_term(text, language, animal, f"animal:{row['id']}")
@@ -281,6 +296,11 @@ def group_of(taxon: Taxon) -> str:
     return "listed"
 
 
+_GROWN_OR_KEPT = frozenset({"reptile", "amphibian", "plant"})
+_KEPT_ORDERS = frozenset({"Psittaciformes", "Scleractinia"})
+"""Classes and orders whose scientific names are written by those who keep or grow them."""
+
+
 def listed_terms(taxa: Taxa) -> Iterator[Term | None]:
     """Terms of the long lists: scientific names, and common names of two words or more."""
     animals: dict[str, Animal] = {}
@@ -288,7 +308,10 @@ def listed_terms(taxa: Taxa) -> Iterator[Term | None]:
         if "Only the population" in taxon.annotation:
             continue  # ostriches, most wolves: the name alone does not say that it is listed
         klass = _KLASS.get(taxon.klass, "invertebrate" if taxon.klass else "other")
-        animal = Animal(taxon.name, taxon, group_of(taxon), klass, ambiguous=False, curated=False)
+        alive = klass in _GROWN_OR_KEPT or taxon.order in _KEPT_ORDERS or taxon.family == "Theraphosidae"
+        animal = Animal(
+            taxon.name, taxon, group_of(taxon), klass, ambiguous=False, curated=False, trade_name=alive
+        )
         animals[taxon.name] = animal
         if " " in taxon.name or len(taxon.name) >= 6:
             yield make_term(taxon.name, "la", animal, f"taxon:{taxon.name}")
@@ -300,8 +323,8 @@ def listed_terms(taxa: Taxa) -> Iterator[Term | None]:
         if one_word and name.name.isascii() and name.language != "en" and len(name.name) <= _SHORT:
             continue  # "drop" is a bustard in Polish and everything else elsewhere
         ref = f"name:{name.language}:{name.scientific_name}"
-        loose = Animal(known.id, known.taxon, known.group, known.klass, ambiguous=True, curated=False)
-        words = loose if one_word else known
+        traded = not one_word and known.klass in ("reptile", "amphibian") and name.language == "en"
+        words = replace(known, ambiguous=one_word, trade_name=traded)
         yield make_term(name.name, name.language, words, ref)
         plural = _plural(name.name) if name.language == "en" else None
         if plural:

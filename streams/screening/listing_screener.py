@@ -33,7 +33,7 @@ from streams.screening.taxa import Taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import RuleInForce, Verdict
 
-LOGIC_VERSION = "7"
+LOGIC_VERSION = "8"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
@@ -131,7 +131,9 @@ class ListingScreener:
         # When the description repeats the title, the heading is only that part of it.
         heading = len(listing.title) + 2 if "title" not in fields and listing.title else HEADING
         post = listing.price is None and is_post(listing.title, listing.description)
-        unweighed = named(found, None if post else heading_of(fields, heading))
+        unweighed = named(
+            found, None if post else heading_of(fields, heading), fields, priced=listing.price is not None
+        )
         if not unweighed and not seen:
             return _NOTHING
         texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
@@ -280,6 +282,7 @@ def _facts(
         "disguised": claim.disguised,
         "curated": claim.curated,
         "scientific": claim.by_scientific_name,
+        "traded": claim.traded,
         "excepted_population": claim.taxon.names_excepted_population(text),
         "support": list(claim.support),
         "against": list(claim.against),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from streams.screening.claims import SOLD_ALIVE, Answer, Claim, Indication, gap, named
-from streams.screening.lexicon import Term, Watched
+from streams.screening.lexicon import Cue, Term, Watched
 from streams.screening.matching import Found
 from streams.screening.offered import is_offered
 from streams.screening.surroundings import Surroundings
@@ -30,7 +30,7 @@ def claims(around: Surroundings, made: Sequence[Claim] | None = None) -> tuple[C
     ``made`` are the claims unweighed, where they are known already.
     """
     if made is None:
-        made = named(around.found, None if around.post else around.heading)
+        made = named(around.found, None if around.post else around.heading, priced=around.priced)
     unique: dict[tuple[str, str], list[Claim]] = {}
     for claim in made:
         unique.setdefault((claim.taxon.name, claim.product), []).append(claim)
@@ -208,6 +208,8 @@ def _is_real(
         answer = Answer.LIKELY if having & proven else Answer.UNLIKELY
     elif coloured:
         answer = _is_real_coloured(claim, indications, around)
+    elif claim.group == "tusk":
+        answer = _is_real_tusk(claim, having, around)
     elif claim.klass == "product":
         answer = Answer.YES if having & _OF_MATERIAL else Answer.LIKELY
     else:
@@ -245,6 +247,23 @@ def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: S
     return Answer.LIKELY if points == 2 else Answer.UNLIKELY
 
 
+def _is_real_tusk(claim: Claim, having: set[str], around: Surroundings) -> Answer:
+    """For a tusk of nobody knows what: a thing described and sold, or a beer, a song?"""
+    place = claim.named_by[0]
+    if not (around.post or around.in_heading(place)):
+        return Answer.UNLIKELY
+    several = place.terms[0].folded.strip().endswith("s")
+    described = (
+        bool(having & {"real", "craft", "object", "composite", "no-papers"})
+        + ("condition" in having)
+        + around.sized
+    )
+    sold = around.priced + ("sale" in having)
+    if described + several + sold >= 2 and described + several:
+        return Answer.LIKELY
+    return Answer.LIKELY if described and "dealing" in having else Answer.UNLIKELY
+
+
 _BESIDE = 10
 
 
@@ -260,11 +279,25 @@ def _looks_beside(claim: Claim, indications: Sequence[Indication]) -> bool:
     )
 
 
+def _is_motif(colour: Found, indications: Sequence[Indication]) -> bool:
+    """True for the flower that a piece of jewelry shows: an ivory *rose* brooch, a *broche rose*."""
+    return any(
+        isinstance(term.meaning, Cue) and term.meaning.category == "motif" for term in colour.terms
+    ) and any(
+        one.category in ("jewelry", "object", "composite")
+        and one.found.field == colour.field
+        and 0 <= gap(colour, one.found) <= 1
+        for one in indications
+    )
+
+
 def _against_material(claim: Claim, indications: Sequence[Indication], *, made: bool) -> int:
     """Points off for words of colour, fabric or look; those right beside the claim weigh most."""
     words: dict[str, int] = {}
     for one in indications:
         if one.category in ("not-colour", "not-look"):
+            if _is_motif(one.found, indications):
+                continue
             distance = _distance(claim, one.found)
             distance = _FAR if distance is None else distance
             if made and distance > _BESIDE:
@@ -283,6 +316,8 @@ _TOLD_ALIVE = 3
 def _is_alive(claim: Claim, having: set[str], around: Surroundings) -> Answer:
     """For a living animal: is it one, or its likeness?"""
     sold = around.priced or bool(having & {"sale", "dealing"})
+    if claim.bare:
+        return Answer.LIKELY
     if sold and around.live_words >= 2:
         return Answer.YES
     if claim.product == "livehint" and claim.group not in SOLD_ALIVE and around.live_words < 2:

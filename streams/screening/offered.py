@@ -20,8 +20,9 @@ def is_offered(indications: Sequence[Indication], around: Surroundings) -> Answe
         words.setdefault(one.category, set()).add(one.found.terms[0].folded)
     sale, dealing = len(words.get("sale", ())), len(words.get("dealing", ()))
     news, talk = len(words.get("not-news", ())), len(words.get("not-talk", ()))
-    if "not-wanted" in words and not sale:
-        return Answer.UNKNOWN if around.post and around.priced else Answer.NO
+    begins = _begins_with_wish(indications, around)
+    if begins or ("not-wanted" in words and not sale):
+        return Answer.UNKNOWN if around.post and around.priced and not begins else Answer.NO
     if news or talk:
         # Words of dealing stand in talk about dealing as well; a price or "dm me" hardly.
         balance = sale + 2 * around.priced + (dealing > 0 and (around.title_like or not around.post))
@@ -34,6 +35,17 @@ def is_offered(indications: Sequence[Indication], around: Surroundings) -> Answe
     if around.priced:
         return Answer.LIKELY  # a sum alone is also an entry fee, or what a pattern costs
     return _is_offered_in_post(words, around) if around.post else _is_offered_in_ad(words, around)
+
+
+_BEGINNING = 3
+
+
+def _begins_with_wish(indications: Sequence[Indication], around: Surroundings) -> bool:
+    """True when the first word is *wanted*: then words of sale are those of a buyer."""
+    return any(
+        one.category == "not-wanted" and around.in_heading(one.found) and one.found.start <= _BEGINNING
+        for one in indications
+    )
 
 
 def _is_offered_in_ad(words: Mapping[str, set[str]], around: Surroundings) -> Answer:

@@ -10,46 +10,22 @@ from dataclasses import dataclass
 
 from streams.screening.claims import Claim
 from streams.screening.lexicon import Cue, SpecimenWord
+from streams.screening.marks import LONG_AGO, SIZE, has_link, has_price
 from streams.screening.matching import Found
 from streams.screening.text import fold
 
 HEADING = 140
 """Folded characters of a text without a title that count as its heading."""
 
-_UNITS = (
-    "cm mm g gr gm gms gram grams gramm gramme grammes gramos gramas grammi kg kgs kilo kilos oz "
-    "inch inches lb lbs "
-    "克 公斤 กรัม กก г гр грамм кг см мм غرام جرام كيلو ग्राम किलो gramu グラム"
-)
-_SIZE = re.compile(rf" \d{{1,6}} ?(?:{'|'.join(_UNITS.split())})\b")
-_LONG_AGO = re.compile(
-    r" (?:c|ca|circa)? ?1(?:[678]\d\d|9[0-3]\d)s? "
-    r"| 1[4-9](?:th|e|eme)? (?:c|cent|century|siecle|jh|jahrhundert) "
-    r"| (?:sec|seculo|siglo|siecle|secolo|jahrhundert)? ?x(?:v|vi|vii|viii|ix)e? "
-)
 _SOCIAL = re.compile(r"https?://|[#@]\w")
-_LINK = re.compile(r"https?://|\bwww\.|\b(?:bit\.ly|t\.co|ebay\.|etsy\.)")
-_IN_LINKS = ("http", "www.", "bit.ly", "t.co", "ebay.", "etsy.")
-"""One of these stands in every link; to look for them takes a tenth of the time."""
 _DENIAL = re.compile(
     r"(?: (?:not|no|non|isn t|without|nicht|kein|keine|keinen|ohne|pas d[eu]?|pas en|sans|no es|sin|nao e"
     r"|sem|non e|senza|не|без|нет|khong phai|khong|bukan|tanpa|ليس|ليست|بدون|नहीं|sio|si|hakuna|niet|geen) "
     r"(?:an? |real |de |d )?"
     r"|非|不是|没有|並非|并非|ไม่ใช่)$"
 )
-_MONEY_WORDS = (
-    "usd eur gbp euro euros dollar dollars vnd idr rp tr triệu baht yen rmb naira ksh zar rand ringgit "
-    "peso pesos quid bucks"
-)
-_PRICE = re.compile(
-    rf"[$€£¥₫₽฿₹]\s?\d|\d\s?(?:[$€£¥₫₽฿₹]|руб|บาท|元|円|(?:{'|'.join(_MONEY_WORDS.split())})\b)"
-    r"|\b(?:rp|usd|eur|rs|us)\.? ?\d",
-    re.IGNORECASE,
-)
-_SUM = re.compile(
-    r"[$€£¥]\s?[\d.,]+\s?(?:m|bn|mn|k?\s?million\w*|billion|mio|mrd|millones|milhões|млн)\b", re.IGNORECASE
-)
-"""What a haul was worth, not what something costs."""
+_DENIES_WHAT_CAME_BEFORE = re.compile(r"\b(?:not?|non|nein|нет|net)[,;:.!]", re.IGNORECASE)
+"""*Resin? No, elephant ivory.*"""
 _FUNCTION_WORDS = (
     "the is are was were be been they their them that this these those we our you i my me he she his "
     "her it its have has had will would can could should not do does did who what when why how "
@@ -101,14 +77,19 @@ class Surroundings:
         """True when the words right before the claim say that it is not that."""
         one = min(claim.named_by, key=lambda place: place.start)
         before = self.texts.get(one.field, "")[max(0, one.start - 16) : one.start]
-        return _DENIAL.search(before) is not None
+        if _DENIAL.search(before) is None:
+            return False
+        if one.folded is None:
+            return True
+        start = one.folded.span(one.start, one.end)[0]
+        return _DENIES_WHAT_CAME_BEFORE.search(one.folded.original[max(0, start - 16) : start]) is None
 
     def in_heading(self, one: Found) -> bool:
         """True for a word of the heading."""
         return one.field == self.heading[0] and one.start < self.heading[1]
 
 
-_SILENT = frozenset({"not-other-meaning", "neutral", "other-animal"})
+_SILENT = frozenset({"not-other-meaning", "not-alive", "motif", "neutral", "other-animal"})
 """Categories that explain a place away and say nothing about others."""
 
 
@@ -180,13 +161,9 @@ def _quotations(original: str) -> tuple[str, ...]:
         return ()
     said = [one for one in _QUOTED.findall(original) if len(one.split()) >= _SPOKEN_ABOUT]
     outside = _QUOTED.sub(" ", original)
-    if len(outside.split()) < _SPOKEN_ABOUT or _PRICE.search(outside):
+    if len(outside.split()) < _SPOKEN_ABOUT or has_price(outside):
         return ()
     return tuple(f" {fold(one).strip()} " for one in said)
-
-
-def _is_linked(original: str) -> bool:
-    return any(sign in original for sign in _IN_LINKS) and _LINK.search(original) is not None
 
 
 def survey(
@@ -208,9 +185,9 @@ def survey(
         found=tuple(found),
         cues=cues,
         title_like=not is_prose(_heading_of(fields, heading) or whole),
-        priced=priced or any(_PRICE.search(_SUM.sub(" ", original)) for original, _ in fields.values()),
-        sized=_SIZE.search(whole) is not None,
-        dated=_LONG_AGO.search(whole) is not None,
+        priced=priced or any(has_price(original) for original, _ in fields.values()),
+        sized=SIZE.search(whole) is not None,
+        dated=LONG_AGO.search(whole) is not None,
         texts={name: folded for name, (_, folded) in fields.items()},
         live_words=len(
             {
@@ -234,5 +211,5 @@ def survey(
         post=post,
         label_like=_PROSE.isdisjoint(whole.split()),
         quoted=tuple(one for original, _ in fields.values() for one in _quotations(original)) if post else (),
-        linked=any(_is_linked(original) for original, _ in fields.values()),
+        linked=any(has_link(original) for original, _ in fields.values()),
     )

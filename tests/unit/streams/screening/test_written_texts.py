@@ -1,8 +1,9 @@
-"""Two larger sets of written texts: posts of a social network, and ads of a marketplace.
+"""Larger sets of written texts: posts of a social network, and ads of a marketplace.
 
-They were written for this project by somebody who did not know the rules; words were added to the
-reference after reading what was missed, so that the figures here are no measure for texts that
-nobody has seen. What they hold is that nothing found once is lost again.
+``posts`` and ``ads`` were written for this project by somebody who did not know the rules, the terse
+ones by somebody who did; words were added to the reference after reading what was missed, so that the
+figures here are no measure for texts that nobody has seen. What they hold is that nothing found once
+is lost again.
 """
 
 import json
@@ -26,7 +27,10 @@ def outcomes(name: str) -> tuple[tuple[dict[str, Any], str], ...]:
     return tuple((row, screener.screen(one, one.observed_at).outcome) for row, one in listings)
 
 
-@pytest.mark.parametrize("name", ["posts.jsonl", "ads.jsonl"])
+FILES = ["posts.jsonl", "ads.jsonl", "terse_posts.jsonl", "terse_ads.jsonl"]
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_nothing_innocent_is_noticed(name: str) -> None:
     wrong = [row["id"] for row, outcome in outcomes(name) if outcome == "notify" and not row["label"]]
 
@@ -34,13 +38,14 @@ def test_nothing_innocent_is_noticed(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "precision", "recall"), [("posts.jsonl", 0.90, 0.90), ("ads.jsonl", 0.95, 0.90)]
+    ("name", "precision", "recall"),
+    [(FILES[0], 0.90, 0.90), (FILES[1], 0.95, 0.92), (FILES[2], 0.90, 0.90), (FILES[3], 0.95, 0.92)],
 )
 def test_flagged_is_precise_and_finds_most(name: str, precision: float, recall: float) -> None:
     flagged = [row["label"] for row, outcome in outcomes(name) if outcome in ("notify", "review")]
     offers = sum(row["label"] for row, _ in outcomes(name))
 
-    assert len(outcomes(name)) > 400
-    assert offers > 150
+    assert len(outcomes(name)) > 150
+    assert offers > 80
     assert sum(flagged) / len(flagged) >= precision
     assert sum(flagged) / offers >= recall

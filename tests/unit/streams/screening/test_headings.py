@@ -1,0 +1,137 @@
+"""Terse headings of living animals and plants: which signs of trade are enough, and what takes them away."""
+
+import pytest
+
+from streams.screening.tools import listing_from
+from streams.screening.verdict import Verdict
+from tests.unit.streams.screening.test_offer import ruleset
+
+
+def verdict_on(title: str, text: str = "") -> Verdict:
+    listing = listing_from({"id": "1", "title": title, "text": text})
+    return ruleset().screener({}).screen(listing, listing.observed_at)
+
+
+@pytest.mark.parametrize(
+    ("sign", "title", "text"),
+    [
+        ("ratio of the sexes", "Uromastyx 1.2", "nice ones"),
+        ("captive bred", "Retic CB24", "nice one"),
+        ("age", "Congo grey", "she is 4 years"),
+        ("inches", 'Veiled chameleon 7"', "nice one"),
+        ("feet", "Green tree python 4ft", "nice one"),
+        ("a number of them", "Emperor scorpions x3", "nice ones"),
+        ("price", "Hog island boa $350", "nice one"),
+        ("equipment that comes along", "Chameleon, goes w/ vivarium, 5 months", "nice one"),
+        ("keeping", "Emerald tree boa", "perching well and eating"),
+        ("heads of a coral", "Goniopora, six heads", ""),
+        ("two corals together", "Torch and frogspawn, $40 each", ""),
+        ("growth of an orchid", "Cattleya trianae, five bulbs", ""),
+        ("a pot", "Astrophytum asterias 6 cm pot", ""),
+        ("roots", "Pachypodium gracilius bare root", ""),
+    ],
+)
+def test_a_name_of_the_trade_needs_one_sign(sign: str, title: str, text: str) -> None:
+    verdict = verdict_on(title, text)
+
+    assert verdict.outcome == "review", (sign, verdict.explanation)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Uromastyx",
+        "Emerald tree boa",
+        "Goniopora",
+        "Pachypodium gracilius",
+        "Hyacinth, blue, $3",
+        "Torch 6 inch",
+    ],
+)
+def test_a_bare_name_or_an_everyday_word_needs_more(title: str) -> None:
+    assert verdict_on(title).outcome in ("clear", "monitor")
+
+
+@pytest.mark.parametrize(
+    ("why", "title"),
+    [
+        ("equipment", "Ball python rack, 5 tubs, $60"),
+        ("equipment before the name", "Heat lamp for chameleon, 6 inch"),
+        ("made for it", "Blanket for African grey, 20 inch"),
+        ("a care guide", "Ball python care guide, 8 in, $6"),
+        ("a book", "Cattleya, a monograph, 24 cm"),
+        ("plush", "Axolotl plush 10 inch $12"),
+        ("a print", "African grey art print 12 x 16 in"),
+        ("a memorial", "In memory of our African grey, stone 6 inch"),
+        ("another material", "Ball python ring sterling silver $40"),
+        ("artificial", "Artificial cycad 3 ft in pot"),
+        ("a stamp", "Aloe ferox 1983 mint stamps 10c"),
+        ("soil", "Cactus soil 5 litre"),
+        ("an unlisted relative", "Leopard gecko female 9 months"),
+        ("excepted species", "Aloe vera pups in 3 inch pots"),
+        ("hardy garden plant", "Euphorbia characias 2 litre pot"),
+        ("another word with other marks", "Gỗ chạm 20 cm"),
+        ("something lost", "Lost: African grey, 4 years, reward"),
+    ],
+)
+def test_what_is_not_the_living_thing_is_left_alone(why: str, title: str) -> None:
+    verdict = verdict_on(title)
+
+    assert verdict.outcome == "clear", (why, verdict.explanation)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Wanted: ball python female, deposit ready",
+        "ISO Cattleya trianae, five bulbs, paypal ready",
+        "WTB retic 6ft",
+    ],
+)
+def test_who_looks_for_one_offers_none_whatever_words_of_sale_follow(title: str) -> None:
+    assert verdict_on(title).outcome == "clear"
+
+
+def test_who_looks_for_a_home_offers() -> None:
+    assert verdict_on("Looking for a new home: African grey, 4 years").outcome == "review"
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Slow loris 6 inch $900", "Hyacinth macaw 2 yrs, no papers", "Pancake tortoise 1.1, no papers needed"],
+)
+def test_a_bare_heading_never_makes_a_notice(title: str) -> None:
+    verdict = verdict_on(title)
+
+    assert verdict.outcome == "review", verdict.explanation
+
+
+def test_a_genus_is_told_narrower_than_the_family_of_the_hand_kept_row() -> None:
+    verdict = verdict_on("Calumma 1.1, six months")
+
+    assert verdict.taxon is not None
+    assert (verdict.taxon.scientific_name, verdict.taxon.rank) == ("Calumma", "genus")
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("Two tusks from my uncle, 9 kg the pair. DM me", "review"),
+        ("old carved tusk, £400 posted", "review"),
+        ("Tusk tickets, £15 each", "clear"),
+        ("Boar tusks, pair, $25 shipped", "clear"),
+        ("soldiers sell tusks", "clear"),
+        ("ivory rose brooch, 1930s, £45 inc post", "review"),
+        ("ivory satin rose brooch, £9 inc post", "clear"),
+        ("elephant hair bracelets, 4 knot, $15 each", "review"),
+        ("horse hair bracelets, $15 each", "clear"),
+        ("Inuit? no, elephant ivory bear, 90 bucks", "review"),
+        ("not elephant ivory, 90 bucks", "clear"),
+        ("Court fines dealer £5,000 for an ivory brooch", "clear"),
+    ],
+)
+def test_short_posts(text: str, outcome: str) -> None:
+    verdict = verdict_on("", text)
+
+    flagged = "review" if verdict.outcome in ("review", "notify") else "clear"
+    assert flagged == outcome, verdict.explanation
