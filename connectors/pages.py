@@ -6,10 +6,12 @@ thing is meant, comments inside JSON, trailing rubbish. Nothing here raises for 
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from html import unescape
 from typing import Any
 from urllib.parse import urljoin
 
@@ -25,6 +27,18 @@ _WRAPPING = re.compile(
     r"\A\s*(?:<!--|//\s*<!\[CDATA\[|<!\[CDATA\[)?(.*?)(?:-->|//\s*\]\]>|\]\]>)?[\s;]*\Z", re.S
 )
 _MARKUP = re.compile(r"<[a-zA-Z/!]|&[a-zA-Z#]")
+_INSIDE = r"(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+>?"
+"""The rest of a tag. Nothing in it is tried twice, so that no page makes it slow."""
+_TOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    rf"|<(?P<raw>script|style|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>])(?P<of>{_INSIDE})"
+    r".*?(?:</(?P=raw)(?=[\s/>])[^>]*>?|\Z)"
+    rf"|<(?P<name>[a-zA-Z][^\s/>]*){_INSIDE}"
+    rf"|</[a-zA-Z]{_INSIDE}"
+    r"|<[!?/][^>]*>?",
+    re.S | re.I,
+)
+_TELLING = frozenset({"html", "link", "meta", "input"})
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.I)
 
 
@@ -47,7 +61,7 @@ class Document:
 
 def read_page(body: bytes, content_type: str = "") -> Document:
     """Read a page's bytes. ``content_type`` is the HTTP header, for its charset."""
-    tree = LexborHTMLParser(decode(body, content_type))
+    tree = LexborHTMLParser(_telling(decode(body, content_type)))
     title = tree.css_first("title")
     root = tree.css_first("html")
     canonical = tree.css_first('link[rel="canonical"]')
@@ -61,6 +75,21 @@ def read_page(body: bytes, content_type: str = "") -> Document:
         products=products,
         asks_for_login=tree.css_first('input[type="password"]') is not None,
         listing_state=(state.attributes.get("content") if state else None) or None,
+    )
+
+
+def _telling(html: str) -> str:
+    """The few elements of a page that are looked at, none inside another.
+
+    A tree of the whole page is a weapon: a parser as browsers have them needs minutes for a hundred thousand
+    elements inside each other, and makes millions of a few kilobytes of misnested ones.
+    """
+    return "".join(
+        found[0]
+        for found in _TOKEN.finditer(html)
+        if (name := (found["raw"] or found["name"] or "").lower()) in _TELLING
+        or name == "title"
+        or (name == "script" and "ld+json" in found["of"].lower())
     )
 
 
@@ -80,9 +109,13 @@ def plain_text(html: str | None) -> str:
         return ""
     if not _MARKUP.search(html):
         return html.strip()
-    tree = LexborHTMLParser(html)
-    tree.strip_tags(["script", "style"])
-    return " ".join(tree.body.text(separator=" ").split()) if tree.body else ""
+    return " ".join(unescape(_TOKEN.sub(_between, html)).split())
+
+
+def _between(found: re.Match[str]) -> str:
+    """What stands in place of a tag: the words of an element that holds nothing but text, else a space."""
+    shown = found["raw"] is not None and found["raw"].lower() in ("title", "textarea")
+    return f" {found[0][len(found['raw']) + len(found['of']) + 1 :].rpartition('</')[0]} " if shown else " "
 
 
 def _parsed(text: str) -> Any:
@@ -95,13 +128,13 @@ def _parsed(text: str) -> Any:
 
 def _products(value: Any) -> Iterator[Node]:
     """Products anywhere in a JSON-LD value, outermost first; their own parts are not searched again."""
-    waiting = [value]
+    waiting = deque([value])
     for _ in range(_MOST_NODES):
         if not waiting:
             return
-        node = waiting.pop(0)
+        node = waiting.popleft()
         if isinstance(node, list):
-            waiting[0:0] = node
+            waiting.extendleft(reversed(node))
         elif isinstance(node, dict):
             types = type_names(node)
             if types & PRODUCT_TYPES:
@@ -109,7 +142,8 @@ def _products(value: Any) -> Iterator[Node]:
             elif types & OFFER_TYPES:
                 yield _product_of_offer(node)
             else:
-                waiting[0:0] = [part for part in node.values() if isinstance(part, dict | list)]
+                parts = [part for part in node.values() if isinstance(part, dict | list)]
+                waiting.extendleft(reversed(parts))
 
 
 def _product_of_offer(offer: Node) -> Node:

@@ -295,6 +295,25 @@ class ReadsOptions(_Config):
         return self
 
 
+class CrawlOptions(_Config):
+    """How a site without an API is read: by its sitemaps; see ``connectors/sources/crawl.py``."""
+
+    sitemaps: tuple[Annotated[str, Field(pattern=r"^https?://", max_length=2_048)], ...] = Field(
+        default=(), max_length=50
+    )
+    """Absent: those that robots.txt names, else ``/sitemap.xml``."""
+    pages: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = Field(
+        default=("*",), min_length=1, max_length=50
+    )
+    """Paths of listings' pages, with ``*`` for anything: ``/d/ad/*``."""
+    delay_s: float = Field(default=2.0, ge=0.001, le=86_400, allow_inf_nan=False)
+    """Least seconds between two requests; the site's own Crawl-delay where that is longer."""
+    calls_a_day: int = Field(default=5_000, ge=1, le=10_000_000)
+    """Requests a day (UTC); when they are spent, reading goes on the next day."""
+    again_s: Seconds = 7 * 86_400.0
+    """How often a page is looked at again whose sitemap does not say when it was changed."""
+
+
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "xarf": ("api_key",),
     "coop": ("api_key", "coop"),
@@ -338,6 +357,8 @@ class PlatformConfig(_Config):
     atproto: AtprotoOptions | None = None
     reads: ReadsOptions | None = None
     """How its listings are read, where ``kind`` only brings notices to it."""
+    crawl: CrawlOptions | None = None
+    """The same for a site without an API."""
     folder: Path | None = None
     """Where ``kind: csv`` puts its batches and ``kind: desk`` its notices."""
     rate_per_s: float = Field(default=5.0, gt=0, le=10_000, allow_inf_nan=False)
@@ -404,6 +425,8 @@ class PlatformConfig(_Config):
             self._check_atproto(self.atproto)
         if self.reads is not None:
             self._check_reads(self.reads)
+        if self.reads is not None and self.crawl is not None:
+            raise ValueError("a platform is read in one way: by reads or by crawl")
         if self.mail is not None:
             if self.mail.tls == "none" and not self.private_address:
                 raise ValueError("mail.tls may be none only with private_address: true")

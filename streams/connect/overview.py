@@ -45,8 +45,8 @@ def overview(configs: Sequence[PlatformConfig], folder: Path, now: datetime) -> 
 
 
 def _one(config: PlatformConfig, kept: Sequence[Mapping[str, Any]], now: datetime) -> Overview:
-    source = config.reads.api if config.reads is not None else _READERS.get(config.kind)
-    connector = config.reads.api if config.reads is not None else config.kind
+    source = config.reads.api if config.reads else "crawl" if config.crawl else _READERS.get(config.kind)
+    connector = config.reads.api if config.reads else "crawl" if config.crawl else config.kind
     mine = [
         one
         for one in kept
@@ -64,12 +64,11 @@ def _one(config: PlatformConfig, kept: Sequence[Mapping[str, Any]], now: datetim
         state,
         newest.isoformat(timespec="seconds") if newest else None,
         len(mine),
-        _calls_left(config, mine, now) if config.reads is not None else None,
+        _calls_left(budget.calls_a_day, mine, now) if (budget := config.reads or config.crawl) else None,
     )
 
 
-def _calls_left(config: PlatformConfig, mine: Sequence[Mapping[str, Any]], now: datetime) -> int:
-    assert config.reads is not None, "asked only where there is one"
+def _calls_left(calls_a_day: int, mine: Sequence[Mapping[str, Any]], now: datetime) -> int:
     used = 0
     for one in mine:
         try:
@@ -77,7 +76,7 @@ def _calls_left(config: PlatformConfig, mine: Sequence[Mapping[str, Any]], now: 
             used += int(held["calls"]) if held["day"] == f"{now:%Y-%m-%d}" else 0
         except (ValueError, KeyError, TypeError):
             continue  # the next pass begins anew, and counts anew
-    return max(config.reads.calls_a_day - used, 0)
+    return max(calls_a_day - used, 0)
 
 
 def _kept(folder: Path) -> list[Mapping[str, Any]]:

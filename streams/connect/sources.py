@@ -13,8 +13,9 @@ from connectors.egress import EgressPolicy, EgressRefused
 from connectors.http import OutboundClient
 from connectors.pace import Pace
 from connectors.platform import Page, Platform, Searches, Streams
-from connectors.platform_config import ReadsOptions
+from connectors.platform_config import CrawlOptions, ReadsOptions
 from connectors.registry import SHELVES, PlatformConfig, build, resolve_reader_keys
+from connectors.sources.crawl import CrawlLimits, CrawlSource
 from connectors.sources.feed import FeedSource
 from connectors.sources.file import PAGE, FileSource
 from connectors.sources.page import PageSource
@@ -107,6 +108,8 @@ def open_source(
     for config in configs:
         if config.name == wanted.source and config.reads is not None:
             return _shelf(config, config.reads, wanted, run_id, now, environment)
+        if config.name == wanted.source and config.crawl is not None:
+            return _crawl(config, config.crawl, wanted, run_id, now)
         if config.name == wanted.source:
             spoken = build(config, environment=environment) if environment else build(config)
             if not spoken.capabilities.fetch:
@@ -173,6 +176,42 @@ def _shelf(
     return Opened(source, reads.api, place, config.name, close)
 
 
+def _crawl(
+    config: PlatformConfig,
+    options: CrawlOptions,
+    wanted: Wanted,
+    run_id: str,
+    now: Callable[[], datetime],
+) -> Opened:
+    """A site's pages by its sitemaps."""
+    if wanted.search is not None:
+        raise OperatorError(f"{config.name} is read by its sitemaps: leave --search out.")
+    client = _web_client(config)
+    limits = CrawlLimits(**options.model_dump(), since=wanted.since)
+    source = CrawlSource(
+        config.base,
+        limits,
+        platform=config.name,
+        client=client,
+        user_agent=config.user_agent,
+        now=now,
+        run_id=run_id,
+    )
+    return Opened(source, "crawl", config.name, config.name, client.aclose)
+
+
+def _web_client(config: PlatformConfig) -> OutboundClient:
+    """A client for a platform's own pages."""
+    return OutboundClient(
+        EgressPolicy.for_base_url(
+            config.base, private=config.private_address, more_hosts=config.listing_hosts, plain_http=True
+        ),
+        config.limits,
+        user_agent=config.user_agent,
+        ca_file=str(config.ca_file) if config.ca_file else None,
+    )
+
+
 def _api_client(url: str, config: PlatformConfig) -> OutboundClient:
     """A client for one host and no other."""
     return OutboundClient(
@@ -193,20 +232,11 @@ def _client(url: str, platform: str | None, configs: Sequence[PlatformConfig]) -
         raise OperatorError(f"{url} is not a web address: write it with https:// in front.")
     config = _owner(url, platform, configs)
     if config is not None:
-        policy = EgressPolicy.for_base_url(
-            config.base, private=config.private_address, more_hosts=config.listing_hosts, plain_http=True
-        )
-        client = OutboundClient(
-            policy,
-            config.limits,
-            user_agent=config.user_agent,
-            ca_file=str(config.ca_file) if config.ca_file else None,
-        )
+        client = _web_client(config)
     else:
-        policy = EgressPolicy(origins=None, plain_http=True)
-        client = OutboundClient(policy)
+        client = OutboundClient(EgressPolicy(origins=None, plain_http=True))
     try:
-        policy.check_url(url)
+        client.policy.check_url(url)
     except EgressRefused as error:
         raise OperatorError(f"{url} is not fetched: {error.detail}.") from error
     return client, config.name if config else platform or name_of(host)

@@ -1,6 +1,7 @@
 """A product is found in a page however carelessly it is written down, and nothing a page holds raises."""
 
 import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -207,3 +208,52 @@ def test_state_login_and_language_are_told() -> None:
 )
 def test_markup_becomes_text(html: str | None, text: str) -> None:
     assert plain_text(html) == text
+
+
+SIZE = 512 * 1024
+HEAVY = {
+    "elements in each other": "<div>" * (SIZE // 5),
+    "misnested": "<div>" + "".join(f"<b id={n}>" for n in range(5_000)) + "</div>" + "<div>x</div>" * 30_000,
+    "tags that never end": "<link" * (SIZE // 5),
+    "quotes that never end": "<link a='\" b=\"'" * (SIZE // 14),
+    "scripts that never end": "<script >" * (SIZE // 9),
+    "comments that never end": "<!--" * (SIZE // 4),
+    "a long list": '<script type="application/ld+json">[' + "{}," * (SIZE // 3) + "{}]</script>",
+}
+
+
+@pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in HEAVY.items()])
+def test_no_page_is_heavy_to_read(html: str) -> None:
+    began = time.process_time()
+
+    read_page(html.encode())
+    plain_text(html)
+
+    assert time.process_time() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("html", "titles"),
+    [
+        ('<!-- <script type="application/ld+json">{"@type":"Product","name":"a"}</script> -->', []),
+        ('<p title="<script type=application/ld+json>{}</script>">', []),
+        (
+            '<p title=5" id=don\'t><SCRIPT TYPE=application/ld+json>{"@type":"Product","name":"b"}</SCRIPT >',
+            ["b"],
+        ),
+        (
+            '<textarea><script type="application/ld+json">{"@type":"Product","name":"c"}</script></textarea>',
+            [],
+        ),
+        ('<script>"<!--"</script><script type="application/ld+json">{"@type":"Product","name":"d"}', ["d"]),
+    ],
+)
+def test_only_what_a_browser_takes_for_a_script_is_read(html: str, titles: list[str]) -> None:
+    assert [product["name"] for product in read_page(html.encode()).products] == titles
+
+
+def test_the_words_of_a_piece_of_html() -> None:
+    html = "<p>old&nbsp;<b title='a>b'>ivory</b><br>&amp; bone<script>x()</script><style>p{}</style><!-- -->"
+
+    assert plain_text(html) == "old ivory & bone"
+    assert plain_text("<title>one</title><textarea>two <b></textarea>") == "one two <b>"

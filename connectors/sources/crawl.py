@@ -1,0 +1,304 @@
+"""Sites without an API: pages named by sitemaps, whose offers are described in schema.org JSON-LD.
+
+Offers: whatever a site shows to visitors and search engines: OLX-like boards, small shops, auction houses.
+Which pages there are is told by its sitemaps (sitemaps.org), what each offers by schema.org Product or Offer.
+Terms: robots.txt is obeyed (RFC 9309), also its Crawl-delay; each site's own terms are for the operator to
+read first. We say who we are (``user_agent``) and take no detours.
+Limits: one request at a time for the whole site, not more often than ``crawl.delay_s`` or the site's own
+Crawl-delay, and ``crawl.calls_a_day`` requests a day, robots.txt and sitemaps among them.
+Cannot: see what needs a login or a script; see pages that no sitemap names; tell that a listing went away.
+Sites that block programs are left: five refusals in a row end it.
+
+A pass asks for pages that are new, whose ``lastmod`` is another, or that have none and were not looked at for
+``crawl.again_s``; the newest first. Known pages are asked for with their validators. What was seen is
+part of the cursor, which comes with every few pages: a kill repeats at most those.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+import structlog
+
+from connectors.egress import EgressRefused
+from connectors.errors import PlatformRefused, PlatformUnavailable
+from connectors.http import OutboundClient, Reply, reply_error
+from connectors.mapping import Unusable, seal
+from connectors.pace import Pace
+from connectors.pages import Node, listing_fields, moment, read_page
+from connectors.platform import Page
+from connectors.sources.crawl_state import CrawlState, Seen
+from connectors.sources.robots import Robots, agent_of, read_robots
+from connectors.sources.sitemap import CAP as SITEMAP_CAP
+from connectors.sources.sitemap import Entry, UnreadableSitemap, read_sitemap
+from schemas.dead_letter import DeadLetter, DeadLetterReason, dead_letter
+from schemas.listing import Listing
+from schemas.message import digest
+
+log = structlog.get_logger(__name__)
+
+PAGE_CAP = 4 * 1024 * 1024
+"""Bytes of one page."""
+CURSOR_EVERY = 25
+"""Pages between two cursors."""
+REFUSALS = 5
+"""Pages in a row that were refused or not to be had: the site does not want us, or is ill."""
+MOST_SITEMAPS = 1_000
+"""Of one pass."""
+_OLDEST = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlLimits:
+    """What is asked for, and how often."""
+
+    sitemaps: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ("*",)
+    delay_s: float = 2.0
+    calls_a_day: int = 5_000
+    again_s: float = 7 * 86_400.0
+    since: datetime | None = None
+    """What a sitemap dates before it is left out."""
+
+
+class _Spent(Exception):
+    """No request is left today."""
+
+
+class CrawlSource:
+    """One site."""
+
+    def __init__(
+        self,
+        base: str,
+        limits: CrawlLimits,
+        *,
+        platform: str,
+        client: OutboundClient,
+        user_agent: str,
+        now: Callable[[], datetime],
+        run_id: str = "crawl",
+    ) -> None:
+        self._base = base
+        self._limits = limits
+        self._platform = platform
+        self._client = client
+        self._agent = agent_of(user_agent)
+        self._now = now
+        self._run_id = run_id
+        self._pace = Pace(1.0 / limits.delay_s)
+        self._pace_s = limits.delay_s
+
+    async def read(self, since: str | None) -> AsyncIterator[Page]:
+        """One pass.
+
+        Raises:
+            PlatformUnavailable: go on later from the last cursor.
+            PlatformRefused: the site refuses us.
+        """
+        state = CrawlState.from_text(since)
+        given = False
+        try:
+            async for page in self._pass(state):
+                yield page
+                given = True
+        except _Spent:
+            log.warning("calls_spent", platform=self._platform, calls_a_day=self._limits.calls_a_day)
+            yield Page((), (), state.to_text())
+        except (PlatformUnavailable, PlatformRefused):
+            if given:
+                yield Page((), (), state.to_text())
+            raise
+
+    async def _pass(self, state: CrawlState) -> AsyncIterator[Page]:
+        aside: list[DeadLetter] = []
+        wanted = await self._wanted(state, aside)
+        if aside:
+            yield Page((), tuple(aside))
+        refused = 0
+        for number, entry in enumerate(wanted, start=1):
+            if not (await self._robots(entry.url, state)).allows(entry.url):
+                continue
+            reply = await self._page(entry, state)
+            refused = refused + 1 if reply.status in (401, 403, 451) or reply.status >= 500 else 0
+            if refused >= REFUSALS:
+                raise reply_error(reply, self._now())
+            listings, letters = self._taken(entry, reply, state)
+            cursor = state.to_text() if number % CURSOR_EVERY == 0 else None
+            if listings or letters or cursor:
+                yield Page(tuple(listings), tuple(letters), cursor)
+        yield Page((), (), state.to_text())
+
+    # ---- what is to be asked for --------------------------------------------------------------------
+
+    async def _wanted(self, state: CrawlState, aside: list[DeadLetter]) -> list[Entry]:
+        robots = await self._robots(self._base, state)
+        waiting = list(self._limits.sitemaps or robots.sitemaps or (f"{self._base}/sitemap.xml",))
+        known: set[str] = set()
+        found: dict[str, Entry] = {}
+        while waiting and len(known) < MOST_SITEMAPS:
+            url = waiting.pop(0)
+            if url in known or not self._may(url):
+                continue
+            known.add(url)
+            for entry in await self._sitemap(url, state, aside):
+                if entry.kind == "sitemap":
+                    waiting.append(entry.url)
+                elif self._is_due(entry, state):
+                    found.setdefault(entry.url, entry)
+        return sorted(found.values(), key=lambda one: moment(one.changed) or _OLDEST, reverse=True)
+
+    async def _sitemap(self, url: str, state: CrawlState, aside: list[DeadLetter]) -> Sequence[Entry]:
+        if not (await self._robots(url, state)).allows(url):
+            return ()
+        reply = await self._get(url, state, cap=SITEMAP_CAP)
+        if reply.status == 429 or reply.status >= 500:
+            raise self._heeded(reply)
+        if reply.status != 200:
+            log.warning("sitemap_not_there", platform=self._platform, http_status=reply.status)
+            return ()
+        try:
+            if not reply.complete:
+                raise UnreadableSitemap(f"the sitemap has more than {SITEMAP_CAP} bytes")
+            return read_sitemap(reply.body)
+        except UnreadableSitemap as error:
+            aside.append(self._letter(url, "wrong_shape", str(error), reply.body[:1_000]))
+            return ()
+
+    def _may(self, url: str) -> bool:
+        try:
+            self._client.policy.check_url(url)
+        except EgressRefused:
+            return False
+        return True
+
+    def _is_due(self, entry: Entry, state: CrawlState) -> bool:
+        if not self._may(entry.url):
+            return False
+        path = urlsplit(entry.url)._replace(scheme="", netloc="", fragment="").geturl() or "/"
+        if not any(fnmatchcase(path, one) for one in self._limits.pages):
+            return False
+        changed = moment(entry.changed)
+        if self._limits.since is not None and changed is not None and changed < self._limits.since:
+            return False
+        seen = state.pages.get(entry.url)
+        if seen is None or seen.changed != entry.changed:
+            return True
+        return entry.changed is None and self._now().timestamp() - seen.at >= self._limits.again_s
+
+    # ---- asking --------------------------------------------------------------------------------------
+
+    async def _robots(self, url: str, state: CrawlState) -> Robots:
+        origin = urlsplit(url)._replace(path="", query="", fragment="").geturl()
+        held = Robots.from_held(state.robots.get(origin), self._agent)
+        if held is None or not held.is_fresh(self._now()):
+            held = await read_robots(
+                origin, lambda at, cap: self._get(at, state, cap=cap), self._agent, self._now()
+            )
+            state.robots[origin] = held.to_held()
+        if held.delay_s > self._pace_s:  # the site's own wish, where it is the longer one
+            self._pace, self._pace_s = Pace(1.0 / held.delay_s), held.delay_s
+            await self._pace.turn()  # the file itself was just asked for
+        return held
+
+    async def _page(self, entry: Entry, state: CrawlState) -> Reply:
+        seen = state.pages.get(entry.url)
+        headers = {"Accept": "text/html, */*;q=0.5"}
+        if seen is not None and seen.etag:
+            headers["If-None-Match"] = seen.etag
+        if seen is not None and seen.modified:
+            headers["If-Modified-Since"] = seen.modified
+        reply = await self._get(entry.url, state, cap=PAGE_CAP, headers=headers)
+        if reply.status == 429 or (reply.status == 503 and "retry-after" in reply.headers):
+            raise self._heeded(reply)
+        return reply
+
+    def _heeded(self, reply: Reply) -> PlatformUnavailable | PlatformRefused:
+        error = reply_error(reply, self._now())
+        if isinstance(error, PlatformUnavailable) and error.retry_after_s is not None:
+            self._pace.be_silent(error.retry_after_s)
+        return error
+
+    async def _get(
+        self, url: str, state: CrawlState, *, cap: int, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        today = f"{self._now().astimezone(UTC):%Y-%m-%d}"
+        if state.day != today:
+            state.day, state.calls = today, 0
+        if state.calls >= self._limits.calls_a_day:
+            raise _Spent
+        silent = self._pace.silent_for_s
+        if silent > 0:
+            raise PlatformUnavailable("throttled", "the site asked to be left alone", retry_after_s=silent)
+        await self._pace.turn()
+        state.calls += 1
+        return await self._client.request("GET", url, headers=headers, cap=cap)
+
+    # ---- what came back ------------------------------------------------------------------------------
+
+    def _taken(self, entry: Entry, reply: Reply, state: CrawlState) -> tuple[list[Listing], list[DeadLetter]]:
+        """What is new or changed on a page. A page that was not to be had is asked for again next time."""
+        now, before = self._now(), state.pages.get(entry.url)
+        if reply.status >= 500 or reply.status in (401, 403, 408, 425, 451):
+            return [], []
+        state.pages.pop(entry.url, None)
+        if reply.status == 304 and before is not None:
+            state.pages[entry.url] = Seen(
+                entry.changed, now.timestamp(), before.etag, before.modified, before.marks
+            )
+            return [], []
+        seen = state.pages[entry.url] = Seen(
+            entry.changed, now.timestamp(), reply.headers.get("etag"), reply.headers.get("last-modified")
+        )
+        if reply.status != 200:
+            return [], []
+        if not reply.complete:
+            detail = f"The page is longer than {PAGE_CAP} bytes."
+            return [], [self._letter(entry.url, "too_large", detail, reply.body[:1_000])]
+        document = read_page(reply.body, reply.headers.get("content-type", ""))
+        listings: list[Listing] = []
+        letters: list[DeadLetter] = []
+        for product in document.products:
+            # An offer that has no id of its own and its page to itself is known by that.
+            known_by = {"listing_id": entry.url} if len(document.products) == 1 else {}
+            made = self._listing(known_by, product, entry.url, document.language, now)
+            identity, mark = (
+                (made.dead_letter_id, "-")
+                if isinstance(made, DeadLetter)
+                else (made.listing_id, made.content_hash[:12])
+            )
+            if identity not in seen.marks and (before is None or before.marks.get(identity) != mark):
+                (letters if isinstance(made, DeadLetter) else listings).append(made)  # type: ignore[arg-type]
+            seen.marks[identity] = mark
+        return listings, letters
+
+    def _listing(
+        self, known_by: Mapping[str, str], product: Node, url: str, language: str | None, now: datetime
+    ) -> Listing | DeadLetter:
+        fields = {
+            **known_by,
+            **listing_fields(product, url, language),
+            "platform": self._platform,
+            "connector": "crawl",
+            "run_id": self._run_id,
+            "observed_at": now,
+        }
+        try:
+            return seal(fields, now=now)
+        except Unusable as refusal:
+            raw = json.dumps(product, sort_keys=True, default=str).encode("utf-8", "replace")
+            return self._letter(url, refusal.reason, refusal.detail, raw)
+
+    def _letter(self, url: str, reason: DeadLetterReason, detail: str, raw: bytes) -> DeadLetter:
+        return dead_letter(
+            stage="connector",
+            reason=reason,
+            detail=detail,
+            value=raw,
+            now=self._now(),
+            origin=f"{url}#{digest([raw])[:16]}",
+            worker=self._run_id,
+        )
