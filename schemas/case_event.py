@@ -14,6 +14,7 @@ CaseEventType = Literal[
     "notice_edited",
     "approved",
     "dismissed",
+    "merged",
     "notice_queued",
     "attempt_failed",
     "notice_sent",

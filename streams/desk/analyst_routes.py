@@ -22,6 +22,7 @@ from streams.notices import acts
 from streams.notices.casebook import accounts, desk_lists, desk_pages
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.offsets import take_lease
+from streams.notices.casebook.review import find_case
 from streams.notices.casebook.viewer import Viewer
 from streams.notices.editing import offered
 from streams.notices.handlers.drafting import Draft
@@ -32,6 +33,7 @@ REVIEWERS = ("analyst", "lead")
 SAID = {
     "approved": "Approved: the notice is queued.",
     "dismissed": "Dismissed.",
+    "merged": "Merged: the other case goes on.",
     "released": "Let go.",
     "none": "Nothing is free just now.",
 }
@@ -70,7 +72,7 @@ def register(app: FastAPI, house: House) -> None:
         try:
             await house.casebook.run(act)
         except acts.ActRefused as error:
-            return await _case(house, request, case_id, problem=str(error))
+            return await _case(house, request, case_id, problem=error.text)
         except NotYours:
             return await _case(
                 house, request, case_id, problem="You no longer have this case in hand: take it again."
@@ -124,6 +126,23 @@ def register(app: FastAPI, house: House) -> None:
         return await decided(request, case_id, act, "dismissed")
 
     @open_to(*REVIEWERS)
+    async def merge(request: Request, case_id: str) -> Response:
+        viewer, now, form = request.state.viewer, house.clock(), request.state.form
+        named = form.one("other").strip() or form.one("into")
+
+        def act(tx: Transaction) -> None:
+            _in_hand(tx, viewer, case_id, now=now)
+            into = find_case(tx, named)
+            if into is None or desk_pages.status(tx, viewer, into) is None:
+                raise acts.ActRefused(
+                    "unknown", "There is no such case: give its id, or its notice's reference."
+                )
+            acts.merge(tx, case_id, into, by=viewer.login, reason=form.one("reason"), now=now)
+            desk_lists.release(tx, case_id, viewer.login)
+
+        return await decided(request, case_id, act, "merged")
+
+    @open_to(*REVIEWERS)
     async def release(request: Request, case_id: str) -> Response:
         await house.casebook.run(desk_lists.release, case_id, request.state.viewer.login)
         return RedirectResponse("/review?said=released", 303)
@@ -135,6 +154,7 @@ def register(app: FastAPI, house: House) -> None:
         ("/review/{case_id}/preview", preview, "POST"),
         ("/review/{case_id}/approve", approve, "POST"),
         ("/review/{case_id}/dismiss", dismiss, "POST"),
+        ("/review/{case_id}/merge", merge, "POST"),
         ("/review/{case_id}/release", release, "POST"),
     ):
         app.add_api_route(path, endpoint, methods=[method], include_in_schema=False)
@@ -235,7 +255,7 @@ async def _shown(house: House, request: Request, case_id: str) -> _Shown:
             acts.preview, case_id, house.acts, by=by, notice_id=notice_id, now=now, edits=edits
         )
     except acts.ActRefused as error:
-        return _Shown(None, str(error), None, None, None)
+        return _Shown(None, error.text, None, None, None)
     fields = seal = None
     if drafted.as_written is not None:
         platform = house.acts.platforms[drafted.as_written.addressee.platform]

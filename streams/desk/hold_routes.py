@@ -68,7 +68,7 @@ def register(app: FastAPI, house: House) -> None:
         try:
             there = await house.casebook.run(whole)
         except acts.ActRefused as error:
-            return await page(request, str(error))
+            return await page(request, error.text)
         if not there:
             raise HTTPException(404)
         return RedirectResponse(f"/holds?said={said}", 303)

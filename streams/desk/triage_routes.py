@@ -88,7 +88,7 @@ def register(app: FastAPI, house: House) -> None:
         try:
             await house.casebook.run(act)
         except acts.ActRefused as error:
-            return await _page(house, request, report_id, problem=str(error))
+            return await _page(house, request, report_id, problem=error.text)
         return RedirectResponse(f"/triage?said={said}", 303)
 
     @open_to(*REVIEWERS)

@@ -9,6 +9,7 @@ review.preview             a case in review: its notice as it would go, with wha
 review.approve             a case in review: write its notice and queue it, as it was shown
 together.approve_together  several cases in review, of one platform: one notice about all
 review.dismiss             a case in review: no notice, with the reason
+merging.merge              a case in review: it is about the matter of another case, which goes on
 reports.open_from_report   a report: make a case of it, which waits in review
 reports.join_report        a report: it is about a case that is there
 reports.dismiss_report     a report: no case, with the reason
@@ -32,6 +33,7 @@ from streams.notices.acts.allowances import allow_rule, finish_task
 from streams.notices.acts.answers import ENTERED, enter_answer
 from streams.notices.acts.holds import ask_hold, confirm_hold, lapse_holds, release_hold
 from streams.notices.acts.information import give_information
+from streams.notices.acts.merging import merge
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
 from streams.notices.acts.reports import Offer, dismiss_report, join_report, open_from_report
 from streams.notices.acts.review import Preview, approve, dismiss, preview
@@ -59,6 +61,7 @@ __all__ = [
     "give_information",
     "join_report",
     "lapse_holds",
+    "merge",
     "open_from_report",
     "person_named",
     "preview",

@@ -32,4 +32,6 @@ def finish_task(tx: Transaction, task_id: str, *, by: str, note: str, now: datet
     """
     person, what = person_named(by), reason_given(note)
     if not tasks.finish(tx, task_id, by=person, note=what, now=now):
-        raise ActRefused("done", f"No task {task_id} waits: see `takin notices list --escalations`.")
+        raise ActRefused(
+            "done", f"No task {task_id} waits.", command="See `takin notices list --escalations`."
+        )

@@ -34,6 +34,7 @@ def register(notices: typer.Typer) -> None:
     notices.command("review")(review)
     notices.command("approve")(approve)
     notices.command("dismiss")(dismiss)
+    notices.command("merge")(merge)
     notices.command("withdraw")(withdraw)
     notices.command("answer")(answer)
 
@@ -196,6 +197,26 @@ def dismiss(case: CaseOrReference, by: By, reason: Reason) -> None:
 
     decide(lambda tx, now: acts.dismiss(tx, case_named(tx, case), by=by, reason=reason, now=now))
     print("The case is dismissed; later findings on the same listing send nothing.")
+
+
+def merge(
+    case: CaseOrReference,
+    by: By,
+    reason: Reason,
+    into: Annotated[str, typer.Option(help="The case that goes on: its id, or a notice's reference.")],
+) -> None:
+    """Close a case in review as merged into another: nothing is sent for it, and each keeps its time line.
+
+    Example: takin notices merge c_0198f3 --into TKN-ABCDE-FGHIJ-KL --as "Ada Example" --reason "same offer"
+    """
+    from streams.notices import acts
+
+    decide(
+        lambda tx, now: acts.merge(
+            tx, case_named(tx, case), case_named(tx, into), by=by, reason=reason, now=now
+        )
+    )
+    print("The case is merged; the other one goes on, and nothing is sent for this one.")
 
 
 def withdraw(

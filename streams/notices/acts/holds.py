@@ -112,7 +112,9 @@ def _end(tx: Transaction, hold: Hold, *, by: str, how: str, who: str, now: datet
 def _open(tx: Transaction, case_id: str) -> Hold:
     found = holds.open_hold(tx, case_id)
     if found is None:
-        raise ActRefused("not_held", f"The case {case_id} has no open hold: see `takin notices guards`.")
+        raise ActRefused(
+            "not_held", f"The case {case_id} has no open hold.", command="See `takin notices guards`."
+        )
     return found
 
 

@@ -14,13 +14,15 @@ class ActRefused(OperatorError):
     ``no_name``, ``no_reason``, ``not_in_review``, ``noticed_already``, ``cannot_write``, ``unknown``,
     ``withdrawn``, ``under_way``, ``same_person``, ``held``, ``not_held``, ``expired``, ``stopped``,
     ``not_stopped``, ``too_much``, ``done``, ``empty``, ``too_long``, ``not_sent``, ``no_way``,
-    ``stale_preview``; about a report also ``decided``, ``unknown_platform``, ``no_law``, ``no_quote``,
-    ``malformed``.
+    ``stale_preview``, ``same_case``, ``other_platform``; about a report also ``decided``,
+    ``unknown_platform``, ``no_law``, ``no_quote``, ``malformed``.
     """
 
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, reason: str, text: str, *, command: str = "") -> None:
+        super().__init__(f"{text} {command}".strip())
         self.reason = reason
+        self.text = text
+        """Without ``command``, which only helps somebody at a command line."""
 
 
 def person_named(name: str) -> str:
@@ -33,7 +35,7 @@ def person_named(name: str) -> str:
     found = " ".join(shown.split())
     if not found or len(found) > LONGEST_NAME:
         raise ActRefused(
-            "no_name", f"Say who acts: a name of 1 to {LONGEST_NAME} characters, with --as NAME."
+            "no_name", f"Say who acts: a name of 1 to {LONGEST_NAME} characters.", command="Use --as NAME."
         )
     return found
 
@@ -61,5 +63,7 @@ def reason_given(reason: str) -> str:
     """
     found = " ".join(reason.split())
     if not found or len(found) > LONGEST_REASON:
-        raise ActRefused("no_reason", f"Say why, in 1 to {LONGEST_REASON} characters, with --reason TEXT.")
+        raise ActRefused(
+            "no_reason", f"Say why, in 1 to {LONGEST_REASON:,} characters.", command="Use --reason TEXT."
+        )
     return found

@@ -13,6 +13,7 @@ from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.cases import insert_new
 from streams.notices.casebook.database import Transaction
+from streams.notices.casebook.review import merged_into
 from streams.notices.casebook.viewer import SEES_EVERY_PLATFORM, Viewer
 
 _f = r.filed_report.c
@@ -206,5 +207,7 @@ def _progress(tx: Transaction, state: State, case_id: str | None) -> Progress:
         status = tx.execute(
             sa.select(t.case.c.status).where(t.case.c.case_id == case_id)
         ).scalar_one_or_none()
+        if status == "merged":
+            return _progress(tx, state, merged_into(tx, case_id))
         return "closed" if status == "dismissed" else "examined"
     return "gone" if items.removal_verified_at and not items.reappeared_at else "told"

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from streams.notices.casebook import events
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.cases import find_notice
 from streams.notices.casebook.database import Transaction
@@ -34,6 +35,12 @@ def in_review(tx: Transaction, *, platform: str | None = None) -> tuple[InReview
     if platform is not None:
         query = query.where(c.platform == platform)
     return tuple(InReview(*row) for row in tx.execute(query))
+
+
+def merged_into(tx: Transaction, case_id: str) -> str | None:
+    """The case that a merged one points at."""
+    into = [event.data.get("into") for event in events.of_case(tx, case_id) if event.type == "merged"]
+    return next((str(one) for one in reversed(into) if one), None)
 
 
 def find_case(tx: Transaction, text: str) -> str | None:

@@ -66,7 +66,7 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
         cases.save_item(tx, replace(item, content="reappeared", reappeared_at=detection.listing.observed_at))
         looks.plan(tx, item.notice_id, item.case_id, None)
     events.append(tx, case_id=case.case_id, happenings=happened, now=now, actor=desk.actor)
-    if case.status == "dismissed" or (item is not None and not again):
+    if case.status in ("dismissed", "merged") or (item is not None and not again):
         return Taken(case.case_id, "joined")
     number = case.round + 1 if again else case.round
     withdrawn = item is not None and item.withdrawn

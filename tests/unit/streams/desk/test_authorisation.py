@@ -57,6 +57,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/review/{case_id}/preview"): REVIEWERS,
     ("POST", "/review/{case_id}/approve"): REVIEWERS,
     ("POST", "/review/{case_id}/dismiss"): REVIEWERS,
+    ("POST", "/review/{case_id}/merge"): REVIEWERS,
     ("POST", "/review/{case_id}/release"): REVIEWERS,
     ("GET", "/holds"): REVIEWERS,
     ("POST", "/cases/{case_id}/hold"): REVIEWERS,

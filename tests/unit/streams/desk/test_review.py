@@ -1,5 +1,6 @@
 """The review queue: no two people on one case, and each decision is an act of the notice service."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -115,3 +116,47 @@ async def test_when_nothing_is_free_it_says_so(app: FastAPI, casebook: Casebook,
     answer = await Browser(app, casebook, "third").post("/review/next")
 
     assert answer.headers["location"] == "/review?order=risk&said=none"
+
+
+async def test_a_case_is_merged_into_another_of_its_platform_and_each_page_points_at_the_other(
+    app: FastAPI, casebook: Casebook, filled: Filled
+) -> None:
+    browser = Browser(app, casebook, "analyst")
+    one, other, foreign = filled.review[0], filled.review[2], filled.review[1]
+    why = {"reason": "<b>the same carving</b>"}
+
+    wrong = [
+        await browser.post(f"/review/{one}/merge", {**why, "other": named})
+        for named in ("", "c_none", foreign, one)
+    ]
+    merged = await browser.post(f"/review/{one}/merge", {**why, "other": other})
+
+    assert [answer.status_code for answer in wrong] == [422] * 4
+    assert "There is no such case" in wrong[1].text
+    assert merged.status_code == 303
+    assert types(casebook, one)[-1] == types(casebook, other)[-1] == ("merged", "person:analyst")
+    pages = [(await browser.get(f"/cases/{case_id}")).text for case_id in (one, other)]
+    assert f'Merged into <a href="/cases/{other}"' in pages[0]
+    assert f'<a href="/cases/{one}">Case {one}</a> was merged into this one' in pages[1]
+    assert "<b>the same" not in pages[0] + pages[1]
+
+
+async def test_what_is_refused_is_said_in_the_desks_words(
+    app: FastAPI, casebook: Casebook, filled: Filled
+) -> None:
+    browser = Browser(app, casebook, "analyst")
+    case_id = filled.review[0]
+    await browser.get(f"/review/{case_id}")
+
+    pages = [
+        (await browser.post(f"/review/{case_id}/dismiss", {"reason": " "})).text,
+        (await browser.post(f"/review/{case_id}/merge", {"reason": " ", "other": filled.review[2]})).text,
+        (await browser.post(f"/cases/{case_id}/hold/confirm")).text,
+    ]
+
+    said = [re.findall(r'class="problem" role="alert">([^<]+)', page) for page in pages]
+    assert said == [
+        ["Say why, in 1 to 2,000 characters."],
+        ["Say why, in 1 to 2,000 characters."],
+        [f"The case {case_id} has no open hold."],
+    ]
