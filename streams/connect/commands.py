@@ -23,8 +23,9 @@ def connect(
     source: Annotated[
         str,
         typer.Argument(
-            help="file:PATH (.jsonl or .csv), feed:URL (RSS, Atom, JSON Feed), page:URL (schema.org "
-            "product), or the name of a platform in the platforms file."
+            help="file:PATH (.jsonl or .csv), folder:PATH (where such files are dropped), warc:PATH, "
+            "feed:URL (RSS, Atom, JSON Feed), page:URL (schema.org product), or the name of a platform in "
+            "the platforms file."
         ),
     ],
     platforms: Annotated[

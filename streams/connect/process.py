@@ -124,6 +124,7 @@ def _open(
         options.limit,
         options.search,
         options.since,
+        keep=options.dry_run,
     )
     kind, _, rest = options.source.partition(":")
     path = Path(rest).expanduser()

@@ -18,8 +18,10 @@ from connectors.registry import SHELVES, PlatformConfig, build, resolve_reader_k
 from connectors.sources.crawl import CrawlLimits, CrawlSource
 from connectors.sources.feed import FeedSource
 from connectors.sources.file import PAGE, FileSource
+from connectors.sources.folder import FolderSource
 from connectors.sources.page import PageSource
 from connectors.sources.shelf_source import ShelfSource
+from connectors.sources.warc import WarcSource
 from schemas.errors import OperatorError
 from streams.connect.runner import Source
 
@@ -29,7 +31,7 @@ class Wanted:
     """What was asked for."""
 
     source: str
-    """``file:PATH``, ``feed:URL``, ``page:URL`` or a platform's name."""
+    """``file:PATH``, ``folder:PATH``, ``warc:PATH``, ``feed:URL``, ``page:URL`` or a platform's name."""
     platform: str | None = None
     """Whose listings a feed or page holds."""
     follow: bool = False
@@ -39,6 +41,8 @@ class Wanted:
     """Only what holds these words, by the platform's own search."""
     since: datetime | None = None
     """Nothing that the platform dates before this."""
+    keep: bool = False
+    """Leave files where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +89,8 @@ def open_source(
     if wanted.search is not None and colon:
         raise OperatorError("--search is for a platform of the platforms file, not for a file, feed or page.")
     known = {config.name: config.base for config in configs}
-    if colon and kind == "file" and rest:
-        path = Path(rest).expanduser()
-        # At a low rate smaller pages, so that the cursor is never far behind what was published.
-        page_size = PAGE if wanted.rate is None else max(1, min(PAGE, int(wanted.rate)))
-        file = FileSource(
-            path,
-            platforms=known,
-            now=now,
-            run_id=run_id,
-            page_size=page_size,
-            limit=wanted.limit,
-            follow=wanted.follow,
-            progress=progress,
-        )
-        return Opened(file, "file", str(path.resolve()), "several", _nothing, file.size)
+    if colon and kind in ("file", "folder", "warc") and rest:
+        return _files(kind, Path(rest).expanduser(), wanted, configs, run_id, now, progress)
     if colon and kind in ("feed", "page") and rest:
         client, platform = _client(rest, wanted.platform, configs)
         made = FeedSource if kind == "feed" else PageSource
@@ -123,8 +114,43 @@ def open_source(
             return Opened(source, config.kind, place, config.name, spoken.aclose)
     names = ", ".join(sorted(known)) or "none"
     raise OperatorError(
-        f"{wanted.source!r} is no source: write file:PATH, feed:URL, page:URL or a platform's name ({names})."
+        f"{wanted.source!r} is no source: write file:PATH, folder:PATH, warc:PATH, feed:URL, "
+        f"page:URL or a platform's name ({names})."
     )
+
+
+def _files(
+    kind: str,
+    path: Path,
+    wanted: Wanted,
+    configs: Sequence[PlatformConfig],
+    run_id: str,
+    now: Callable[[], datetime],
+    progress: Callable[[int], None] | None,
+) -> Opened:
+    """What lies on this machine."""
+    place = str(path.resolve())
+    if kind == "warc":
+        archive = WarcSource(path, platform_of=_platform_of(wanted.platform, configs), now=now, run_id=run_id)
+        return Opened(archive, "warc", place, wanted.platform or "several", _nothing)
+    known = {config.name: config.base for config in configs}
+    if kind == "folder":
+        drops = FolderSource(
+            path, platforms=known, now=now, run_id=run_id, limit=wanted.limit, keep=wanted.keep
+        )
+        return Opened(drops, "folder", place, "several", _nothing)
+    file = FileSource(
+        path,
+        platforms=known,
+        now=now,
+        run_id=run_id,
+        # At a low rate smaller pages, so that the cursor is never far behind what was published.
+        page_size=PAGE if wanted.rate is None else max(1, min(PAGE, int(wanted.rate))),
+        limit=wanted.limit,
+        follow=wanted.follow,
+        progress=progress,
+    )
+    return Opened(file, "file", place, "several", _nothing, file.size)
 
 
 def _shelf(
@@ -255,6 +281,19 @@ def _owner(url: str, platform: str | None, configs: Sequence[PlatformConfig]) ->
             f"{platform!r} cannot be a platform's name: use lower-case letters, digits and hyphens."
         )
     return None
+
+
+def _platform_of(platform: str | None, configs: Sequence[PlatformConfig]) -> Callable[[str], str]:
+    """The platform that was named, or the one that an address belongs to."""
+
+    def found(url: str) -> str:
+        try:
+            config, host = _owner(url, platform, configs), httpx.URL(url).host
+        except httpx.InvalidURL:
+            return platform or "unnamed"
+        return config.name if config else platform or name_of(host)
+
+    return found
 
 
 def name_of(host: str) -> str:
