@@ -15,6 +15,7 @@ CaseEventType = Literal[
     "approved",
     "dismissed",
     "merged",
+    "quality_checked",
     "notice_queued",
     "attempt_failed",
     "notice_sent",

@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     report.command("frozen")(frozen_reports)
     report.command("trusted-flagger")(trusted_flagger)
     report.command("transparency")(transparency)
+    report.command("quality")(quality)
     app.add_typer(report, name="report")
 
 
@@ -240,6 +241,35 @@ def trusted_flagger(
     out.give(document, shown, output, font=font)
     if output is not None:
         print(f"{output}: checksum {document.checksum}")
+
+
+def quality(
+    weeks: Annotated[int, typer.Option(min=1, max=520, help="Verdicts of so many weeks until now.")] = 13,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """How often sampled notices were right, by rule, with Wilson's 95 % interval.
+
+    Each week's sample is judged at the desk under Quality.
+
+    Example: takin report quality --weeks 26
+    """
+    from streams.notices.casebook import sampling
+    from streams.reports.quality import by_rule
+
+    casebook = _casebook()
+    try:
+        verdicts = casebook.answer(sampling.verdicts, since=datetime.now(UTC) - weeks * sampling.WEEK)
+    finally:
+        casebook.close()
+    if not verdicts and not as_json:
+        print("No verdicts yet: the week's sample is judged at the desk, under Quality.")
+    for one in by_rule(verdicts):
+        if as_json:
+            print(json.dumps(one.as_json()))
+            continue
+        looked_at, right, precision, low, high = one.words
+        shares = f"{right:>5} of {looked_at:<5} {precision:>6}  {low} to {high}"
+        print(f"{visible(one.rule):<32} {one.kind:<9} {shares}")
 
 
 def _text(path: Path) -> str:

@@ -75,7 +75,7 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         ],
         "analyst": [
             *("/review", f"/review/{review.case_id}", "/holds", f"/cases/{case.case_id}"),
-            *("/triage", "/triage?decided=true", f"/triage/{report}"),
+            *("/triage", "/triage?decided=true", "/quality", f"/triage/{report}"),
         ],
         "auditor": ["/access"],
     }

@@ -10,6 +10,7 @@ review.approve             a case in review: write its notice and queue it, as i
 together.approve_together  several cases in review, of one platform: one notice about all
 review.dismiss             a case in review: no notice, with the reason
 merging.merge              a case in review: it is about the matter of another case, which goes on
+quality.check_quality      a notice of a week's sample: whether it was right
 reports.open_from_report   a report: make a case of it, which waits in review
 reports.join_report        a report: it is about a case that is there
 reports.dismiss_report     a report: no case, with the reason
@@ -35,6 +36,7 @@ from streams.notices.acts.holds import ask_hold, confirm_hold, lapse_holds, rele
 from streams.notices.acts.information import give_information
 from streams.notices.acts.merging import merge
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
+from streams.notices.acts.quality import check_quality
 from streams.notices.acts.reports import Offer, dismiss_report, join_report, open_from_report
 from streams.notices.acts.review import Preview, approve, dismiss, preview
 from streams.notices.acts.switches import approve_excess, resume_sending, stop_sending
@@ -53,6 +55,7 @@ __all__ = [
     "approve_excess",
     "approve_together",
     "ask_hold",
+    "check_quality",
     "confirm_hold",
     "dismiss",
     "dismiss_report",

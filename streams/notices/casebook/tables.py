@@ -381,6 +381,12 @@ case_event = Table(
         sqlite_where=text("published = 0"),
         postgresql_where=text("NOT published"),
     ),
+    Index(
+        "ix_case_event_quality_checked",
+        "at",
+        sqlite_where=text("type = 'quality_checked'"),
+        postgresql_where=text("type = 'quality_checked'"),
+    ),
 )
 
 frozen_report = Table(

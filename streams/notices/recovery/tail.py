@@ -23,7 +23,15 @@ ANSWERED = frozenset(
 )
 """What a platform told us. The casebook has its words; the events have only that it came."""
 BY_PEOPLE = frozenset(
-    {"dismissed", "merged", "withdrawn", "information_given", "hold_asked", "hold_confirmed"}
+    {
+        "dismissed",
+        "merged",
+        "quality_checked",
+        "withdrawn",
+        "information_given",
+        "hold_asked",
+        "hold_confirmed",
+    }
 )
 SENT_BESIDE = frozenset({"follow_up_sent", "fallback_used"})
 

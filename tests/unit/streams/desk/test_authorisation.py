@@ -63,6 +63,8 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/cases/{case_id}/hold"): REVIEWERS,
     ("POST", "/cases/{case_id}/hold/confirm"): REVIEWERS,
     ("POST", "/cases/{case_id}/hold/release"): REVIEWERS,
+    ("GET", "/quality"): REVIEWERS,
+    ("POST", "/quality/{week}/{notice_id}"): REVIEWERS,
     ("GET", "/triage"): REVIEWERS,
     ("GET", "/triage/{report_id}"): REVIEWERS,
     ("GET", "/triage/{report_id}/picture"): REVIEWERS,
@@ -92,6 +94,8 @@ UNKNOWN = {
     "language": "en",
     "name": "desk.css",
     "form": "json",
+    "week": "2026-W09",
+    "notice_id": "00000000-0000-7000-8000-000000000000",
 }
 VISITORS = ("nobody", "market", "bazaar", *(role for role in ROLES if role != "platform"))
 
