@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -53,10 +54,20 @@ class DeadlineClock:
         self._offset: float | None = None
         self._set_to: float | None = None
         self._set_at = 0.0
+        self._wall: datetime | None = None
+        """By the tick before; absent: this is the first."""
+        self._ticked_at = 0.0
 
     async def step(self) -> None:
         """Fire what is due, after every answer received by now has been applied."""
-        now = self._believed(self._clock())
+        wall = self._clock()
+        if self._was_ahead(wall):
+            brought = await self._casebook.run(handlers.bring_back, self._desk, now=wall)
+            if brought:
+                log.warning("planned_anew", now=wall.isoformat(), **asdict(brought))
+            if self._fired is not None:
+                self._fired.ring()
+        now = self._believed(wall)
         while await self._drain(now):
             pass
         while await self._casebook.look(deadlines.any_due, now=now):
@@ -66,6 +77,17 @@ class DeadlineClock:
             if fired < handlers.FIRE_AT_ONCE:
                 break
         await asyncio.sleep(self._tick_s)
+
+    def _was_ahead(self, wall: datetime) -> bool:
+        """Whether what is planned may have been planned by a clock that was ahead of this one.
+
+        At a start nobody knows; after that it is when the wall clock was set back.
+        """
+        before, steady_before = self._wall, self._ticked_at
+        self._wall, self._ticked_at = wall, self._monotonic()
+        if before is None:
+            return True
+        return wall - before < timedelta(seconds=self._ticked_at - steady_before) - STEP_LIMIT
 
     def _believed(self, wall: datetime) -> datetime:
         """The time by which deadlines fire.

@@ -68,7 +68,7 @@ class Dispatcher:
         due = await self._casebook.look(outbox.next_due)
         if due is not None and due <= now:
             await self._start(now)
-        if self._tokens and now - self._prolonged_at >= LEASE / 3:
+        if self._tokens and abs(now - self._prolonged_at) >= LEASE / 3:
             self._prolonged_at = now
             await self._casebook.run(outbox.prolong, dict(self._tokens), until=now + LEASE)
         await self.bell.wait(self._tick_s)

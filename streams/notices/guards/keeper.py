@@ -144,11 +144,11 @@ class Keeper:
             moved = await self._casebook.run(leave_dead_channels, self._desk, now=now)
             self._metrics.fallbacks.inc(moved)
             changed += moved
-        if self._records_at is None or now - self._records_at >= RECORDS_EVERY:
+        if self._records_at is None or abs(now - self._records_at) >= RECORDS_EVERY:
             self._records_at = now
             for one in await self._casebook.run(renew_records, self._desk, now=now):
                 log.warning("rule_below_line", rule=one.rule_id, platform=one.platform, why=one.below)
-        if self._gauges_at is None or now - self._gauges_at >= GAUGES_EVERY:
+        if self._gauges_at is None or abs(now - self._gauges_at) >= GAUGES_EVERY:
             self._gauges_at = now
             found = await self._casebook.look(guarding, self._desk, now=now)
             show(self._metrics, self._desk, found, now)

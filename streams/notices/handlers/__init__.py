@@ -27,16 +27,19 @@ from streams.notices.handlers.delivery import (
 from streams.notices.handlers.desk import Desk
 from streams.notices.handlers.detection import Taken, take_detection
 from streams.notices.handlers.looks import take_look
+from streams.notices.handlers.set_back import BroughtBack, bring_back
 
 __all__ = [
     "FIRE_AT_ONCE",
     "Accepted",
+    "BroughtBack",
     "Desk",
     "Ended",
     "Taken",
     "UnknownNotice",
     "apply_response",
     "apply_responses",
+    "bring_back",
     "delivered",
     "fire_deadlines",
     "information_given",

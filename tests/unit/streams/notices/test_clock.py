@@ -33,6 +33,7 @@ def fired(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
         return 0
 
     monkeypatch.setattr(handlers, "fire_deadlines", fire)
+    monkeypatch.setattr(handlers, "bring_back", lambda tx, desk, *, now: handlers.BroughtBack())
     monkeypatch.setattr("streams.notices.casebook.deadlines.any_due", lambda tx, *, now: True)
     return asked
 
@@ -123,3 +124,29 @@ async def test_a_clock_corrected_slowly_is_followed(fired: list[datetime]) -> No
 
     assert fired[-1] == machine.wall()
     assert loop.steps == 0
+
+
+async def test_what_a_clock_ahead_had_planned_is_planned_anew_at_a_start_and_when_it_is_set_back(
+    fired: list[datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    anew: list[datetime] = []
+
+    def bring_back(tx: object, desk: object, *, now: datetime) -> handlers.BroughtBack:
+        anew.append(now)
+        return handlers.BroughtBack(notices=1)
+
+    monkeypatch.setattr(handlers, "bring_back", bring_back)
+    await loop.tick()
+    await loop.tick()
+    machine.set_by = timedelta(hours=2)
+    await loop.tick()
+    await loop.tick(3_600)  # asleep
+    machine.set_by = timedelta(0)
+    await loop.tick()
+    machine.set_by = timedelta(hours=-2)
+    await loop.tick()
+    await loop.tick()
+
+    assert anew == [T0 + timedelta(seconds=n) for n in (0.5, 3_602.0, 3_602.5 - 7_200)]
