@@ -18,7 +18,8 @@ class ConnectorError(Exception):
 class PlatformUnavailable(ConnectorError):
     """Try again later, with the same key and the same bytes.
 
-    ``reason`` is one of ``timeout``, ``connect``, ``reset``, ``server_error``, ``throttled``, ``bad_reply``.
+    ``reason`` is one of ``timeout``, ``connect``, ``reset``, ``server_error``, ``throttled``,
+    ``bad_reply``, ``clock`` (our signature looked too old or too new to them).
     """
 
     def __init__(

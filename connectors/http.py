@@ -388,16 +388,36 @@ _REFUSED: Mapping[int, str] = {
     415: "invalid",
     422: "invalid",
 }
+CLOCKS_APART_S = 240.0
+"""Signatures are good for 300 s either way (Standard Webhooks); a busy server's answer can be late."""
 _LATER: Mapping[int, str] = {408: "timeout", 425: "throttled", 429: "throttled"}
+
+
+def _clocks_apart(reply: Reply, now: datetime) -> float | None:
+    """Seconds by which their clock (``Date``, RFC 9110 section 6.6.1) is ahead of ours, where that is far."""
+    try:
+        theirs = email.utils.parsedate_to_datetime(reply.headers.get("date", ""))
+    except (ValueError, OverflowError):
+        return None
+    apart = (theirs.replace(tzinfo=theirs.tzinfo or UTC) - now).total_seconds()
+    return apart if abs(apart) > CLOCKS_APART_S else None
 
 
 def reply_error(reply: Reply, now: datetime) -> PlatformUnavailable | PlatformRefused:
     """The error that says what to do next, for a reply that the caller did not expect.
 
     :class:`PlatformUnavailable` for 408, 425, 429 and 5xx, with ``Retry-After`` where given;
-    :class:`PlatformGone` for 410; :class:`PlatformRefused` for 3xx and any other 4xx.
+    :class:`PlatformGone` for 410; :class:`PlatformRefused` for 3xx and any other 4xx. A login that is refused
+    by a server whose clock is far from ours was most likely a signature that looked too old or too new: that
+    is no refusal of what was sent, and is tried again (``clock``).
     """
     status = reply.status
+    if status in (401, 403) and (apart := _clocks_apart(reply, now)) is not None:
+        return PlatformUnavailable(
+            "clock",
+            f"HTTP {status}, and their clock is {apart:+.0f} s from ours: set this machine's clock right",
+            http_status=status,
+        )
     wait = retry_after(reply.headers.get("retry-after"), now)
     if status in _LATER or status >= 500:
         return PlatformUnavailable(

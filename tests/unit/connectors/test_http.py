@@ -85,6 +85,27 @@ def test_a_status_says_what_to_do_next(status: int, kind: type[Exception], reaso
         assert error.retry_after_s == 9.0
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("date", "later"),
+    [
+        ("Mon, 02 Mar 2026 11:00:00 GMT", True),
+        ("Mon, 02 Mar 2026 07:00:00 -0000", True),
+        ("Mon, 02 Mar 2026 09:03:00 GMT", False),
+        ("Mon, 02 Mar 2026 09:00:00 GMT", False),
+        ("tomorrow", False),
+        ("", False),
+    ],
+)
+def test_a_login_refused_by_a_clock_far_from_ours_is_tried_again(status: int, date: str, later: bool) -> None:
+    now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    error = reply_error(Reply(status, {"date": date}, b"", True), now)
+
+    assert (type(error), error.reason) == (
+        (PlatformUnavailable, "clock") if later else (PlatformRefused, "unauthorised")
+    )
+
+
 async def test_calls_that_were_given_up_on_while_they_waited_leave_every_connection_free() -> None:
     answering = asyncio.Event()
 
