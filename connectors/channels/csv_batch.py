@@ -6,7 +6,8 @@ again, and the file is replaced whole, so that an upload never reads half a row.
 :data:`COLUMNS`; UTF-8 with a byte order mark, comma, quoted, CRLF (RFC 4180).
 
 A cell that a spreadsheet would run as a formula starts with an apostrophe (:func:`guarded`). The last
-column holds the whole notice as ASCII JSON: nothing is lost, whatever the other cells had to escape.
+column of a notice's first row holds the whole notice as ASCII JSON: nothing is lost, whatever the other
+cells had to escape.
 Portals accept nothing back: answers are what a person enters at the desk.
 """
 
@@ -84,7 +85,7 @@ class CsvBatchChannel:
 
     def render(self, notice: Notice) -> RenderedNotice:
         """The notice's rows, without the line of names."""
-        rows = [_row(notice, item) for item in notice.items]
+        rows = [_row(notice, item, first=not place) for place, item in enumerate(notice.items)]
         return RenderedNotice(_written(rows), "text/csv; charset=utf-8; header=absent")
 
     async def deliver(self, delivery: Delivery) -> Receipt:
@@ -125,7 +126,7 @@ class CsvBatchChannel:
         """Nothing is kept open."""
 
 
-def _row(notice: Notice, item: NoticeItem) -> list[str]:
+def _row(notice: Notice, item: NoticeItem, *, first: bool) -> list[str]:
     cells = (
         notice.human_reference,
         notice.idempotency_key,
@@ -146,7 +147,7 @@ def _row(notice: Notice, item: NoticeItem) -> list[str]:
         notice.reporter.email,
         notice.good_faith.text,
         notice.good_faith.signed_by,
-        json.dumps(json.loads(notice.to_bytes())),
+        json.dumps(json.loads(notice.to_bytes())) if first else "",
     )
     return [guarded(cell) for cell in cells]
 

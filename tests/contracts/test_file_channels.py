@@ -139,7 +139,9 @@ async def test_a_batch_has_a_row_for_each_item_and_loses_nothing(tmp_path: Path)
     assert tuple(read[0]) == COLUMNS
     assert [row["listing_id"] for row in read] == [item.listing_id for item in sent.items]
     assert {row["reference"] for row in read} == {sent.human_reference}
-    assert Notice.from_bytes(read[-1]["notice_json"].encode()) == sent
+    assert Notice.from_bytes(read[0]["notice_json"].encode()) == sent
+    assert {row["notice_json"] for row in read[1:]} == {""}
+    assert (tmp_path / BATCH).stat().st_size < 20 * len(sent.to_bytes())
 
 
 @pytest.mark.parametrize("sent", hostile_notices(), ids=lambda one: ascii(one.items[0].title)[:30])

@@ -99,9 +99,10 @@ def _mail(body: bytes) -> Iterator[Any]:
 
 
 def _rows(body: bytes) -> Iterator[Any]:
-    rows = list(csv.reader(io.StringIO(body.decode("utf-8"), newline="")))
-    for row in rows:
-        yield json.loads(row[-1])
+    first, *others = csv.reader(io.StringIO(body.decode("utf-8"), newline=""))
+    yield json.loads(first[-1])
+    assert {row[-1] for row in others} <= {""}
+    assert {tuple(row[:3]) for row in others} <= {tuple(first[:3])}
 
 
 READERS: dict[str, tuple[str, Callable[[bytes], Iterator[Any]]]] = {
