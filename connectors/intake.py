@@ -27,7 +27,7 @@ from connectors.pace import reserve
 from connectors.publisher import KafkaAway
 from schemas.dead_letter import DeadLetter
 from schemas.listing import Listing
-from schemas.report import Report
+from schemas.report import Report, reference
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +174,12 @@ class Intake:
         report = read_report(content, key, known=self._platforms, now=self._now())
         await self._publisher.accept(reports=(report,), within_s=self._kafka_within_s)
         self.kafka_answers = True
-        return Answer(202, {"report_id": report.report_id, "received_at": report.received_at}, {})
+        told = {
+            "report_id": report.report_id,
+            "reference": reference(report.report_id),
+            "received_at": report.received_at,
+        }
+        return Answer(202, told, {})
 
 
 class _TooOften(Refused):

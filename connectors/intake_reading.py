@@ -1,5 +1,6 @@
 """What stands in a request to the intake: pure functions from bytes to messages or reasons."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -165,7 +166,8 @@ def read_report(content: Any, key: IntakeKey, *, known: frozenset[str], now: dat
         raise Refused(422, "from_the_future", "seen_at: this is in the future: mend the date.")
     if filed.platform and known and filed.platform not in known:
         raise Refused(422, "unknown_platform", f"platform: {filed.platform} is not known here: leave it out.")
-    report_id = "r_" + digest([key.id, canonical_json(content)])[:32]
+    code = bytes.fromhex(digest([key.id, canonical_json(content)]))
+    report_id = "r_" + base64.b32encode(code).decode()[:20]
     listing = _captured(filed.listing, filed, report_id, now) if filed.listing is not None else None
     return Report(
         report_id=report_id,

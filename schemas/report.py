@@ -28,6 +28,12 @@ class Provenance(Part):
     entry_into_country: str | None = Field(default=None, max_length=2_000)
 
 
+def reference(report_id: str) -> str:
+    """What a reporter writes down to ask by: ``R-ABCDE-FGHIJ-KLMNO-PQRST``."""
+    code = report_id.removeprefix("r_")
+    return "-".join(["R", *(code[at : at + 5] for at in range(0, len(code), 5))])
+
+
 class Report(Message):
     """One report. Kafka key: the report id."""
 

@@ -36,8 +36,10 @@ ACCOUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Account, and the names that it has in the catalogue."""
 
-GROUPS: Mapping[str, str] = MappingProxyType({"takin-screening": "screening", "takin-notices": "notices"})
-"""Consumer group of each account that reads in one."""
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"takin-screening": ("screening",), "takin-notices": ("notices", "notices-reports")}
+)
+"""Consumer groups of each account that reads in some."""
 OPERATOR = "takin-operator"
 
 
@@ -82,10 +84,12 @@ def _of(account: str) -> Iterator[Right]:
             yield Right(account, "topic", topic.name, "Create")
             yield Right(account, "topic", topic.name, "DescribeConfigs")
     if account in GROUPS:
-        yield Right(account, "group", GROUPS[account], "Read")
+        yield from (Right(account, "group", group, "Read") for group in GROUPS[account])
     if account == OPERATOR:
         # `takin doctor` says how far behind screening is.
-        yield from (Right(account, "group", group, "Describe") for group in GROUPS.values())
+        yield from (
+            Right(account, "group", group, "Describe") for groups in GROUPS.values() for group in groups
+        )
 
 
 __all__ = ["ACCOUNTS", "GROUPS", "OPERATOR", "Right", "may_read", "may_write", "rights"]

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from schemas.message import LanguageTag
-from schemas.report import Provenance, Report, Reporter
+from schemas.report import Provenance, Report, Reporter, reference
+
+__all__ = ["id_of", "in_time", "origin", "read", "reference", "report_id"]
 
 TRAP = "homepage"
 """A field that people leave empty and programs fill in."""
@@ -44,12 +46,6 @@ def report_id(nonce: str, key: bytes) -> str:
     """The id of the report that a shown form makes: sending it twice makes one report. Nobody guesses it."""
     code = hmac.new(key, nonce.encode("utf-8", "replace"), hashlib.sha256).digest()
     return "r_" + base64.b32encode(code).decode()[:20]
-
-
-def reference(report_id: str) -> str:
-    """What the reporter writes down: ``R-ABCDE-FGHIJ-KLMNO-PQRST``."""
-    code = report_id.removeprefix("r_")
-    return "-".join(["R", *(code[at : at + 5] for at in range(0, 20, 5))])
 
 
 def id_of(reference: str) -> str | None:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from schemas.report import Report
 from streams.desk import catalogues, pictures
 from streams.desk.analyst_routes import REVIEWERS
 from streams.desk.gate import Form, Refused, open_to
@@ -166,10 +167,11 @@ async def _page(house: House, request: Request, report_id: str, *, problem: str 
     given = {name: form.one(name) for name in FIELDS}
     if not problem:
         link = found.report.url if found.report.url.startswith(("https://", "http://")) else ""
-        given |= {"url": link, "listing_id": _last_part(link), "platform": _platform(link, known)}
+        given |= _captured(found.report, link, known)
     law = house.acts.law if house.acts else {}
     values = {
         "filed": found,
+        "known": await house.casebook.look(filed.known_about, viewer, found.report),
         "report": found.report,
         "states": STATES,
         "problem": problem,
@@ -188,6 +190,25 @@ async def _page(house: House, request: Request, report_id: str, *, problem: str 
 
 def _provision(law: str, country: str | None) -> str:
     return f"{country}: {law}" if country else law
+
+
+def _captured(report: Report, link: str, known: Any) -> dict[str, str]:
+    """What the form can be filled in with: the listing as it was captured, or what its link says."""
+    listing = report.listing
+    if listing is None:
+        return {
+            "url": link,
+            "listing_id": _last_part(link),
+            "platform": report.platform or _platform(link, known),
+        }
+    return {
+        "url": listing.url,
+        "listing_id": listing.listing_id,
+        "platform": listing.platform if listing.platform in known else "",
+        "title": listing.title,
+        "description": listing.description[:20_000],
+        "seller": (listing.seller.handle or "") if listing.seller else "",
+    }
 
 
 def _last_part(link: str) -> str:

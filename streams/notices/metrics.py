@@ -31,6 +31,13 @@ DETECTIONS = Metric(
     "Detections taken from Kafka, by what became of them.",
     (Label("result", ("noticed", "review", "joined", "repeated", "set_aside")),),
 )
+REPORTS = Metric(
+    "takin_notice_reports_total",
+    "counter",
+    "count",
+    "Reports taken from Kafka, by what became of them.",
+    (Label("result", ("filed", "repeated")),),
+)
 DEAD_LETTERS = Metric(
     "takin_dead_letters_total",
     "counter",
@@ -249,7 +256,7 @@ BELOW_LINE = Metric(
 TASKS = Metric("takin_escalation_tasks", "gauge", "count", "Steps that wait for a person.", (PLATFORM,))
 
 METRICS = (
-    DETECTIONS, DEAD_LETTERS, ATTEMPTS, ATTEMPT_SECONDS, ANSWERS, LOOKS, EVIDENCE_LOST,
+    DETECTIONS, REPORTS, DEAD_LETTERS, ATTEMPTS, ATTEMPT_SECONDS, ANSWERS, LOOKS, EVIDENCE_LOST,
     AUDIT_UNSIGNED, AUDIT_CHECKPOINT_AT, AUDIT_BROKEN, RESPONSE_SECONDS, DEADLINES_RESOLVED,
     DEADLINES_PENDING, DEADLINES_LATE, DEADLINES_UNFIRED, CASE_EVENTS, UNPUBLISHED, LOOP_ERRORS,
     OUTBOX, OUTBOX_AGE, INBOX, INBOX_AGE, NOTICES_OPEN, OLDEST_OPEN, LAG, BREAKER, CHANNEL_DOWN,
@@ -264,6 +271,7 @@ class NoticeMetrics:
     def __init__(self, registry: CollectorRegistry, *, limits: Iterable[float] = ()) -> None:
         """``limits``: seconds that platforms agreed to, which become edges of the response times."""
         self.detections = DETECTIONS.make(Counter, registry)
+        self.reports = REPORTS.make(Counter, registry)
         self.dead_letters = DEAD_LETTERS.make(Counter, registry)
         self.attempts = ATTEMPTS.make(Counter, registry)
         self.attempt_seconds = ATTEMPT_SECONDS.make(Histogram, registry)

@@ -23,9 +23,11 @@ from connectors.platform_config import PlatformConfig
 from connectors.publisher import Publisher, Record
 from connectors.serving import RunningServer, bind, serve
 from schemas.checkpoint import AuditCheckpoint
+from schemas.detection import Detection
 from schemas.envelope import cloud_event_headers
 from schemas.errors import OperatorError
 from schemas.notice import LegalBasis
+from schemas.report import Report
 from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS
 from streams.notices.answers import Answers, Poller
 from streams.notices.bridge import Bridge, desk_of, make_bridge
@@ -37,7 +39,8 @@ from streams.notices.dispatcher import Dispatcher
 from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
 from streams.notices.guards.keeper import Keeper
-from streams.notices.intake import DetectionIntake
+from streams.notices.handlers import Desk, Taken
+from streams.notices.intake import detection_intake, report_intake
 from streams.notices.loops import Bell, keep_on
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.notary import Notary, Pace
@@ -45,6 +48,7 @@ from streams.notices.policy import PlatformPolicy, SenderPolicy
 from streams.notices.post.commands import postman_of
 from streams.notices.receiver import receiver_app
 from streams.notices.relay import Relay
+from streams.notices.topic_intake import TopicIntake
 from streams.notices.verifier import Verifier
 
 log = structlog.get_logger()
@@ -149,16 +153,7 @@ class NoticeService:
 
         relay = Relay(casebook, publish_events, metrics, worker=worker)
         notary = await asyncio.to_thread(self._notary, casebook, publisher, metrics, worker)
-        intake = DetectionIntake(
-            casebook,
-            desk,
-            metrics,
-            bootstrap=self.bootstrap,
-            group=self.group,
-            set_aside=publisher.set_aside,
-            queued=dispatcher.bell,
-            worker=worker,
-        )
+        intake, reports = self._intakes(casebook, desk, metrics, publisher, dispatcher.bell, worker)
 
         def health() -> Health:
             if notary is not None and notary.broken:
@@ -174,7 +169,7 @@ class NoticeService:
 
         servers: list[RunningServer] = []
         try:
-            await intake.start()
+            await asyncio.gather(intake.start(), reports.start())
             servers.append(
                 await serve(
                     receiver_app(casebook, bridge, metrics, answered=answers.bell),
@@ -203,6 +198,7 @@ class NoticeService:
             outages = (CasebookUnavailable, KafkaError, offsets.OffsetTaken, MailboxUnavailable, TimeoutError)
             steps = {
                 "intake": intake.step,
+                "reports": reports.step,
                 "dispatcher": dispatcher.step,
                 "answers": answers.step,
                 "verifier": verifier.step,
@@ -236,7 +232,37 @@ class NoticeService:
         finally:
             for server in servers:
                 await server.stop()
-            await intake.stop()
+            await asyncio.gather(intake.stop(), reports.stop())
+
+    def _intakes(
+        self,
+        casebook: Casebook,
+        desk: Desk,
+        metrics: NoticeMetrics,
+        publisher: Publisher,
+        queued: Bell,
+        worker: str,
+    ) -> tuple[TopicIntake[Detection, Taken], TopicIntake[Report, bool]]:
+        """What brings verdicts, and what brings reports."""
+        verdicts = detection_intake(
+            casebook,
+            desk,
+            metrics,
+            bootstrap=self.bootstrap,
+            group=self.group,
+            set_aside=publisher.set_aside,
+            queued=queued,
+            worker=worker,
+        )
+        reports = report_intake(
+            casebook,
+            metrics,
+            bootstrap=self.bootstrap,
+            group=self.group,
+            set_aside=publisher.set_aside,
+            worker=worker,
+        )
+        return verdicts, reports
 
     def _mail_steps(
         self, casebook: Casebook, bridge: Bridge, metrics: NoticeMetrics, answered: Bell

@@ -232,14 +232,13 @@ class TestIntake:
     def test_batch_and_offset_are_one(self, casebook: Casebook) -> None:
         record = Record(0, 7, None, b"")
         batch = Batch(((record, make_detection()),), {0: (None, 8)})
-        casebook.decide(take_batch, batch, DESK, topic="detections", now=T0)
+        casebook.decide(take_batch, batch, DESK, now=T0)
 
         with pytest.raises(offsets.OffsetTaken):
             casebook.decide(
                 take_batch,
                 Batch(((record, make_detection("2")),), {0: (None, 8)}),
                 DESK,
-                topic="detections",
                 now=T0,
             )
 
@@ -1044,7 +1043,6 @@ def test_writers_that_want_each_others_cases_do_not_wait_for_ever(casebook: Case
                     take_batch,
                     Batch(tuple((Record(seed, step, None, b""), one) for one in batch), moves),
                     DESK,
-                    topic="detections",
                     now=at(step),
                 )
                 look(casebook, notices[chance.choice(names)], "online", step)

@@ -13,9 +13,10 @@ from schemas.dead_letter import DeadLetter
 from schemas.topics import DETECTIONS
 from streams.notices.casebook import figures
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
-from streams.notices.intake import DetectionIntake
+from streams.notices.intake import detection_intake
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
+from streams.notices.topic_intake import TopicIntake
 from tests.support.casebooks import DESK
 from tests.support.notices import T0, make_detection
 
@@ -97,8 +98,8 @@ async def test_nothing_that_was_fetched_is_passed_over(
     wanted = [str(number) for number in range(9)]
     log = Log([make_detection(number).to_bytes() for number in wanted])
     log.values.insert(3, b"not a detection")
-    monkeypatch.setattr("streams.notices.intake.AIOKafkaConsumer", lambda **_: log)
-    intake = DetectionIntake(
+    monkeypatch.setattr("streams.notices.topic_intake.AIOKafkaConsumer", lambda **_: log)
+    intake: TopicIntake[Any, Any] = detection_intake(
         casebook,
         DESK,
         NoticeMetrics(CollectorRegistry()),

@@ -17,13 +17,16 @@ from connectors.platform_config import PlatformConfig
 from connectors.sandbox.scenario_file import parse_scenario
 from connectors.sandbox.service import Sandbox
 from schemas.case_event import CaseEvent
+from schemas.dead_letter import DeadLetter
 from schemas.detection import Detection
-from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS, CATALOGUE, DEAD_LETTERS, DETECTIONS
+from schemas.report import Report
+from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS, CATALOGUE, DEAD_LETTERS, DETECTIONS, REPORTS
 from streams.local.kafka import LocalKafka
 from streams.local.ports import free_port
 from streams.local.topics import apply
-from streams.notices.casebook import events, figures, sealing
+from streams.notices.casebook import events, figures, filed, sealing
 from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.viewer import Viewer
 from streams.notices.checkpoints import CheckpointLog, check_log, make_key
 from streams.notices.notary import Pace
 from streams.notices.sender import demonstration_sender
@@ -32,6 +35,7 @@ from tests.support.broker import read_all
 from tests.support.notices import LAW, make_detection
 
 pytestmark = pytest.mark.kafka
+ANALYST = Viewer("a", "kim", "Kim", "analyst")
 
 TEMPERS = {
     "prompt": "{do: prompt, after_s: 0.2}",
@@ -120,10 +124,22 @@ async def serving(
         await task
 
 
-async def publish(kafka: LocalKafka, *values: bytes) -> None:
+async def publish(kafka: LocalKafka, *values: bytes, topic: str = DETECTIONS.name) -> None:
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer:
         for value in values:
-            await producer.send_and_wait(DETECTIONS.name, value, key=b"k")
+            await producer.send_and_wait(topic, value, key=b"k")
+
+
+def report(n: int) -> Report:
+    return Report.model_validate(
+        {
+            "report_id": f"r_{n:020d}",
+            "received_at": datetime.now(UTC),
+            "reporter": {"kind": "partner", "organisation": "Example Society"},
+            "url": f"https://market.example/{n}",
+            "what": "A tusk.",
+        }
+    )
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -150,6 +166,8 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
                 *(detection_for(sandbox, row["platform"], row["id"]).to_bytes() for row in rows),
                 b"\xff not a detection",
             )
+            reports = [report(n).to_bytes() for n in range(400)]  # more than an hour's allowance of the form
+            await publish(own_broker, *reports, b"not a report", *reports[:3], topic=REPORTS.name)
             casebook = Casebook.open(casebook_url)
 
             async def all_told() -> bool:
@@ -160,6 +178,7 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
                     and totals.mismatches == 2
                     and totals.reappeared == 2
                     and totals.deadlines_missed == 6
+                    and casebook.answer(filed.count_waiting, ANALYST) == len(reports)
                 )
 
             try:
@@ -195,5 +214,10 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
     for case_id in {event.case_id for event in published}:
         numbers = [event.sequence for event in published if event.case_id == case_id]
         assert numbers == list(range(1, len(numbers) + 1))
-    [letter] = await read_all(own_broker.bootstrap, DEAD_LETTERS.name)
-    assert b"wrong_shape" in letter.value
+    letters = [
+        DeadLetter.from_bytes(one.value) for one in await read_all(own_broker.bootstrap, DEAD_LETTERS.name)
+    ]
+    assert sorted((one.reason, one.topic) for one in letters) == [
+        ("wrong_shape", DETECTIONS.name),
+        ("wrong_shape", REPORTS.name),
+    ]

@@ -14,7 +14,7 @@ from streams.notices.casebook import tables as t
 from streams.notices.casebook.cases import insert_new
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.review import merged_into
-from streams.notices.casebook.viewer import SEES_EVERY_PLATFORM, Viewer
+from streams.notices.casebook.viewer import SEES_EVERY_PLATFORM, Viewer, visible_to
 
 _f = r.filed_report.c
 
@@ -81,6 +81,13 @@ def file(
         or _count(tx, _f.received_at > hour) >= allowance.from_all_per_hour
     ):
         raise TooMany
+    return keep(tx, report, origin=origin, picture_size=picture_size, now=now)
+
+
+def keep(
+    tx: Transaction, report: Report, *, origin: str = "", picture_size: int | None = None, now: datetime
+) -> bool:
+    """Keep a report that was accepted already, however many there are; ``False``: it was there."""
     fresh = insert_new(
         tx,
         r.filed_report,
@@ -168,6 +175,38 @@ def of_case(tx: Transaction, viewer: Viewer, case_id: str) -> tuple[Filed, ...]:
         sa.select(*_FILED).where(_may_see(viewer), _f.case_id == case_id).order_by(_f.received_at)
     )
     return tuple(_filed(tuple(row)) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known already of the offer that a report is about."""
+
+    cases: tuple[tuple[str, str, str, str], ...]
+    """Case id, platform, the platform's own id of the listing, and status."""
+    reports: tuple[tuple[str, datetime, State], ...]
+    """Other reports of the same address: id, when it came, and where it stands."""
+
+
+def known_about(tx: Transaction, viewer: Viewer, report: Report, *, most: int = 10) -> Known:
+    """Cases and other reports of the same listing, as far as the viewer may see them."""
+    c = t.case.c
+    same = [c.url == report.url]
+    if report.listing is not None:
+        listing = report.listing
+        same.append(sa.and_(c.platform == listing.platform, c.listing_id == listing.listing_id))
+    found = tx.execute(
+        sa.select(c.case_id, c.platform, c.listing_id, c.status)
+        .where(sa.or_(*same), visible_to(viewer, c.platform))
+        .order_by(c.opened_at.desc())
+        .limit(most)
+    )
+    others = tx.execute(
+        sa.select(_f.report_id, _f.received_at, _f.state)
+        .where(_f.url == report.url, _f.report_id != report.report_id, _may_see(viewer))
+        .order_by(_f.received_at.desc())
+        .limit(most)
+    )
+    return Known(tuple(map(tuple, found)), tuple(map(tuple, others)))
 
 
 Progress = Literal["received", "examined", "told", "gone", "closed"]

@@ -24,4 +24,5 @@ filed_report = Table(
     Index("ix_filed_report_state_received_at", "state", "received_at"),
     Index("ix_filed_report_origin_received_at", "origin", "received_at"),
     Index("ix_filed_report_received_at", "received_at"),
+    Index("ix_filed_report_url", "url"),
 )

@@ -94,6 +94,7 @@ case = Table(
     UniqueConstraint("platform", "listing_id"),
     Index("ix_case__status_updated_at", "status", "updated_at"),
     Index("ix_case__platform_seller", "platform", "seller"),
+    Index("ix_case__url", "url"),
 )
 
 detection = Table(

@@ -11,6 +11,8 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
+from schemas.listing import Listing
+from schemas.report import Report, reference
 from streams.desk import public_form, report_routes
 from streams.desk.app import desk_app
 from streams.desk.pictures import NoPicture, redrawn
@@ -329,8 +331,64 @@ async def test_the_front_door_speaks_the_browsers_language(citizen: Citizen) -> 
 
 
 async def test_an_unknown_reference_is_answered_so(citizen: Citizen) -> None:
-    for reference in ("R-AAAAA-AAAAA-AAAAA-AAAAA", "<script>", "' OR 1=1"):
-        answer = await citizen.client.get("/report/fr/follow", params={"reference": reference})
+    for asked in ("R-AAAAA-AAAAA-AAAAA-AAAAA", "<script>", "' OR 1=1"):
+        answer = await citizen.client.get("/report/fr/follow", params={"reference": asked})
 
         assert answer.status_code == 404
         assert "<script>" not in answer.text
+
+
+def partner_report(n: str, **changes: Any) -> Report:
+    return Report.model_validate(
+        {
+            "report_id": f"r_{n * 20}",
+            "received_at": NOW,
+            "reporter": {"kind": "officer", "organisation": "Example Police"},
+            "url": "https://market.example/listing/77",
+            "what": "A tusk.",
+            "provenance": {"entry_into_country": "in a container of 2 March"},
+            **changes,
+        }
+    )
+
+
+async def test_what_a_partner_sent_is_read_beside_the_public_s_and_says_what_is_known_already(
+    citizen: Citizen, app: FastAPI, casebook: Casebook, filled: Filled
+) -> None:
+    [(case_id, url)] = [
+        tuple(row)
+        for row in casebook.answer(
+            lambda tx: tx.exec_driver_sql(
+                "SELECT case_id, url FROM case_ WHERE platform = 'market' ORDER BY case_id LIMIT 1"
+            ).all()
+        )
+    ]
+    listing = Listing.sealed(
+        platform="market",
+        listing_id="77",
+        url="https://market.example/listing/77",
+        title="Old tusk <b>",
+        description="Whole.",
+        seller={"handle": "dealer"},
+        observed_at=NOW,
+        connector="intake",
+        run_id="r",
+    )
+    batch = [partner_report("B", url=url), partner_report("C", url=url), partner_report("D", listing=listing)]
+    for report in (*batch, batch[0]):
+        casebook.decide(filed.keep, report, now=NOW)
+    analyst = Browser(app, casebook, "analyst")
+
+    first = (await analyst.get("/triage/r_" + "B" * 20)).text
+    third = (await analyst.get("/triage/r_" + "D" * 20)).text
+
+    assert len(waiting(casebook)) == 3
+    assert "officer of <bdi>Example Police</bdi>" in first
+    assert "in a container of 2 March" in first
+    assert f"/cases/{case_id}" in first
+    assert "/triage/r_" + "C" * 20 in first
+    assert "Known already" not in third
+    for value in ("Old tusk &lt;b&gt;", "dealer", "77"):
+        assert f'value="{value}"' in third
+    assert await progress(citizen, reference("r_" + "B" * 20)) == "Received; a person will read it."
+    assert [actor for _, actor in chain(casebook)].count("reporter:officer") == 3
