@@ -22,6 +22,15 @@ BELIEVE_AFTER = timedelta(minutes=10)
 """A wall clock that was set and has kept its new time for so long is believed again."""
 
 
+UNSURE_BEYOND = timedelta(minutes=1)
+"""By a clock that was set by more than this, and is not believed, nothing is written, sent or looked at: a
+notice with a wrong time is a wrong notice."""
+
+
+class ClockUnsure(Exception):
+    """The machine's clock was set by far, and is not believed yet."""
+
+
 def steady_seconds() -> float:
     """Seconds that no one can set; where the system has it, time asleep counts too."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)
@@ -77,6 +86,38 @@ class DeadlineClock:
             if fired < handlers.FIRE_AT_ONCE:
                 break
         await asyncio.sleep(self._tick_s)
+
+    def is_sure(self) -> bool:
+        """Whether what happens now may be written down under this clock's time.
+
+        A process that started under a wrong clock cannot know it.
+        """
+        if self._offset is None:
+            return True
+        offset = self._clock().timestamp() - self._monotonic()
+        return abs(offset - self._offset) <= UNSURE_BEYOND.total_seconds()
+
+    def sure_now(self) -> datetime:
+        """The time.
+
+        Raises:
+            ClockUnsure
+        """
+        now = self._clock()
+        if not self.is_sure():
+            raise ClockUnsure(f"the clock was set to {now:%Y-%m-%d %H:%M:%S} UTC and is not believed yet")
+        return now
+
+    def careful(self, step: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """``step``, but doing nothing while the clock is not believed."""
+
+        async def carefully() -> None:
+            if self.is_sure():
+                await step()
+            else:
+                await asyncio.sleep(self._tick_s)
+
+        return carefully
 
     def _was_ahead(self, wall: datetime) -> bool:
         """Whether what is planned may have been planned by a clock that was ahead of this one.

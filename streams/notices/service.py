@@ -34,7 +34,7 @@ from streams.notices.bridge import Bridge, desk_of, make_bridge
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.checkpoints import CheckpointLog, load_key
-from streams.notices.clock import DeadlineClock
+from streams.notices.clock import ClockUnsure, DeadlineClock
 from streams.notices.dispatcher import Dispatcher
 from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
@@ -153,7 +153,9 @@ class NoticeService:
 
         relay = Relay(casebook, publish_events, metrics, worker=worker)
         notary = await asyncio.to_thread(self._notary, casebook, publisher, metrics, worker)
-        intake, reports = self._intakes(casebook, desk, metrics, publisher, dispatcher.bell, worker)
+        intake, reports = self._intakes(
+            casebook, desk, metrics, publisher, dispatcher.bell, worker, clock.sure_now
+        )
 
         def health() -> Health:
             if notary is not None and notary.broken:
@@ -195,14 +197,17 @@ class NoticeService:
                 platforms=sorted(desk.platforms),
                 at=datetime.now(UTC).isoformat(),
             )
-            outages = (CasebookUnavailable, KafkaError, offsets.OffsetTaken, MailboxUnavailable, TimeoutError)
+            outages = (
+                *(CasebookUnavailable, KafkaError, offsets.OffsetTaken, MailboxUnavailable),
+                *(ClockUnsure, TimeoutError),
+            )
             steps = {
-                "intake": intake.step,
-                "reports": reports.step,
-                "dispatcher": dispatcher.step,
+                "intake": clock.careful(intake.step),
+                "reports": clock.careful(reports.step),
+                "dispatcher": clock.careful(dispatcher.step),
                 "answers": answers.step,
-                "verifier": verifier.step,
-                "poller": poller.step,
+                "verifier": clock.careful(verifier.step),
+                "poller": clock.careful(poller.step),
                 "deadlines": clock.step,
                 "relay": relay.step,
                 "gauges": gauges.step,
@@ -223,12 +228,11 @@ class NoticeService:
             for task in (stop, *parts):
                 task.cancel()
             await asyncio.gather(stop, *parts, return_exceptions=True)
-            await dispatcher.drain(5.0)
+            await servers.pop(0).stop()
+            await _at_rest(dispatcher, casebook)
             with contextlib.suppress(*outages):
                 await _flush(relay, notary)
-            for task in done:
-                if not task.cancelled() and (error := task.exception()) is not None:
-                    raise error
+            _raise_what_ended_it(done)
         finally:
             for server in servers:
                 await server.stop()
@@ -242,6 +246,7 @@ class NoticeService:
         publisher: Publisher,
         queued: Bell,
         worker: str,
+        now: Callable[[], datetime],
     ) -> tuple[TopicIntake[Detection, Taken], TopicIntake[Report, bool]]:
         """What brings verdicts, and what brings reports."""
         verdicts = detection_intake(
@@ -253,6 +258,7 @@ class NoticeService:
             set_aside=publisher.set_aside,
             queued=queued,
             worker=worker,
+            clock=now,
         )
         reports = report_intake(
             casebook,
@@ -261,6 +267,7 @@ class NoticeService:
             group=self.group,
             set_aside=publisher.set_aside,
             worker=worker,
+            clock=now,
         )
         return verdicts, reports
 
@@ -312,6 +319,18 @@ class NoticeService:
         )
         notary.resume()
         return notary
+
+
+def _raise_what_ended_it(done: Iterable[asyncio.Task[Any]]) -> None:
+    for task in done:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+
+async def _at_rest(dispatcher: Dispatcher, casebook: Casebook) -> None:
+    """At a stop: what is written after the last checkpoint would not be signed before the next start."""
+    await dispatcher.drain(5.0)
+    await casebook.settled()
 
 
 async def _flush(relay: Relay, notary: Notary | None) -> None:

@@ -53,6 +53,7 @@ class Casebook:
         # One writing thread for SQLite: writers wait in our queue instead of in its busy loop.
         self._writers = ThreadPoolExecutor(1 if self.is_sqlite else threads, "casebook-write")
         self._readers = ThreadPoolExecutor(threads, "casebook-read")
+        self._begun: set[asyncio.Future[Any]] = set()
 
     @classmethod
     def open(cls, url: str, *, threads: int = 4, migrate: bool = True) -> "Casebook":
@@ -129,9 +130,15 @@ class Casebook:
     ) -> T:
         """:meth:`decide` off the event loop; once begun it ends even if the caller is cancelled."""
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(
-            loop.run_in_executor(self._writers, lambda: self.decide(function, *args, **kwargs))
-        )
+        begun = loop.run_in_executor(self._writers, lambda: self.decide(function, *args, **kwargs))
+        self._begun.add(begun)
+        begun.add_done_callback(self._begun.discard)
+        return await asyncio.shield(begun)
+
+    async def settled(self) -> None:
+        """Wait until everything that :meth:`run` has begun has ended, whoever waits for it."""
+        while begun := tuple(self._begun):
+            await asyncio.wait(begun)
 
     async def look(
         self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs

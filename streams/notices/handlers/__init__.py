@@ -7,6 +7,7 @@ may see the same thing twice and then changes nothing.
 One room for each kind of thing that can happen; callers use the names given here.
 """
 
+from streams.notices.casebook.set_back import BroughtBack
 from streams.notices.handlers.answers import (
     UnknownNotice,
     apply_response,
@@ -27,7 +28,7 @@ from streams.notices.handlers.delivery import (
 from streams.notices.handlers.desk import Desk
 from streams.notices.handlers.detection import Taken, take_detection
 from streams.notices.handlers.looks import take_look
-from streams.notices.handlers.set_back import BroughtBack, bring_back
+from streams.notices.handlers.set_back import bring_back
 
 __all__ = [
     "FIRE_AT_ONCE",

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from streams.notices import handlers
 from streams.notices.casebook.database import Casebook
-from streams.notices.clock import BELIEVE_AFTER, DeadlineClock
+from streams.notices.clock import BELIEVE_AFTER, ClockUnsure, DeadlineClock
 from streams.notices.metrics import NoticeMetrics
 from tests.support.notices import T0, make_desk
 
@@ -150,3 +150,38 @@ async def test_what_a_clock_ahead_had_planned_is_planned_anew_at_a_start_and_whe
     await loop.tick()
 
     assert anew == [T0 + timedelta(seconds=n) for n in (0.5, 3_602.0, 3_602.5 - 7_200)]
+
+
+@pytest.mark.parametrize(
+    ("set_by", "sure"),
+    [
+        (timedelta(0), True),
+        (timedelta(seconds=50), True),
+        (timedelta(hours=2), False),
+        (timedelta(hours=-2), False),
+    ],
+)
+async def test_nothing_is_done_by_a_clock_that_was_set_by_far_until_it_is_believed(
+    set_by: timedelta, sure: bool, fired: list[datetime]
+) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    done: list[datetime] = []
+
+    async def work() -> None:
+        done.append(loop.clock.sure_now())
+
+    step = loop.clock.careful(work)
+    await step()  # at a start nobody knows better
+    await loop.tick()
+    machine.set_by = set_by
+    await step()  # at once, before the clock itself has seen it
+    assert len(done) == 1 + sure
+    if not sure:
+        with pytest.raises(ClockUnsure):
+            loop.clock.sure_now()
+    await loop.tick()
+    await loop.tick(BELIEVE_AFTER.total_seconds())
+    await step()
+
+    assert len(done) == 2 + sure
