@@ -27,6 +27,9 @@ UNSURE_BEYOND = timedelta(minutes=1)
 notice with a wrong time is a wrong notice."""
 
 
+AGAIN_AFTER_S = 15.0
+
+
 class ClockUnsure(Exception):
     """The machine's clock was set by far, and is not believed yet."""
 
@@ -66,6 +69,7 @@ class DeadlineClock:
         self._wall: datetime | None = None
         """By the tick before; absent: this is the first."""
         self._ticked_at = 0.0
+        self._again_at: float | None = None
 
     async def step(self) -> None:
         """Fire what is due, after every answer received by now has been applied."""
@@ -126,9 +130,15 @@ class DeadlineClock:
         """
         before, steady_before = self._wall, self._ticked_at
         self._wall, self._ticked_at = wall, self._monotonic()
-        if before is None:
+        passed = timedelta(seconds=self._ticked_at - steady_before)
+        if before is None or wall - before < passed - STEP_LIMIT:
+            # And once more, for what was decided by the wrong time and is written after this.
+            self._again_at = self._ticked_at + AGAIN_AFTER_S
             return True
-        return wall - before < timedelta(seconds=self._ticked_at - steady_before) - STEP_LIMIT
+        if self._again_at is not None and self._ticked_at >= self._again_at:
+            self._again_at = None
+            return True
+        return False
 
     def _believed(self, wall: datetime) -> datetime:
         """The time by which deadlines fire.

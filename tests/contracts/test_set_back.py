@@ -67,6 +67,16 @@ def deliver(casebook: Casebook, one: Leased, now: datetime) -> None:
 
 
 def test_a_notice_that_waits_for_a_time_to_come_goes_now(casebook: Casebook) -> None:
+    ended = noticed(casebook, "ended", at(15))
+    [under_way] = lease(casebook, at(16))
+    casebook.decide(
+        handlers.not_delivered,
+        under_way,
+        AttemptResult("retry", "clock", 401),
+        DESK,
+        now=at(AHEAD),
+        chance=Random(1),
+    )
     tried = noticed(casebook, "tried", at(15))
     noticed(casebook, "queued", at(AHEAD))
     failed = noticed(casebook, "failed", at(AHEAD))
@@ -82,8 +92,8 @@ def test_a_notice_that_waits_for_a_time_to_come_goes_now(casebook: Casebook) -> 
 
     brought = casebook.decide(handlers.bring_back, DESK, now=at(20))
 
-    assert brought.notices == 4
-    assert tried in {one.notice_id for one in lease(casebook, at(20.1))}
+    assert brought.notices == 5
+    assert {tried, ended} < {one.notice_id for one in lease(casebook, at(20.1))}
     assert lease(casebook, at(20.2)) == ()
 
 

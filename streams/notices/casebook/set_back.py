@@ -57,7 +57,10 @@ def _changed(tx: Transaction, statement: sa.Update) -> int:
 
 def _outbox(tx: Transaction, now: datetime) -> int:
     o, late = t.outbox.c, now + AHEAD
-    tried = sa.exists().where(t.attempt.c.idempotency_key == o.idempotency_key, t.attempt.c.started_at > late)
+    tried = sa.exists().where(
+        t.attempt.c.idempotency_key == o.idempotency_key,
+        sa.or_(t.attempt.c.started_at > late, t.attempt.c.finished_at > late),
+    )
     waits = sa.update(t.outbox).where(
         o.state == "queued", o.next_at > late, sa.or_(o.queued_at > late, tried)
     )

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from streams.notices import handlers
 from streams.notices.casebook.database import Casebook
-from streams.notices.clock import BELIEVE_AFTER, ClockUnsure, DeadlineClock
+from streams.notices.clock import AGAIN_AFTER_S, BELIEVE_AFTER, ClockUnsure, DeadlineClock
 from streams.notices.metrics import NoticeMetrics
 from tests.support.notices import T0, make_desk
 
@@ -148,8 +148,13 @@ async def test_what_a_clock_ahead_had_planned_is_planned_anew_at_a_start_and_whe
     machine.set_by = timedelta(hours=-2)
     await loop.tick()
     await loop.tick()
+    await loop.tick(AGAIN_AFTER_S)
+    await loop.tick(AGAIN_AFTER_S)
 
-    assert anew == [T0 + timedelta(seconds=n) for n in (0.5, 3_602.0, 3_602.5 - 7_200)]
+    assert anew == [
+        T0 + timedelta(seconds=n)
+        for n in (0.5, 3_601.5 + 7_200, 3_602.0, 3_602.5 - 7_200, 3_603.0 + AGAIN_AFTER_S - 7_200)
+    ]
 
 
 @pytest.mark.parametrize(
