@@ -353,6 +353,9 @@ class Undisguiser:
 
     def _short_word(self, written: str) -> _Meant | None:
         """A short word is only read as part of a longer term, so only where the disguise is plain to see."""
+        written = written.rstrip("!")  # the end of a sentence
+        if not written:
+            return None
         cyrillic = any(_script(letter) == "cyrillic" for letter in written)
         # Beside Latin letters digits are too common (4a, 2b) to stand for others in so short a word.
         disguised = not written.isalpha() and (cyrillic or (not written.isalnum() and written[0].isalpha()))

@@ -43,13 +43,16 @@ def _frequency(word: str) -> float:
 class Anchors:
     """The words by which a set of terms is known; immutable."""
 
-    def __init__(self, terms: Iterable[str]) -> None:
-        """``terms`` are folded."""
+    def __init__(self, terms: Iterable[str], marked: Iterable[str] = ()) -> None:
+        """``terms`` are folded. ``marked`` are those of one word that only its right marks make the term."""
+        self.marked = frozenset(term.strip() for term in marked)
         alone: set[str] = set()
         inside: set[str] = set()
         self.pairs: dict[str, dict[str, list[str]]] = {}
         for term in terms:
             words = term.split()
+            if len(words) == 1 and words[0] in self.marked:
+                continue
             unspaced = [word for word in words if is_unspaced(word[0]) or is_unspaced(word[-1])]
             if unspaced:
                 inside.add(max(unspaced, key=len))
@@ -60,6 +63,7 @@ class Anchors:
             else:
                 alone.add(words[0])
         self.alone = frozenset(alone)
+        self.marked -= self.alone
         self._beside = {word: frozenset(others) for word, others in self.pairs.items()}
         self.halves = frozenset(self.pairs).union(*self._beside.values()) - alone
         self.inside = ahocorasick_rs.AhoCorasick(sorted(inside), store_patterns=False)
@@ -170,6 +174,8 @@ class Gate:
         parts = folded.split()
         for anchors in self._anchors:
             if not anchors.alone.isdisjoint(parts):
+                return _ALWAYS
+            if not word.isascii() and not anchors.marked.isdisjoint(parts):
                 return _ALWAYS
             if not folded.isascii() and anchors.inside.find_matches_as_indexes(folded):
                 return _ALWAYS

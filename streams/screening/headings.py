@@ -328,6 +328,8 @@ def _is_offered_bare(one: Found, animal: Animal, text: _Text, shown: Found | Non
         telling += several
     if animal.ambiguous:
         return telling >= 1 and telling + len(figures & _WEAK) >= 2
+    if not animal.curated and animal.klass == "bird":
+        return telling >= 1
     # A price alone stands beside scientific names on stamps as well.
     weak = _WEAK if animal.curated else _WEAK - {"price", "trade"}
     return telling + len(figures & weak) >= 1

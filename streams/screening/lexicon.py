@@ -13,6 +13,7 @@ from typing import Any
 
 from schemas.detection import Match
 from schemas.watchlist import WatchlistEntry
+from streams.screening.misspelling import frequency_of_parts
 from streams.screening.taxa import IMPORTED, Taxa, Taxon, read_table
 from streams.screening.text import fold, fold_term, is_unspaced
 
@@ -297,8 +298,58 @@ def group_of(taxon: Taxon) -> str:
 
 
 _GROWN_OR_KEPT = frozenset({"reptile", "amphibian", "plant"})
+_NAMED_BY_KEEPERS = frozenset({"reptile", "amphibian", "bird"})
 _KEPT_ORDERS = frozenset({"Psittaciformes", "Scleractinia"})
 """Classes and orders whose scientific names are written by those who keep or grow them."""
+
+
+_SHORTENED_FAMILIES = frozenset(
+    [
+        "Theraphosidae",
+        "Dendrobatidae",
+        "Cactaceae",
+        "Nepenthaceae",
+        "Sarraceniaceae",
+        "Zamiaceae",
+        "Cycadaceae",
+        "Stangeriaceae",
+        "Asphodelaceae",
+        "Apocynaceae",
+        "Euphorbiaceae",
+        "Didiereaceae",
+        "Agavaceae",
+    ]
+)
+_SHORTENED_GENERA = {
+    "Paphiopedilum": ("paph",),
+    "Phalaenopsis": ("phal",),
+    "Phragmipedium": ("phrag",),
+    "Bulbophyllum": ("bulb", "bulbo"),
+    "Dendrobium": ("den", "dend"),
+    "Cattleya": ("catt", "c"),
+    "Cymbidium": ("cym",),
+    "Oncidium": ("onc",),
+    "Masdevallia": ("masd",),
+    "Coelogyne": ("coel",),
+    "Epidendrum": ("epi",),
+    "Laelia": ("l",),
+    "Vanda": ("v",),
+    "Angraecum": ("angcm",),
+    "Cypripedium": ("cyp",),
+}
+"""How growers and keepers shorten a genus before a species' name: *E. lehmannii*, *Paph. delenatii*."""
+_SHORTEST_EPITHET = 6
+
+
+def _shortened(taxon: Taxon) -> Iterator[str]:
+    """Ways in which the trade shortens a species' name, where the rest is no everyday word."""
+    genus, _, epithet = taxon.name.partition(" ")
+    if taxon.rank != "species" or len(epithet) < _SHORTEST_EPITHET or epithet in frequency_of_parts():
+        return
+    short = _SHORTENED_GENERA.get(genus, ())
+    if taxon.family in _SHORTENED_FAMILIES:
+        short = (*short, genus[0].lower())
+    yield from (f"{letters} {epithet}" for letters in short)
 
 
 def listed_terms(taxa: Taxa) -> Iterator[Term | None]:
@@ -315,6 +366,8 @@ def listed_terms(taxa: Taxa) -> Iterator[Term | None]:
         animals[taxon.name] = animal
         if " " in taxon.name or len(taxon.name) >= 6:
             yield make_term(taxon.name, "la", animal, f"taxon:{taxon.name}")
+        for short in _shortened(taxon):
+            yield make_term(short, "la", animal, f"taxon:{taxon.name}")
     for name in taxa.common_names:
         known = animals.get(name.scientific_name)
         if known is None:
@@ -323,7 +376,7 @@ def listed_terms(taxa: Taxa) -> Iterator[Term | None]:
         if one_word and name.name.isascii() and name.language != "en" and len(name.name) <= _SHORT:
             continue  # "drop" is a bustard in Polish and everything else elsewhere
         ref = f"name:{name.language}:{name.scientific_name}"
-        traded = not one_word and known.klass in ("reptile", "amphibian") and name.language == "en"
+        traded = not one_word and known.klass in _NAMED_BY_KEEPERS and name.language == "en"
         words = replace(known, ambiguous=one_word, trade_name=traded)
         yield make_term(name.name, name.language, words, ref)
         plural = _plural(name.name) if name.language == "en" else None

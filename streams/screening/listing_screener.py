@@ -33,7 +33,7 @@ from streams.screening.taxa import Taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import RuleInForce, Verdict
 
-LOGIC_VERSION = "8"
+LOGIC_VERSION = "9"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _CLEAR = "Nothing speaks for an offer of a listed specimen."

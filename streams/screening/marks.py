@@ -28,7 +28,7 @@ _PRICE = re.compile(
 )
 _SUM = re.compile(
     r"[$€£¥]\s?[\d.,]+\s?(?:m|bn|mn|k?\s?million\w*|billion|mio|mrd|millones|milhões|млн)\b"
-    r"|\bfine[ds]?\b[^.;]{0,24}?[$€£]\s?[\d.,]+k?",
+    r"|\bfine[ds]\b[^.;]{0,24}?[$€£]\s?[\d.,]+k?",
     re.IGNORECASE,
 )
 """What a haul was worth or what a court made somebody pay, not what something costs."""

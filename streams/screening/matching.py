@@ -79,6 +79,12 @@ class Matcher:
         """Every spelling, folded."""
         return (terms[0].folded for terms in self._terms)
 
+    def marked(self) -> Iterator[str]:
+        """Spellings of one word that mean something only where their marks are right."""
+        for terms in self._terms:
+            if " " not in terms[0].folded.strip() and all(term.exact is not None for term in terms):
+                yield terms[0].folded
+
     def meanings(self) -> Iterator[tuple[Meaning, ...]]:
         """What each spelling may mean."""
         return (tuple(term.meaning for term in terms) for terms in self._terms)

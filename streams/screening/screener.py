@@ -120,7 +120,7 @@ def _vocabulary(taxa: Taxa) -> Vocabulary:
     names = Matcher([*named, *emoji_terms(named), *listed_terms(taxa)])
     return Vocabulary(
         names=names,
-        anchors=Anchors(names.spellings()),
+        anchors=Anchors(names.spellings(), names.marked()),
         context=Matcher(context_terms()),
         undisguiser=Undisguiser(**undisguiser_terms(taxa)),
     )

@@ -367,6 +367,12 @@ def test_the_gate_lets_ordinary_listings_pass_and_stops_every_flagship_term() ->
     assert [term.text for term in flagships() if gate().passes(f"offer {term.text} today")] == []
 
 
+@pytest.mark.parametrize("text", ["a stool for the bar", "ho hum", "come on, da! do!"])
+def test_the_gate_lets_words_pass_that_only_their_marks_would_make_a_name(text: str) -> None:
+    assert gate().passes(text)
+    assert reads(text) == set()
+
+
 @pytest.mark.parametrize(
     ("title", "outcome"),
     [
