@@ -16,6 +16,7 @@ from streams.desk import (
     api_routes,
     board_routes,
     case_routes,
+    delivery_routes,
     hold_routes,
     inbox_routes,
     login_routes,
@@ -47,6 +48,7 @@ AREAS = (
     triage_routes,
     report_routes,
     api_routes,
+    delivery_routes,
 )
 """Modules with a ``register(app, house)`` that adds their routes."""
 

@@ -41,6 +41,7 @@ from schemas.errors import OperatorError
 from schemas.follow_up import FollowUp, Information
 from schemas.notice import LegalBasis, Notice, SlaPromise
 from schemas.response import PlatformResponse
+from streams.notices.casebook.deliveries import REDELIVERY
 from streams.notices.casebook.inbox import Received
 from streams.notices.casebook.looks import LookDue
 from streams.notices.casebook.outbox import AttemptResult, Leased
@@ -170,6 +171,8 @@ class Bridge:
             return self._letters[leased.platform].deliver(delivery, leased.recipient)
         if leased.purpose == "information":
             return self._inform(leased, delivery)
+        if leased.purpose == REDELIVERY:
+            return self._platforms[leased.platform].submit(delivery)
         if leased.purpose in FOLLOWING:
             return self._platforms[leased.platform].follow_up(delivery, leased.about)
         if leased.purpose == "fallback":
@@ -178,7 +181,7 @@ class Bridge:
 
     async def deliver(self, leased: Leased, timeout_s: float) -> tuple[AttemptResult, Accepted | None]:
         """One attempt, and what it ended with as a value."""
-        same_notice = leased.purpose in (None, "fallback")
+        same_notice = leased.purpose in (None, "fallback", REDELIVERY)
         delivery = Delivery(
             # By whichever channel it comes, the notice is one: the platform can see that by its key.
             idempotency_key=leased.about if same_notice else leased.idempotency_key,
@@ -222,6 +225,10 @@ class Bridge:
         except ConnectorError as error:
             raise NoAnswer(str(error)) from error
         return None if raw is None else _answer(raw)
+
+    def repeats(self, platform: str) -> bool:
+        """Whether a notice that is sent once more stays one there."""
+        return self._platforms[platform].capabilities.honours_idempotency_key
 
     def can_be_asked(self, platform: str) -> bool:
         """Whether the platform can be polled."""
@@ -496,7 +503,10 @@ def desk_of(
     """
     known = tuple(configs)
     return Desk(
-        platforms={config.name: policy_of(config) for config in known},
+        platforms={
+            config.name: replace(policy_of(config), redelivers=bridge.repeats(config.name))
+            for config in known
+        },
         sender=sender,
         law=law,
         render=bridge.render,

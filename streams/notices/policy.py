@@ -182,6 +182,8 @@ class PlatformPolicy:
     """From which record of a rule its notices to this platform need a person."""
     repeat_window: timedelta = REPEAT_WINDOW
     """Least time between two notices on one appearance of a listing."""
+    redelivers: bool = False
+    """Its channel knows notices by their key, so that one may be sent once more."""
 
 
 @dataclass(frozen=True, slots=True)

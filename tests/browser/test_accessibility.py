@@ -61,7 +61,7 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         ],
         "market-silent": [
             *("/inbox", "/inbox?waiting=true", f"/notices/{line.reference}", "/tokens", "/engineers"),
-            *("/account", "/nowhere", f"/notices/{two}"),
+            *("/account", "/nowhere", f"/notices/{two}", "/deliveries"),
         ],
         "officer": [
             *(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.notices.casebook import accounts, desk_lists, desk_pages, sealing
+from streams.notices.casebook import accounts, deliveries, desk_lists, desk_pages, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.desk_lists import CONDITIONS, Filter
 from streams.notices.casebook.viewer import ROLES, Viewer
@@ -75,6 +75,7 @@ def everything(filled: Filled) -> dict[str, Callable[..., Any]]:
         ],
         "review": lambda tx, v: desk_lists.review_queue(tx, v, now=NOW, limit=99),
         "platforms": desk_lists.platforms,
+        "deliveries": lambda tx, v: deliveries.tries(tx, v, since=NOW - timedelta(days=30), limit=99),
         "notice": lambda tx, v: about(tx, v, desk_pages.notice, references),
         "case": lambda tx, v: about(tx, v, desk_pages.case, cases),
         "status": lambda tx, v: about(tx, v, desk_pages.status, cases),

@@ -24,8 +24,9 @@ from connectors.sandbox.service import Sandbox
 from streams.notices import acts, handlers
 from streams.notices.answers import Answers
 from streams.notices.bridge import make_bridge, policy_of
-from streams.notices.casebook import cases, channels, outbox, sealing, tasks
+from streams.notices.casebook import cases, channels, deliveries, outbox, sealing, tasks
 from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.viewer import Viewer
 from streams.notices.clock import DeadlineClock
 from streams.notices.dispatcher import Dispatcher
 from streams.notices.guards.keeper import Keeper
@@ -81,7 +82,7 @@ class Running:
         self.bridge = make_bridge(configs, sink=sink)
         sender = replace(demonstration_sender(reply_base=None), test_mode=sink is not None)
         self.desk = Desk(
-            platforms={one.name: policy_of(one) for one in configs},
+            platforms={one.name: replace(policy_of(one), redelivers=True) for one in configs},
             sender=sender,
             law=LAW,
             render=self.bridge.render,
@@ -324,3 +325,30 @@ async def test_test_mode_reaches_no_desk_and_no_mailbox(tmp_path: Path) -> None:
     assert box.taken == []
     assert row.delivery == "accepted"
     assert item.acknowledged_at is None, "a folder acknowledges nothing"
+
+
+async def test_a_notice_that_is_sent_again_arrives_and_stays_one(tmp_path: Path) -> None:
+    viewer = Viewer("a1", "kim", "Kim", "platform", "live")
+    async with practice(1) as sandbox:
+        url = sandbox.base_urls["live"]
+        async with running(tmp_path, [config("live", url)]) as service:
+            notice_id = await service.notify("live", "0", url)
+            await until(lambda: len(arrived(sandbox, "accepted")) == 1)
+            await until(lambda: bool(service.casebook.answer(cases.notice_by_id, notice_id).sent_at))
+            await service.act(acts.redeliver, notice_id, service.desk, by=viewer)
+            await until(lambda: len(sandbox.journal.requests) == 2)
+            tried = timedelta(minutes=1)
+            await until(
+                lambda: all(
+                    one.result
+                    for one in service.casebook.answer(
+                        deliveries.tries, viewer, since=datetime.now(UTC) - tried, limit=9
+                    )
+                )
+            )
+            log = service.casebook.answer(deliveries.tries, viewer, since=datetime.now(UTC) - tried, limit=9)
+        first, again = sandbox.journal.requests
+        effects = sandbox.journal.effects()
+    assert (again.key, again.sha256, again.attempt) == (first.key, first.sha256, 2)
+    assert set(effects.values()) == {1}
+    assert [(one.purpose, one.http_status) for one in log] == [("redelivery", 202), (None, 202)]

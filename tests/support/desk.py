@@ -52,6 +52,7 @@ def two_platforms() -> Desk:
             sla=SLA if name == "bazaar" else SOFT_SLA,
             look=LOOK,
             legal_entity=f"{name.capitalize()} Ltd",
+            redelivers=True,
         )
         for name in PLATFORMS
     }

@@ -17,6 +17,7 @@ reports.dismiss_report     a report: no case, with the reason
 answers.enter_answer       what a platform said by telephone or on paper, and counter-notices,
                            appeals, reinstatements and partial measures that came that way
 information.give_information  what a platform asked for: queue it
+redelivery.redeliver       a platform asks for a notice once more
 withdrawal.withdraw        take a notice back and tell the platform
 holds.ask_hold             "do not take down yet": asked by one person,
 holds.confirm_hold         in force when another confirms,
@@ -37,6 +38,7 @@ from streams.notices.acts.information import give_information
 from streams.notices.acts.merging import merge
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
 from streams.notices.acts.quality import check_quality
+from streams.notices.acts.redelivery import redeliver
 from streams.notices.acts.reports import Offer, dismiss_report, join_report, open_from_report
 from streams.notices.acts.review import Preview, approve, dismiss, preview
 from streams.notices.acts.switches import approve_excess, resume_sending, stop_sending
@@ -68,6 +70,7 @@ __all__ = [
     "open_from_report",
     "person_named",
     "preview",
+    "redeliver",
     "release_hold",
     "resume_sending",
     "same_person",

@@ -10,6 +10,7 @@ from schemas.response import PlatformResponse
 from streams.notices import timing
 from streams.notices.casebook import cases, channels, events, looks, outbox
 from streams.notices.casebook.database import Transaction
+from streams.notices.casebook.deliveries import REDELIVERY
 from streams.notices.guards.breaker import after, is_alive
 from streams.notices.guards.gates import channel_of, open_gate, taken
 from streams.notices.handlers.answers import apply_responses, information_given
@@ -243,7 +244,7 @@ def not_delivered(
     """
     policy = desk.platforms[leased.platform]
     next_at = None
-    if result.result == "retry":
+    if result.result == "retry" and leased.purpose != REDELIVERY:
         asked = None if result.retry_after_s is None else timedelta(seconds=result.retry_after_s)
         next_at = policy.retry.next_at(leased.attempt, now, asked, chance)
     state = "dead" if next_at is None else "queued"

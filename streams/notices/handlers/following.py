@@ -7,11 +7,13 @@ from typing import Any
 from schemas.case_event import CaseEventType
 from streams.notices.casebook import cases, events, outbox, tasks
 from streams.notices.casebook.database import Transaction
+from streams.notices.casebook.deliveries import REDELIVERY
 from streams.notices.handlers.desk import Desk
 from streams.notices.item import Happening
 
-FOLLOWING = frozenset({"reminder", "escalation", "withdrawal", "information"})
-"""Purposes of the outbox's entries that follow a notice; the others carry the notice itself."""
+FOLLOWING = frozenset({"reminder", "escalation", "withdrawal", "information", REDELIVERY})
+"""Purposes of the outbox's entries that follow a notice and leave its state as it is: also when the notice
+itself is brought once more. The others carry the notice."""
 
 
 def follow_up_sent(
@@ -41,7 +43,9 @@ def follow_up_not_sent(
     now: datetime,
     next_at: datetime | None,
 ) -> None:
-    """The try failed. When there is no other, a person has to see to it: that becomes a task."""
+    """The try failed. When there is no other, a person has to see to it: that becomes a task. A redelivery
+    is the platform's own errand, and its log shows how it ended.
+    """
     facts = {
         "purpose": leased.purpose,
         "key": leased.idempotency_key,
@@ -50,7 +54,7 @@ def follow_up_not_sent(
         "next_at": next_at.isoformat() if next_at else None,
     }
     _record(tx, leased, "follow_up_failed", facts, desk, now=now)
-    if next_at is None:
+    if next_at is None and leased.purpose != REDELIVERY:
         for item in cases.items_of_notice(tx, leased.notice_id):
             tasks.add(
                 tx,

@@ -40,6 +40,8 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/notices/{reference}/answer"): {"platform"},
     ("GET", "/r/{token}"): EVERYONE,
     ("POST", "/r/{token}"): EVERYONE,
+    ("GET", "/deliveries"): {"platform"},
+    ("POST", "/notices/{reference}/redeliver"): {"platform"},
     ("GET", "/tokens"): {"platform"},
     ("POST", "/tokens"): {"platform"},
     ("POST", "/tokens/{token_id}/revoke"): {"platform"},
@@ -80,6 +82,8 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/v1/notices"): {"token"},
     ("GET", "/api/v1/notices/{reference}"): {"token"},
     ("POST", "/api/v1/notices/{reference}/answers"): {"token"},
+    ("POST", "/api/v1/notices/{reference}/redeliveries"): {"token"},
+    ("GET", "/api/v1/deliveries"): {"token"},
 }
 """Who may use which route, said here a second time and by hand: the routes must agree with it."""
 
@@ -203,7 +207,7 @@ async def test_what_belongs_to_another_platform_is_answered_like_what_does_not_e
 
         assert answers[0] == answers[1], route.path
         assert answers[0][0] == 404, route.path
-    assert tried == 6
+    assert tried == 8
 
 
 async def test_an_answer_to_many_stops_before_the_first_if_one_is_not_theirs(
@@ -228,7 +232,9 @@ async def test_lists_of_a_platform_name_nothing_of_another(
     [foreign] = set(PLATFORMS) - {visitor}
     browser = Browser(app, casebook, visitor)
     token = api_token(casebook, visitor)
-    texts = [(await browser.get(path)).text for path in ("/inbox", "/inbox?waiting=true", "/tokens")]
+    texts = [
+        (await browser.get(path)).text for path in ("/inbox", "/inbox?waiting=true", "/tokens", "/deliveries")
+    ]
     for reference in filled.references[visitor]:
         texts.append((await browser.get(f"/notices/{reference}")).text)
     headers = {"authorization": f"Bearer {token}"}

@@ -59,13 +59,19 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Casebook
         )
         tx.exec_driver_sql("UPDATE notice_item SET url = 'javascript:alert(5)'")
         tx.exec_driver_sql("UPDATE case_ SET product = ? WHERE platform = 'bazaar'", (FORMULAS[0],))
+        tx.exec_driver_sql("UPDATE attempt SET reply = ?, reason = ?", (TEXT.encode() + b"\xff\x00", TEXT))
     yield book, folder, filled
     book.close()
 
 
 def pages(filled: Filled) -> dict[str, list[str]]:
     return {
-        "market": ["/inbox", "/inbox/counts", *(f"/notices/{one}" for one in filled.references["market"])],
+        "market": [
+            "/inbox",
+            "/inbox/counts",
+            "/deliveries",
+            *(f"/notices/{one}" for one in filled.references["market"]),
+        ],
         "officer": ["/board", "/cases", *(f"/cases/{one}" for one in filled.cases["market"])],
         "analyst": ["/review", *(f"/review/{one}" for one in filled.cases["market"])],
         "auditor": ["/access"],
