@@ -18,6 +18,7 @@ import httpcore
 import httpx
 
 from connectors.errors import PlatformRefused
+from connectors.socks import ask_for
 
 _MAX_URL = 4_096
 _MAX_ADDRESSES = 4
@@ -93,6 +94,9 @@ class EgressPolicy:
     TLS: a sandbox or a development server named by the operator, never a value from outside."""
     plain_http: bool = False
     """Whether ``http`` is allowed to public hosts (reading public pages and feeds)."""
+    socks: tuple[str, int] | None = None
+    """Host and port of a SOCKS5 proxy, named by the operator. Everything goes through it and no name is
+    looked up here; where a name leads is then the proxy's to judge."""
 
     @classmethod
     def for_base_url(
@@ -102,15 +106,16 @@ class EgressPolicy:
         private: bool = False,
         more_hosts: Iterable[str] = (),
         plain_http: bool = False,
+        socks: tuple[str, int] | None = None,
     ) -> "EgressPolicy":
         """Only the host and port of ``base_url``, and further hosts on ports 443 and 80."""
         url = httpx.URL(base_url)
         base = (normal_host(url.host), url.port or _DEFAULT_PORTS.get(url.scheme, 443))
         others = {(normal_host(host), port) for host in more_hosts for port in _DEFAULT_PORTS.values()}
         if private:
-            return cls(frozenset({base} | others), frozenset({base}), plain_http)
+            return cls(frozenset({base} | others), frozenset({base}), plain_http, socks)
         usual = {(base[0], port) for port in _DEFAULT_PORTS.values()} if plain_http else set()
-        return cls(frozenset({base} | usual | others), frozenset(), plain_http)
+        return cls(frozenset({base} | usual | others), frozenset(), plain_http, socks)
 
     def check_url(self, address: str) -> httpx.URL:
         """Read an address and refuse what can be refused without looking it up.
@@ -133,7 +138,9 @@ class EgressPolicy:
             raise EgressRefused("the address carries a user name or password")
         port = url.port or _DEFAULT_PORTS[url.scheme]
         self.check_origin(host, port)
-        plain_allowed = self.plain_http or (normal_host(host), port) in self.private_origins
+        plain_allowed = (
+            self.plain_http or is_hidden(host) or (normal_host(host), port) in self.private_origins
+        )
         if url.scheme == "http" and not plain_allowed:
             raise EgressRefused(f"{host} is only spoken to over https")
         return url
@@ -145,6 +152,8 @@ class EgressPolicy:
             EgressRefused
         """
         origin = (normal_host(host), port)
+        if is_hidden(host) and self.socks is None:
+            raise EgressRefused(f"{host[:253]} is a hidden service: it needs the platform's socks")
         if self.origins is None:
             if port in _DEFAULT_PORTS.values() or origin in self.private_origins:
                 return
@@ -168,6 +177,12 @@ class EgressPolicy:
 def normal_host(host: str) -> str:
     """A host as it is compared: lower case, without brackets or a final dot."""
     return host.strip("[]").rstrip(".").lower()
+
+
+def is_hidden(host: str) -> bool:
+    """Whether it is a hidden service of Tor, whose name no resolver may be asked for (RFC 7686). What is said
+    to it is encrypted up to it, also without TLS."""
+    return normal_host(host).endswith(".onion")
 
 
 Resolver = Callable[[str, int, float | None], Awaitable[tuple[str, ...]]]
@@ -197,6 +212,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             httpcore.ConnectError, httpcore.ConnectTimeout
         """
         self._policy.check_origin(host, port)
+        if self._policy.socks is not None:
+            return await self._through(self._policy.socks, host, port, timeout)
         started = time.monotonic()
         addresses = await self._resolve(host, port, timeout)
         self._policy.check_addresses(host, port, addresses)
@@ -216,6 +233,23 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
+
+    async def _through(
+        self, proxy: tuple[str, int], host: str, port: int, timeout: float | None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            pass  # a name: the proxy looks it up
+        else:
+            self._policy.check_addresses(host, port, [host.strip("[]")])
+        stream = await self._backend.connect_tcp(*proxy, timeout=timeout)
+        try:
+            await ask_for(stream, host, port, timeout)
+        except BaseException:
+            await stream.aclose()
+            raise
+        return stream
 
 
 async def look_up(host: str, port: int, timeout: float | None) -> tuple[str, ...]:

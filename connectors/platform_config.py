@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from connectors.egress import is_hidden
 from connectors.guard_config import (
     LADDER,
     BreakerConfig,
@@ -339,6 +340,10 @@ class PlatformConfig(_Config):
     """Further hosts on which its listings are shown; the prober goes nowhere else."""
     private_address: bool = False
     """The host of ``base_url`` may be on loopback or in a private network, and without TLS."""
+    socks: str | None = Field(default=None, max_length=300, pattern=r"^socks5://[A-Za-z0-9.-]+:[0-9]{1,5}$")
+    """A SOCKS5 proxy (``socks5://127.0.0.1:9050`` for Tor) through which this platform is read, notified and
+    looked at over HTTP; it looks names up. Needed for hidden services (``.onion``). Mail does not go through
+    it, and ``kind: atproto`` cannot."""
     dev_only: bool = False
     """A sandbox for development: secrets may stand in this file."""
     secret: SecretReferences = ()
@@ -406,7 +411,11 @@ class PlatformConfig(_Config):
             raise ValueError("base_url must start with https:// or http:// and name a host")
         if url.userinfo or url.query or url.fragment:
             raise ValueError("base_url must carry no password, query or fragment")
-        if url.scheme == "http" and not self.private_address:
+        if self.proxy is None and is_hidden(url.host):
+            raise ValueError("base_url is a hidden service: name the proxy that reaches it (socks)")
+        if self.proxy is not None and self.kind == "atproto":
+            raise ValueError("kind: atproto does not go through a proxy (socks)")
+        if url.scheme == "http" and not self.private_address and not is_hidden(url.host):
             raise ValueError("base_url must be https (http only with private_address: true)")
         for reference in (*self.secret, *self.webhook_secret):
             self._check_reference(reference)
@@ -478,6 +487,12 @@ class PlatformConfig(_Config):
         unused = {"fallback", "webhook_secret"} | ({"secret"} if self.fallback.kind != self.kind else set())
         own = self.model_dump(exclude={*unused, *theirs}, exclude_unset=True)
         return PlatformConfig.model_validate({**own, **theirs})
+
+    @property
+    def proxy(self) -> tuple[str, int] | None:
+        """Host and port of ``socks``."""
+        host, _, port = (self.socks or "").removeprefix("socks5://").rpartition(":")
+        return (host, int(port)) if host else None
 
     @property
     def own_templates(self) -> Path | None:

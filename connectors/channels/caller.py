@@ -30,7 +30,7 @@ class Caller:
         self._headers = {**headers, "Accept": "application/json"}
         self._now = now
         self._client = OutboundClient(
-            EgressPolicy.for_base_url(config.base, private=config.private_address),
+            EgressPolicy.for_base_url(config.base, private=config.private_address, socks=config.proxy),
             config.limits,
             user_agent=config.user_agent,
             ca_file=str(config.ca_file) if config.ca_file else None,

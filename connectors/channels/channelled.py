@@ -57,6 +57,7 @@ class ChannelPlatform:
                 private=config.private_address,
                 more_hosts=config.listing_hosts,
                 plain_http=True,
+                socks=config.proxy,
             ),
             config.page_limits,
             user_agent=config.user_agent,

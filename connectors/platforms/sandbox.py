@@ -111,7 +111,7 @@ class SandboxPlatform:
         ca_file = str(config.ca_file) if config.ca_file else None
         # Two clients: a desk that hangs must not keep the prober from looking, nor the other way round.
         self._desk = OutboundClient(
-            EgressPolicy.for_base_url(config.base, private=config.private_address),
+            EgressPolicy.for_base_url(config.base, private=config.private_address, socks=config.proxy),
             config.limits,
             user_agent=config.user_agent,
             ca_file=ca_file,
@@ -122,6 +122,7 @@ class SandboxPlatform:
                 private=config.private_address,
                 more_hosts=config.listing_hosts,
                 plain_http=True,
+                socks=config.proxy,
             ),
             config.page_limits,
             user_agent=config.user_agent,

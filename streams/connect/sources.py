@@ -230,7 +230,11 @@ def _web_client(config: PlatformConfig) -> OutboundClient:
     """A client for a platform's own pages."""
     return OutboundClient(
         EgressPolicy.for_base_url(
-            config.base, private=config.private_address, more_hosts=config.listing_hosts, plain_http=True
+            config.base,
+            private=config.private_address,
+            more_hosts=config.listing_hosts,
+            plain_http=True,
+            socks=config.proxy,
         ),
         config.limits,
         user_agent=config.user_agent,
@@ -241,7 +245,7 @@ def _web_client(config: PlatformConfig) -> OutboundClient:
 def _api_client(url: str, config: PlatformConfig) -> OutboundClient:
     """A client for one host and no other."""
     return OutboundClient(
-        EgressPolicy.for_base_url(url, private=config.private_address),
+        EgressPolicy.for_base_url(url, private=config.private_address, socks=config.proxy),
         config.limits,
         user_agent=config.user_agent,
         ca_file=str(config.ca_file) if config.ca_file else None,
