@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from streams.screening.screener import build_ruleset
 from streams.screening.tools import listing_from
+from tests.unit.streams.screening.test_offer import ruleset
 
 FOLDER = Path(__file__).parents[3] / "data" / "screening"
 
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parents[3] / "data" / "screening"
 @cache
 def outcomes(name: str) -> tuple[tuple[dict[str, Any], str], ...]:
     rows = [json.loads(line) for line in (FOLDER / name).read_text("utf-8").splitlines()]
-    screener = build_ruleset().screener({})
+    screener = ruleset().screener({})
     listings = [(row, listing_from(row)) for row in rows if not row["ambiguous"]]
     return tuple((row, screener.screen(one, one.observed_at).outcome) for row, one in listings)
 
