@@ -34,7 +34,7 @@ _TOKEN = re.compile(
     rf"|<(?P<raw>script|style|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>])(?P<of>{_INSIDE})"
     r".*?(?:</(?P=raw)(?=[\s/>])[^>]*>?|\Z)"
     rf"|<(?P<name>[a-zA-Z][^\s/>]*){_INSIDE}"
-    rf"|</[a-zA-Z]{_INSIDE}"
+    rf"|</(?P<end>[a-zA-Z][^\s/>]*){_INSIDE}"
     r"|<[!?/][^>]*>?",
     re.S | re.I,
 )
@@ -110,6 +110,24 @@ def plain_text(html: str | None) -> str:
     if not _MARKUP.search(html):
         return html.strip()
     return " ".join(unescape(_TOKEN.sub(_between, html)).split())
+
+
+def text_lines(html: str, without: frozenset[str]) -> str:
+    """Text of a piece of HTML, a line for each piece between two tags; elements named ``without`` are left
+    out with all that is in them."""
+    lines: list[str] = []
+    at = depth = 0
+    for found in _TOKEN.finditer(html):
+        if not depth:
+            lines.append(html[at : found.start()])
+        at = found.end()
+        if (found["name"] or "").lower() in without:
+            depth += 1
+        elif (found["end"] or "").lower() in without:
+            depth = max(depth - 1, 0)
+    if not depth:
+        lines.append(html[at:])
+    return "\n".join(line for one in lines if (line := unescape(one).strip()))
 
 
 def _between(found: re.Match[str]) -> str:

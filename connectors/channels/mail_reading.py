@@ -14,10 +14,9 @@ from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Literal
 
-from selectolax.lexbor import LexborHTMLParser
-
 from connectors.channels.plain import plain_line, plain_text
 from connectors.errors import UnreadableAnswer
+from connectors.pages import text_lines
 
 LONGEST = 4 * 1024 * 1024
 """Bytes of a mail that are read."""
@@ -145,12 +144,7 @@ def _text(mail: Message) -> str:
             html = _decoded(part)
     if plain.strip() or not html:
         return plain
-    tree = LexborHTMLParser(html)
-    for tag in ("script", "style", "head", "blockquote"):
-        for node in tree.css(tag):
-            node.decompose()
-    body = tree.body
-    return body.text(separator="\n", strip=True) if body is not None else ""
+    return text_lines(html, frozenset({"head", "blockquote"}))
 
 
 def _leaves(mail: Message) -> Iterator[Message]:
