@@ -1,6 +1,7 @@
 """The intake: where a platform or partner pushes listings, and a citizen or officer files a report.
 
-``POST /v1/listings`` and ``POST /v1/reports``, JSON, ``Authorization: Bearer <key>``, at most 256 kB.
+``POST /v1/listings`` and ``POST /v1/reports``, JSON, ``Authorization: Bearer <key>``, at most 256 kB;
+``GET /v1/reports/{reference}`` says what became of a report of the same organisation.
 A 202 is given only after Kafka has acknowledged; while Kafka is away the answer is 503 with
 ``Retry-After``. Every other refusal is ``{"code", "message"}`` with one sentence.
 """
@@ -12,7 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 import structlog
@@ -21,16 +22,26 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from connectors.intake_keys import IntakeKey, KeyRing, Role
-from connectors.intake_reading import SET_HERE, Batch, Refused, ReportIn, read_batch, read_json, read_report
+from connectors.intake_reading import (
+    MAX_BATCH,
+    SET_HERE,
+    Batch,
+    Refused,
+    ReportIn,
+    read_batch,
+    read_json,
+    read_reports,
+)
 from connectors.metrics import ConnectorMetrics
 from connectors.pace import reserve
 from connectors.publisher import KafkaAway
 from schemas.dead_letter import DeadLetter
 from schemas.listing import Listing
-from schemas.report import Report, reference
+from schemas.report import Report, id_of, reference
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 MAX_BODY = 256 * 1024
 BODY_WITHIN_S = 15.0
 """How long a sender may take for the body."""
@@ -45,6 +56,29 @@ class Accepts(Protocol):
         self, *, listings: Sequence[Listing] = (), reports: Sequence[Report] = (), within_s: float
     ) -> tuple[DeadLetter, ...]:
         """Write and wait for Kafka's word, or raise :class:`KafkaAway`."""
+
+
+class Progress(Protocol):
+    """How far a report has come."""
+
+    @property
+    def received_at(self) -> datetime:
+        """When we had it, by our clock."""
+
+    @property
+    def progress(self) -> str:
+        """``received``, ``examined``, ``told`` (the platform), ``gone`` or ``closed``."""
+
+
+Follow = Callable[[str, str], Awaitable[Progress | None]]
+"""A report's id and an organisation: how far its report came; ``None``: it has none of that id.
+
+Raises :class:`CannotSay`.
+"""
+
+
+class CannotSay(Exception):
+    """What is known of reports cannot be read just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +120,7 @@ class Intake:
         metrics: ConnectorMetrics,
         now: Callable[[], datetime],
         guard: RateGuard | None = None,
+        follow: Follow | None = None,
         kafka_within_s: float = KAFKA_WITHIN_S,
         body_within_s: float = BODY_WITHIN_S,
     ) -> None:
@@ -95,6 +130,7 @@ class Intake:
         self._metrics = metrics
         self._now = now
         self._guard = guard or RateGuard()
+        self._follow = follow
         self._kafka_within_s = kafka_within_s
         self._body_within_s = body_within_s
         self.kafka_answers = True
@@ -108,14 +144,38 @@ class Intake:
         """``POST /v1/reports``."""
         return await self._guarded("reports", request, self._take_report)
 
+    async def report(self, request: Request) -> Response:
+        """``GET /v1/reports/{reference}``."""
+        return await self._answered("reports", lambda: self._tell(request))
+
+    async def _tell(self, request: Request) -> Answer:
+        key = self._known("reports", request)
+        report_id = id_of(request.path_params["reference"].removeprefix("r_"))
+        if self._follow is None:
+            raise Refused(501, "not_here", "This intake does not say what became of reports.")
+        try:
+            found = await self._follow(report_id, key.organisation) if report_id else None
+        except CannotSay as error:
+            raise Refused(503, "unavailable", "This cannot be said just now: ask again.") from error
+        if report_id is None or found is None:
+            raise Refused(404, "unknown", "There is no such report of yours; a new one is here in seconds.")
+        content = {**_named(report_id), "received_at": found.received_at, "progress": found.progress}
+        return Answer(200, content, {})
+
     async def _guarded(
         self, role: Role, request: Request, take: Callable[[Any, IntakeKey], Awaitable[Answer]]
     ) -> Response:
-        try:
+        async def taken() -> Answer:
             key = self._admit(role, request)
             async with asyncio.timeout(self._body_within_s):
                 body = await _body(request)
-            answer = await take(read_json(body), key)
+            return await take(read_json(body), key)
+
+        return await self._answered(role, taken)
+
+    async def _answered(self, role: Role, work: Callable[[], Awaitable[Answer]]) -> Response:
+        try:
+            answer = await work()
         except Refused as refusal:
             answer = _refusal(refusal)
         except TimeoutError:
@@ -138,8 +198,7 @@ class Intake:
             "application/json",
         )
 
-    def _admit(self, role: Role, request: Request) -> IntakeKey:
-        """Everything that can be refused before the body is read."""
+    def _known(self, role: Role, request: Request) -> IntakeKey:
         key = self._keys.find(request.headers.get("authorization"))
         if key is None:
             raise Refused(401, "unauthorised", "Send a valid key as Authorization: Bearer KEY.")
@@ -148,6 +207,11 @@ class Intake:
             raise _TooOften(wait)
         if role not in key.roles:
             raise Refused(403, "not_allowed", f"This key may not be used for {role}.")
+        return key
+
+    def _admit(self, role: Role, request: Request) -> IntakeKey:
+        """Everything that can be refused before the body is read."""
+        key = self._known(role, request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise Refused(415, "wrong_media_type", "Send Content-Type: application/json.")
@@ -161,25 +225,29 @@ class Intake:
         )
         if batch.single and isinstance(batch.items[0], Refused):
             raise batch.items[0]
-        if batch.listings:
-            await self._publisher.accept(listings=batch.listings, within_s=self._kafka_within_s)
+        if batch.good:
+            await self._publisher.accept(listings=batch.good, within_s=self._kafka_within_s)
             self.kafka_answers = True
-        for item in batch.items:
-            if isinstance(item, Listing):
-                name = self._metrics.platform(item.platform)
-                self._metrics.listings.labels("intake", name, "published").inc()
-        return _told(batch)
+        for listing in batch.good:
+            name = self._metrics.platform(listing.platform)
+            self._metrics.listings.labels("intake", name, "published").inc()
+        return _told(batch, lambda listing: {"id": listing.key, "run_id": listing.run_id})
 
     async def _take_report(self, content: Any, key: IntakeKey) -> Answer:
-        report = read_report(content, key, known=self._platforms, now=self._now())
-        await self._publisher.accept(reports=(report,), within_s=self._kafka_within_s)
-        self.kafka_answers = True
-        told = {
-            "report_id": report.report_id,
-            "reference": reference(report.report_id),
-            "received_at": report.received_at,
-        }
-        return Answer(202, told, {})
+        batch = read_reports(content, key, known=self._platforms, now=self._now())
+        if batch.good:
+            await self._publisher.accept(reports=batch.good, within_s=self._kafka_within_s)
+            self.kafka_answers = True
+        if not batch.single:
+            return _told(batch, lambda report: _named(report.report_id))
+        (report,) = batch.items
+        if isinstance(report, Refused):
+            raise report
+        return Answer(202, {**_named(report.report_id), "received_at": report.received_at}, {})
+
+
+def _named(report_id: str) -> dict[str, str]:
+    return {"report_id": report_id, "reference": reference(report_id)}
 
 
 class _TooOften(Refused):
@@ -197,15 +265,15 @@ def _refusal(refusal: Refused) -> Answer:
     return Answer(refusal.status, {"code": refusal.code, "message": refusal.message}, headers)
 
 
-def _told(batch: Batch) -> Answer:
+def _told(batch: Batch[T], shown: Callable[[T], Mapping[str, Any]]) -> Answer:
     """202 when anything was taken; 422 when nothing was."""
     results: list[dict[str, Any]] = []
     for index, item in enumerate(batch.items):
-        if isinstance(item, Listing):
-            results.append({"index": index, "status": "accepted", "id": item.key, "run_id": item.run_id})
-        else:
+        if isinstance(item, Refused):
             results.append({"index": index, "status": "refused", "code": item.code, "message": item.message})
-    accepted = len(batch.listings)
+        else:
+            results.append({"index": index, "status": "accepted", **shown(item)})
+    accepted = len(batch.good)
     content = {"accepted": accepted, "refused": len(results) - accepted, "results": results}
     return Answer(202 if accepted else 422, content, {})
 
@@ -224,22 +292,12 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-_LISTING_SCHEMA = {
-    "oneOf": [
-        {"$ref": "#/components/schemas/Listing"},
-        {
-            "type": "object",
-            "required": ["listings"],
-            "properties": {
-                "listings": {
-                    "type": "array",
-                    "maxItems": 500,
-                    "items": {"$ref": "#/components/schemas/Listing"},
-                }
-            },
-        },
-    ]
-}
+def _one_or_many(model: str, several: str) -> dict[str, Any]:
+    one = {"$ref": f"#/components/schemas/{model}"}
+    many = {"type": "array", "minItems": 1, "maxItems": MAX_BATCH, "items": one}
+    return {"oneOf": [one, {"type": "object", "required": [several], "properties": {several: many}}]}
+
+
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "`undecodable`, `not_json`, `incomplete`"},
     401: {"description": "`unauthorised`: no valid key"},
@@ -257,7 +315,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def intake_app(intake: Intake) -> FastAPI:
-    """The two routes as an ASGI application. ``/openapi.json`` describes them."""
+    """The routes as an ASGI application. ``/openapi.json`` describes them."""
     app = FastAPI(title="Takin intake", version="1", docs_url=None, redoc_url=None)
     app.router.redirect_slashes = False
     app.add_api_route(
@@ -267,7 +325,7 @@ def intake_app(intake: Intake) -> FastAPI:
         status_code=202,
         summary="Push one listing, or up to 500",
         responses=_RESPONSES,
-        openapi_extra=_takes(_LISTING_SCHEMA),
+        openapi_extra=_takes(_one_or_many("Listing", "listings")),
         response_class=Response,
     )
     app.add_api_route(
@@ -275,9 +333,26 @@ def intake_app(intake: Intake) -> FastAPI:
         intake.reports,
         methods=["POST"],
         status_code=202,
-        summary="File a report",
+        summary="File one report, or up to 500",
         responses=_RESPONSES,
-        openapi_extra=_takes({"$ref": "#/components/schemas/ReportIn"}),
+        openapi_extra=_takes(_one_or_many("ReportIn", "reports")),
+        response_class=Response,
+    )
+    app.add_api_route(
+        "/v1/reports/{reference}",
+        intake.report,
+        methods=["GET"],
+        summary="What became of a report that your organisation filed",
+        responses={
+            **{status: _RESPONSES[status] for status in (401, 403, 429, 503)},
+            404: {"description": "`unknown`: your organisation filed no such report, or it was just filed"},
+            501: {"description": "`not_here`: this intake cannot say"},
+        },
+        openapi_extra={
+            "parameters": [
+                {"name": "reference", "in": "path", "required": True, "schema": {"type": "string"}}
+            ]
+        },
         response_class=Response,
     )
     described = app.openapi()

@@ -1,10 +1,12 @@
 """What stands in a request to the intake: pure functions from bytes to messages or reasons."""
 
 import base64
-from collections.abc import Mapping
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from connectors.intake_keys import IntakeKey, ReporterKind
 from connectors.mapping import OBSERVED_AHEAD, Unusable, seal, sentence
 from schemas.listing import Listing
-from schemas.message import Instant, LanguageTag, PlatformName, canonical_json, digest
+from schemas.message import Instant, LanguageTag, PlatformName, canonical_json
 from schemas.report import Provenance, Report, Reporter
 
+T = TypeVar("T")
 MAX_BATCH = 500
 CONNECTOR = "intake"
 SET_HERE = frozenset({"connector", "run_id", "content_hash"})
@@ -33,16 +36,16 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """The items of one request, in their order: listings and refusals."""
+class Batch(Generic[T]):
+    """The items of one request, in their order: what was taken, and refusals."""
 
-    items: tuple[Listing | Refused, ...]
+    items: tuple[T | Refused, ...]
     single: bool
 
     @property
-    def listings(self) -> tuple[Listing, ...]:
-        """The good ones."""
-        return tuple(item for item in self.items if isinstance(item, Listing))
+    def good(self) -> tuple[T, ...]:
+        """What was taken."""
+        return tuple(item for item in self.items if not isinstance(item, Refused))
 
 
 def read_json(body: bytes) -> Any:
@@ -61,7 +64,9 @@ def read_json(body: bytes) -> Any:
         raise Refused(400, "not_json", f"The body is not JSON: {error.msg}.") from error
 
 
-def read_batch(content: Any, key: IntakeKey, *, known: frozenset[str], now: datetime, run_id: str) -> Batch:
+def read_batch(
+    content: Any, key: IntakeKey, *, known: frozenset[str], now: datetime, run_id: str
+) -> Batch[Listing]:
     """One listing, or ``{"listings": […]}`` with at most 500. A bad item does not harm its neighbours.
 
     ``known`` names the platforms of this installation; empty: those of the key.
@@ -69,23 +74,37 @@ def read_batch(content: Any, key: IntakeKey, *, known: frozenset[str], now: date
     Raises:
         Refused: the request as a whole makes no sense.
     """
+    return _batch(content, "listing", lambda row: _listing(row, key, known, now, run_id))
+
+
+def read_reports(content: Any, key: IntakeKey, *, known: frozenset[str], now: datetime) -> Batch[Report]:
+    """One report, or ``{"reports": […]}`` with at most 500, each as :func:`read_report` takes it.
+
+    Raises:
+        Refused: the request as a whole makes no sense.
+    """
+    return _batch(content, "report", lambda row: read_report(row, key, known=known, now=now))
+
+
+def _batch(content: Any, what: str, read: Callable[[Any], T]) -> Batch[T]:
+    several = f"{what}s"
     if not isinstance(content, dict):
-        raise Refused(422, "wrong_shape", 'The body is one listing, or {"listings": [...]}.')
-    if "listings" not in content:
-        return Batch((_item(content, key, known, now, run_id),), single=True)
-    rows = content["listings"]
+        raise Refused(422, "wrong_shape", f'The body is one {what}, or {{"{several}": [...]}}.')
+    if several not in content:
+        return Batch((_item(content, read),), single=True)
+    rows = content[several]
     if not isinstance(rows, list) or not rows:
-        raise Refused(422, "wrong_shape", "listings: a list with at least one listing is needed.")
+        raise Refused(422, "wrong_shape", f"{several}: a list with at least one {what} is needed.")
     if len(rows) > MAX_BATCH:
         raise Refused(
-            422, "too_many", f"listings: {len(rows)} are too many; send at most {MAX_BATCH} at a time."
+            422, "too_many", f"{several}: {len(rows)} are too many; send at most {MAX_BATCH} at a time."
         )
-    return Batch(tuple(_item(row, key, known, now, run_id) for row in rows), single=False)
+    return Batch(tuple(_item(row, read) for row in rows), single=False)
 
 
-def _item(row: Any, key: IntakeKey, known: frozenset[str], now: datetime, run_id: str) -> Listing | Refused:
+def _item(row: Any, read: Callable[[Any], T]) -> T | Refused:
     try:
-        return _listing(row, key, known, now, run_id)
+        return read(row)
     except Refused as refusal:
         return refusal
 
@@ -166,8 +185,7 @@ def read_report(content: Any, key: IntakeKey, *, known: frozenset[str], now: dat
         raise Refused(422, "from_the_future", "seen_at: this is in the future: mend the date.")
     if filed.platform and known and filed.platform not in known:
         raise Refused(422, "unknown_platform", f"platform: {filed.platform} is not known here: leave it out.")
-    code = bytes.fromhex(digest([key.id, canonical_json(content)]))
-    report_id = "r_" + base64.b32encode(code).decode()[:20]
+    report_id = _report_id(key, canonical_json(content))
     listing = _captured(filed.listing, filed, report_id, now) if filed.listing is not None else None
     return Report(
         report_id=report_id,
@@ -185,8 +203,18 @@ def read_report(content: Any, key: IntakeKey, *, known: frozenset[str], now: dat
         language=filed.language,
         seen_at=filed.seen_at,
         provenance=filed.provenance,
+        through=key.organisation,
         listing=listing,
     )
+
+
+def _report_id(key: IntakeKey, content: bytes) -> str:
+    """An id that the report's content and the key make, so that it shows as a reference like the public's.
+
+    Who has the reference may see how far the report came; so nobody without the key's hash can work it out.
+    """
+    code = hmac.new(key.sha256.encode(), content, hashlib.sha256).digest()
+    return "r_" + base64.b32encode(code).decode()[:20]
 
 
 def _captured(row: Mapping[str, Any], filed: ReportIn, report_id: str, now: datetime) -> Listing:

@@ -1,5 +1,6 @@
 """A report: what a citizen, an officer or a partner told us."""
 
+import re
 from typing import Literal
 
 from pydantic import Field
@@ -34,6 +35,12 @@ def reference(report_id: str) -> str:
     return "-".join(["R", *(code[at : at + 5] for at in range(0, len(code), 5))])
 
 
+def id_of(reference: str) -> str | None:
+    """The report behind a reference, however it was typed."""
+    found = re.fullmatch(r"R?([A-Z2-7]{20})", re.sub(r"[\s.-]", "", reference[:60]).upper())
+    return f"r_{found[1]}" if found else None
+
+
 class Report(Message):
     """One report. Kafka key: the report id."""
 
@@ -56,5 +63,7 @@ class Report(Message):
     seen_at: Instant | None = None
     """When the reporter saw it, by their own account."""
     provenance: Provenance | None = None
+    through: str | None = Field(default=None, max_length=256)
+    """The organisation with whose key it was filed; absent for the public form."""
     listing: Listing | None = None
     """The listing as the reporter's system captured it, if it did."""

@@ -164,6 +164,12 @@ def intake(
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
     ] = 8721,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Say at GET /v1/reports/REFERENCE what became of one; needs the casebook."
+        ),
+    ] = False,
 ) -> None:
     """Take listings that platforms push and reports that people file, over HTTP.
 
@@ -184,6 +190,7 @@ def intake(
         host=host,
         port=port,
         metrics_port=metrics_port,
+        follow=follow,
     )
     asyncio.run(run_intake(options, settings))
 

@@ -13,16 +13,19 @@ from typing import Any
 import structlog
 
 from connectors.cursors import CursorStore
-from connectors.intake import Intake, intake_app
+from connectors.intake import CannotSay, Intake, intake_app
 from connectors.intake_keys import load_keys
 from connectors.metrics import ConnectorMetrics
 from connectors.observability import Health, Progress, serve_observability
 from connectors.publisher import Publisher
 from connectors.registry import PlatformConfig, load_platforms
 from connectors.serving import bind, serve
+from schemas.errors import OperatorError
 from streams.connect.runner import Assignment, Runner, Sink
 from streams.connect.sources import Opened, Wanted, open_source
 from streams.connect.terminal import DryRun, shown_progress
+from streams.notices.casebook import filed
+from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -59,6 +62,7 @@ class IntakeOptions:
     host: str = "127.0.0.1"
     port: int = 8720
     metrics_port: int = 8721
+    follow: bool = False
 
 
 def utc_now() -> datetime:
@@ -178,9 +182,12 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
         publisher = Publisher(settings.kafka_bootstrap_servers, now=utc_now, worker="intake")
         stack.push_async_callback(publisher.aclose)
         await publisher.start()
+        asked = CasebookAsked(settings.casebook_url)
+        stack.callback(asked.close)
         intake = Intake(
             publisher,
             keys,
+            follow=asked.follow if options.follow else None,
             platforms=frozenset(config.name for config in configs),
             metrics=metrics,
             now=utc_now,
@@ -206,6 +213,27 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
         stack.push_async_callback(served.stop)
         log.info("intake_ready", url=app.url, observability=served.url)
         await _until_signal(_watch(intake, publisher))
+
+
+class CasebookAsked:
+    """The casebook, opened when somebody asks: reports are taken also while it is away."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._opened: Casebook | None = None
+
+    async def follow(self, report_id: str, organisation: str) -> filed.Followed | None:
+        """See :data:`connectors.intake.Follow`."""
+        try:
+            if self._opened is None:
+                self._opened = await asyncio.to_thread(Casebook.open, self._url)
+            return await self._opened.look(filed.follow_own, report_id, organisation)
+        except (CasebookUnavailable, OperatorError) as error:
+            raise CannotSay from error
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
 
 
 async def _watch(intake: Intake, publisher: Publisher) -> None:

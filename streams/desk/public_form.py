@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from schemas.message import LanguageTag
-from schemas.report import Provenance, Report, Reporter, reference
+from schemas.report import Provenance, Report, Reporter, id_of, reference
 
 __all__ = ["id_of", "in_time", "origin", "read", "reference", "report_id"]
 
@@ -32,7 +32,6 @@ FIELDS: Mapping[str, int] = {
 EARLIEST = timedelta(seconds=2)
 LATEST = timedelta(hours=6)
 """A form is sent between so long after it was shown; a program is quicker."""
-REFERENCE = re.compile(r"R?([A-Z2-7]{20})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +45,6 @@ def report_id(nonce: str, key: bytes) -> str:
     """The id of the report that a shown form makes: sending it twice makes one report. Nobody guesses it."""
     code = hmac.new(key, nonce.encode("utf-8", "replace"), hashlib.sha256).digest()
     return "r_" + base64.b32encode(code).decode()[:20]
-
-
-def id_of(reference: str) -> str | None:
-    """The report behind a reference, however it was typed."""
-    found = REFERENCE.fullmatch(re.sub(r"[\s.-]", "", reference[:60]).upper())
-    return f"r_{found[1]}" if found else None
 
 
 def origin(address: str | None, key: bytes) -> str:

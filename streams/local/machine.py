@@ -327,7 +327,7 @@ def _services(
                 "intake",
                 takin(
                     "intake",
-                    *("--keys", str(folder / "intake_keys.yaml")),
+                    *("--keys", str(folder / "intake_keys.yaml"), "--follow"),
                     *("--port", str(ports["intake"]), "--metrics-port", str(ports["intake-metrics"])),
                 ),
                 env,

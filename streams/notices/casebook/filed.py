@@ -20,6 +20,8 @@ _f = r.filed_report.c
 
 State = Literal["waiting", "case", "merged", "dismissed"]
 ORIGIN_KEPT = timedelta(days=1)
+PUSHED = "intake"
+"""Origin of what came with a key: it has that key's rate, and takes nothing from the public's allowance."""
 
 
 class TooMany(Exception):
@@ -78,14 +80,14 @@ def file(
     if (
         _count(tx, _f.origin == origin, _f.received_at > hour) >= allowance.from_one_per_hour
         or _count(tx, _f.origin == origin, _f.received_at > day) >= allowance.from_one_per_day
-        or _count(tx, _f.received_at > hour) >= allowance.from_all_per_hour
+        or _count(tx, _f.origin != PUSHED, _f.received_at > hour) >= allowance.from_all_per_hour
     ):
         raise TooMany
     return keep(tx, report, origin=origin, picture_size=picture_size, now=now)
 
 
 def keep(
-    tx: Transaction, report: Report, *, origin: str = "", picture_size: int | None = None, now: datetime
+    tx: Transaction, report: Report, *, origin: str = PUSHED, picture_size: int | None = None, now: datetime
 ) -> bool:
     """Keep a report that was accepted already, however many there are; ``False``: it was there."""
     fresh = insert_new(
@@ -95,7 +97,8 @@ def keep(
             "report_id": report.report_id,
             "received_at": report.received_at,
             "kind": report.reporter.kind,
-            "url": report.url,
+            # PostgreSQL keeps no zero character in a text; the body has the address as it came.
+            "url": report.url.replace("\0", "\N{REPLACEMENT CHARACTER}"),
             "body": report.to_bytes(),
             "picture_sha256": report.picture_sha256,
             "picture_size": picture_size,
@@ -228,6 +231,14 @@ def follow(tx: Transaction, report_id: str) -> Followed | None:
     if row is None:
         return None
     return Followed(row.received_at, _progress(tx, row.state, row.case_id))
+
+
+def follow_own(tx: Transaction, report_id: str, organisation: str) -> Followed | None:
+    """How far a report has come, for the organisation with whose key it was filed and for nobody else."""
+    body = tx.execute(sa.select(_f.body).where(_f.report_id == report_id)).scalar_one_or_none()
+    if body is None or Report.from_bytes(body).through != organisation:
+        return None
+    return follow(tx, report_id)
 
 
 def _progress(tx: Transaction, state: State, case_id: str | None) -> Progress:

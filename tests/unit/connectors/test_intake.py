@@ -5,13 +5,14 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from connectors.intake import MAX_BODY, Intake, RateGuard, intake_app
+from connectors.intake import MAX_BODY, CannotSay, Intake, RateGuard, intake_app
 from connectors.intake_keys import IntakeKey, KeyRing, hash_key, load_keys
 from connectors.metrics import ConnectorMetrics
 from connectors.publisher import KafkaAway
@@ -361,6 +362,56 @@ async def test_a_report_that_cannot_be_taken_is_told_why(
     assert (reply.status_code, reply.json()["code"]) == (status, code)
     assert told in reply.json()["message"]
     assert desk.log.reports == []
+
+
+async def test_a_bad_report_does_not_harm_its_neighbours(desk: _Desk) -> None:
+    rows = [REPORT, {**REPORT, "url": "no address"}, {**REPORT, "what": "Another."}, "text"]
+    reply = await desk.post("/v1/reports", {"reports": rows}, POLICE)
+
+    told = reply.json()
+    assert (reply.status_code, told["accepted"], told["refused"]) == (202, 2, 2)
+    assert [one.get("code") for one in told["results"]] == [None, "wrong_shape", None, "wrong_shape"]
+    assert "url" in told["results"][1]["message"]
+    assert [one.report_id for one in desk.log.reports] == [told["results"][n]["report_id"] for n in (0, 2)]
+    assert {one.through for one in desk.log.reports} == {"Example Police"}
+
+
+async def test_reports_of_which_nothing_can_be_taken_are_refused(desk: _Desk) -> None:
+    for content, code in (({"reports": []}, "wrong_shape"), ({"reports": [REPORT] * 501}, "too_many")):
+        reply = await desk.post("/v1/reports", content, POLICE)
+        assert (reply.status_code, reply.json()["code"]) == (422, code)
+    assert (await desk.post("/v1/reports", {"reports": [{}]}, POLICE)).status_code == 422
+    assert desk.log.reports == []
+
+
+async def test_an_organisation_is_told_what_became_of_its_own_report(desk: _Desk) -> None:
+    asked: list[tuple[str, str]] = []
+    known: dict[str, Any] = {}
+
+    async def follow(report_id: str, organisation: str) -> Any:
+        asked.append((report_id, organisation))
+        if known.get("away"):
+            raise CannotSay
+        return known.get(report_id)
+
+    filed = (await desk.post("/v1/reports", REPORT, POLICE)).json()
+    path = f"/v1/reports/{filed['reference']}"
+    signed = {"authorization": f"Bearer {POLICE}"}
+    assert (await desk.client.get(path, headers=signed)).json()["code"] == "not_here"
+
+    desk.intake._follow = follow
+    assert (await desk.client.get(path, headers=signed)).status_code == 404
+    known[filed["report_id"]] = SimpleNamespace(received_at=NOW, progress="told")
+    told = await desk.client.get(path, headers=signed)
+    by_id = await desk.client.get(f"/v1/reports/{filed['report_id']}", headers=signed)
+
+    assert told.json() == by_id.json() == {**filed, "progress": "told"}
+    assert set(asked) == {(filed["report_id"], "Example Police")}
+    assert (await desk.client.get(path)).status_code == 401
+    assert (await desk.client.get(path, headers={"authorization": f"Bearer {MARKET}"})).status_code == 403
+    assert (await desk.client.get("/v1/reports/R-1", headers=signed)).status_code == 404
+    known["away"] = True
+    assert (await desk.client.get(path, headers=signed)).status_code == 503
 
 
 async def test_what_happened_is_counted(desk: _Desk) -> None:
