@@ -151,11 +151,3 @@ def test_of_a_dealer_with_very_many_the_newest_are_told(casebook: Casebook) -> N
     many = [take(casebook, str(n), n, seller=Seller(handle="dealer")) for n in range(links.MOST + 5)]
 
     assert told(casebook, many[-1])[0]["cases"] == many[-2 : -links.MOST - 2 : -1]
-
-
-def test_marks_that_are_dropped_link_nothing_any_more(casebook: Casebook) -> None:
-    first = take(casebook, "1", seller=Seller(handle="dealer"))
-    with casebook.write() as tx:
-        links.drop(tx, [first])
-
-    assert told(casebook, take(casebook, "2", 1, seller=Seller(handle="dealer"))) == []

@@ -4,7 +4,7 @@ Marks are an index over detections, which are sealed; the rows themselves prove 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -139,8 +139,3 @@ def of_case(tx: Transaction, case_id: str, viewer: Viewer) -> list[Linked]:
     """Cases linked with one, as far as the viewer may see them."""
     rows = tx.execute(sa.select(_m.value, _m.joins, _m.near).where(_m.case_id == case_id))
     return told(tx, sharing(tx, case_id, [Mark(*row) for row in rows]), viewer=viewer)
-
-
-def drop(tx: Transaction, case_ids: Collection[str]) -> None:
-    """Forget the marks of cases, for example when a seller's data is erased."""
-    tx.execute(sa.delete(t.case_mark).where(_m.case_id.in_(case_ids)))
