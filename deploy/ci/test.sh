@@ -39,8 +39,8 @@ step "tests that need no broker, in two processes"
 # The browser driver keeps an event loop of its own running, beside which no other test can start one.
 step "pages in a real browser"
 "$bin/python" -m pytest tests/browser -m "not long"
-step "tests on a real Kafka, in two processes"
-"$bin/python" -m pytest -n 2 --dist worksteal -m "kafka and not long and not atproto" --ignore=tests/bench --durations=15
+step "tests on a real Kafka"
+"$bin/python" -m pytest -m "kafka and not long and not atproto" --ignore=tests/bench --durations=15
 step "tests on the AT Protocol's own servers"
 "$bin/python" -m pytest tests/atproto -m "not long" --durations=10
 step "tests against the built wheel"

@@ -272,6 +272,8 @@ class NoticeMetrics:
         """``limits``: seconds that platforms agreed to, which become edges of the response times."""
         self.detections = DETECTIONS.make(Counter, registry)
         self.reports = REPORTS.make(Counter, registry)
+        for became in ("filed", "repeated"):
+            self.reports.labels(became)
         self.dead_letters = DEAD_LETTERS.make(Counter, registry)
         self.attempts = ATTEMPTS.make(Counter, registry)
         self.attempt_seconds = ATTEMPT_SECONDS.make(Histogram, registry)

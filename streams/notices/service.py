@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,9 @@ from streams.notices.topic_intake import TopicIntake
 from streams.notices.verifier import Verifier
 
 log = structlog.get_logger()
+
+STOPS_WITHIN_S = 10.0
+"""How long a stop waits for what is under way; Kafka and the casebook stand it."""
 
 STALE_S = 120.0
 """A queue whose oldest entry is due for longer makes the process unhealthy."""
@@ -225,9 +228,7 @@ class NoticeService:
             stop = asyncio.create_task(stopping.wait(), name="stop")
             done, _ = await asyncio.wait([stop, *parts], return_when=asyncio.FIRST_COMPLETED)
             log.info("stopping", because=sorted(task.get_name() for task in done))
-            for task in (stop, *parts):
-                task.cancel()
-            await asyncio.gather(stop, *parts, return_exceptions=True)
+            await _end([stop, *parts])
             await servers.pop(0).stop()
             await _at_rest(dispatcher, casebook)
             with contextlib.suppress(*outages):
@@ -236,7 +237,7 @@ class NoticeService:
         finally:
             for server in servers:
                 await server.stop()
-            await asyncio.gather(intake.stop(), reports.stop())
+            await _within(asyncio.gather(intake.stop(), reports.stop()))
 
     def _intakes(
         self,
@@ -321,6 +322,21 @@ class NoticeService:
         return notary
 
 
+async def _within(stopping: Awaitable[Any]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STOPS_WITHIN_S):
+            await stopping
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel until it took: CPython 3.11's ``wait_for`` can lose a cancellation (bpo-37658)."""
+    while going := [task for task in tasks if not task.done()]:
+        for task in going:
+            task.cancel()
+        await asyncio.wait(going, timeout=1.0)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _raise_what_ended_it(done: Iterable[asyncio.Task[Any]]) -> None:
     for task in done:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -330,7 +346,7 @@ def _raise_what_ended_it(done: Iterable[asyncio.Task[Any]]) -> None:
 async def _at_rest(dispatcher: Dispatcher, casebook: Casebook) -> None:
     """At a stop: what is written after the last checkpoint would not be signed before the next start."""
     await dispatcher.drain(5.0)
-    await casebook.settled()
+    await _within(casebook.settled())
 
 
 async def _flush(relay: Relay, notary: Notary | None) -> None:
