@@ -75,7 +75,11 @@ class DeadlineClock:
         """Fire what is due, after every answer received by now has been applied."""
         wall = self._clock()
         if self._was_ahead(wall):
-            brought = await self._casebook.run(handlers.bring_back, self._desk, now=wall)
+            try:
+                brought = await self._casebook.run(handlers.bring_back, self._desk, now=wall)
+            except BaseException:
+                self._wall = None  # not done: the next step asks again
+                raise
             if brought:
                 log.warning("planned_anew", now=wall.isoformat(), **asdict(brought))
             if self._fired is not None:

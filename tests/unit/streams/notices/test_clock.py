@@ -190,3 +190,25 @@ async def test_nothing_is_done_by_a_clock_that_was_set_by_far_until_it_is_believ
     await step()
 
     assert len(done) == 2 + sure
+
+
+async def test_what_could_not_be_planned_anew_is_at_the_next_step(
+    fired: list[datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = Loop(Machine())
+    calls: list[datetime] = []
+
+    def bring_back(tx: object, desk: object, *, now: datetime) -> handlers.BroughtBack:
+        calls.append(now)
+        if len(calls) < 3:
+            raise ConnectionError("the casebook is away")
+        return handlers.BroughtBack()
+
+    monkeypatch.setattr(handlers, "bring_back", bring_back)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await loop.tick()
+    await loop.tick()
+    await loop.tick()
+
+    assert len(calls) == 3
