@@ -1,11 +1,16 @@
 """What the screening worker counts. Labels come from closed sets; no listing, seller or address."""
 
+from bisect import bisect_left
 from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import accumulate
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from schemas.dead_letter import DeadLetterReason, DeadLetterStage
 from schemas.detection import Outcome
@@ -113,6 +118,32 @@ METRICS = (
 """Everything that a screening worker shows."""
 
 
+class Tallied(Collector):
+    """A histogram without labels that takes a batch at once.
+
+    ``Histogram.observe`` takes two locks for each amount, which a worker that decides more than ten
+    thousand listings a second feels. Filled and read on one thread.
+    """
+
+    def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
+        self._metric = metric
+        self._counts = [0] * (len(metric.buckets) + 1)
+        self._sum = 0.0
+        registry.register(self)
+
+    def observe_all(self, amounts: Iterable[float]) -> None:
+        """Count them; an amount on an edge counts below it, as Prometheus has it."""
+        for amount in amounts:
+            self._counts[bisect_left(self._metric.buckets, amount)] += 1
+            self._sum += amount
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """What was counted so far."""
+        edges = [*map(floatToGoString, self._metric.buckets), "+Inf"]
+        counted = list(zip(edges, accumulate(self._counts), strict=True))
+        yield HistogramMetricFamily(self._metric.name, self._metric.meaning, counted, self._sum)
+
+
 class ScreeningMetrics:
     """Counted when the outputs of a batch are acknowledged, so a repeated batch counts again."""
 
@@ -122,7 +153,7 @@ class ScreeningMetrics:
         self.screened = SCREENED.make(Counter, registry)
         self.dead_letters = DEAD_LETTERS.make(Counter, registry)
         self.rule_matches = RULE_MATCHES.make(Counter, registry)
-        self.event_age = EVENT_AGE.make(Histogram, registry)
+        self.event_age = Tallied(EVENT_AGE, registry)
         self.partition_age = PARTITION_AGE.make(Gauge, registry)
         self.batch = BATCH.make(Histogram, registry)
         self.batch_failures = BATCH_FAILURES.make(Gauge, registry)
@@ -142,19 +173,22 @@ class ScreeningMetrics:
 
     def decided(self, decisions: list[Decision], now: datetime) -> None:
         """Count the decisions of one batch."""
-        outcomes: Counts[tuple[str, str]] = Counts()
+        self.event_age.observe_all(
+            max(0.0, (now - decision.observed_at).total_seconds())
+            for decision in decisions
+            if decision.observed_at is not None
+        )
+        outcomes = Counts(
+            (decision.platform, decision.outcome) for decision in decisions if decision.reason is None
+        )
+        for (platform, outcome), times in outcomes.items():
+            self.screened.labels(self._platform(platform), outcome).inc(times)
         for decision in decisions:
             if decision.reason is not None:
                 self.set_aside("screening", decision.reason)
-            else:
-                outcomes[self._platform(decision.platform), decision.outcome] += 1
-            if decision.observed_at is not None:
-                self.event_age.observe(max(0.0, (now - decision.observed_at).total_seconds()))
             for rule in decision.rules:
                 shadow = "true" if rule.shadow else "false"
                 self.rule_matches.labels(rule.pack, self._rule(rule.rule_id), rule.outcome, shadow).inc()
-        for (platform, outcome), times in outcomes.items():
-            self.screened.labels(platform, outcome).inc(times)
 
     def set_aside(self, stage: str, reason: str) -> None:
         """One record went to the dead letters."""

@@ -236,7 +236,7 @@ def lines(found: Mapping[str, Found]) -> list[dict[str, Any]]:
 def main() -> None:
     """Measure and write JSON lines."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--listings", type=int, default=40_000)
+    options.add_argument("--listings", type=int, default=200_000)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--light", type=float, default=10.0, help="seconds of light load; 0 leaves it out")
     options.add_argument("--seed", type=int, default=20_261_126)
