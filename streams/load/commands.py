@@ -29,6 +29,10 @@ def load(
     threshold_notice_p99_ms: Annotated[
         float | None, typer.Option(help="Fail when p99 from an offer's turn to its notice is longer.")
     ] = None,
+    threshold_growth_mb: Annotated[
+        float | None,
+        typer.Option(help="Fail when a service's memory, once settled, grows by more MB an hour."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say what each service does.")] = False,
 ) -> None:
@@ -40,6 +44,9 @@ def load(
     a threshold is passed.
 
     Example: takin load --rate 200 --listings 6000 --threshold-drop 0 --threshold-p99-ms 100
+
+    Half an hour at 1e8 listings a day, to see whether memory stays flat:
+    takin load --rate 1160 --listings 2088000 --offers 0.001 --threshold-growth-mb 20
     """
     from streams.load.judgement import Limits, Spread, document, faults
     from streams.load.run import Load, run
@@ -48,9 +55,10 @@ def load(
         if verbose:
             typer.echo(line, err=True)
 
+    limits = Limits(threshold_drop, threshold_p99_ms, threshold_notice_p99_ms, threshold_growth_mb)
     with tempfile.TemporaryDirectory(prefix="takin-load-") as folder:
         measured = asyncio.run(run(Load(rate, listings, offers, workers, wait), Path(folder), say))
-    found = faults(measured, Limits(threshold_drop, threshold_p99_ms, threshold_notice_p99_ms))
+    found = faults(measured, limits)
     if as_json:
         print(json.dumps(document(measured, found)))
     else:
@@ -68,6 +76,11 @@ def load(
             )
             print(f"{what} {words}")
         print(f"the sender was at most {measured.late_ms:.0f} ms behind its schedule")
+        for name, burden in sorted(measured.burdens.items()):
+            print(
+                f"{name}: {burden.cores:.2f} of a core, {burden.last_mb:.0f} MB, "
+                f"{burden.mb_per_hour:+.1f} MB an hour"
+            )
         for sentence in found:
             print(f"takin: {sentence}")
     if found:

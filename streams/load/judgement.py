@@ -2,7 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+
+from streams.load.weighing import Burden
+
+BESIDE = frozenset({"kafka", "sandbox"})
+"""Services that are not Takin's own work: what they weigh is shown and not judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +20,8 @@ class Limits:
     """Of the time from an offer's turn to its detection."""
     notice_p99_ms: float | None = None
     """Of the time from an offer's turn to the notice at the platform."""
+    mb_per_hour: float | None = None
+    """By how much the memory of a service may grow once it has settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class Measured:
     noticed_s: Sequence[float]
     twice: int
     """Offers whose notice took effect more than once."""
+    burdens: Mapping[str, Burden] = field(default_factory=dict)
+    """What each service was to the machine."""
 
     @property
     def dropped(self) -> float:
@@ -89,6 +98,16 @@ def faults(measured: Measured, limits: Limits) -> tuple[str, ...]:
             found.append(f"p99 to the {what} is {spread.p99_ms:.0f} ms, more than {limit:.0f} ms.")
     if measured.twice:
         found.append(f"{measured.twice} notices took effect twice.")
+    for name, burden in measured.burdens.items():
+        if burden.starts > 1:
+            found.append(f"{name} was started {burden.starts} times.")
+        if limits.mb_per_hour is None or name in BESIDE:
+            continue
+        if burden.mb_per_hour > limits.mb_per_hour:
+            found.append(
+                f"{name} grows by {burden.mb_per_hour:.0f} MB an hour ({burden.first_mb:.0f} to "
+                f"{burden.last_mb:.0f} MB), more than {limits.mb_per_hour:.0f}."
+            )
     return tuple(found)
 
 
@@ -120,5 +139,6 @@ def document(measured: Measured, found: Sequence[str]) -> Mapping[str, object]:
         "detected": quantiles(measured.detected_s),
         "noticed": quantiles(measured.noticed_s),
         "effects_twice": measured.twice,
+        "services": {name: asdict(burden) for name, burden in sorted(measured.burdens.items())},
         "faults": list(found),
     }

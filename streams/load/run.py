@@ -1,9 +1,10 @@
 """A whole machine of its own, a measured load through it, and the account."""
 
 import asyncio
+import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from connectors.sandbox.journal import Journal
 from connectors.sandbox.scenario_file import parse_scenario
 from streams.load.judgement import Measured
 from streams.load.sending import Sent, listings, send, watch
+from streams.load.weighing import Burden, Scales
 from streams.local.machine import Machine, prepare
 from streams.local.supervisor import Supervisor
 
@@ -62,13 +64,18 @@ async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
     document["platforms"][0]["rate_per_s"] = 1_000
     prepared.platforms_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     services = [service for service in prepared.services if service.name not in NOT_NEEDED]
-    async with Supervisor(services, log_dir=folder / "logs", say=say):
+    async with Supervisor(services, log_dir=folder / "logs", say=say) as supervisor:
         sent, ready = Sent(), asyncio.Event()
+        scales = Scales(
+            {s.name: functools.partial(supervisor.pid_of, s.name) for s in services if not s.once}
+        )
         watching = asyncio.create_task(watch(prepared.bootstrap, sent, ready))
+        beside = [watching]
         try:
             await asyncio.wait_for(ready.wait(), 30)
             base = str(document["platforms"][0]["base_url"])
             await _warm_up(prepared.bootstrap, load, base)
+            beside.append(asyncio.create_task(scales.weigh()))
             offers = round(load.listings * load.offers)
             say(f"sending {load.listings} listings, {load.rate:g} a second, {offers} of them offers")
             await send(
@@ -77,9 +84,10 @@ async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
             journal = folder / "sandbox" / "journal.jsonl"
             await _until_done(sent, journal, load.wait_s)
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-    return account(load, sent, journal)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+    return account(load, sent, journal, scales.burdens())
 
 
 def _warming(load: Load) -> tuple[int, int]:
@@ -116,7 +124,7 @@ async def _until_done(sent: Sent, journal: Path, within_s: float) -> None:
         await asyncio.sleep(0.5)
 
 
-def account(load: Load, sent: Sent, journal: Path) -> Measured:
+def account(load: Load, sent: Sent, journal: Path, burdens: Mapping[str, Burden]) -> Measured:
     """What came of every listing, by Kafka's log and the platform's journal."""
     told = Journal.load(journal)
     arrived: dict[str, float] = {}
@@ -133,4 +141,5 @@ def account(load: Load, sent: Sent, journal: Path) -> Measured:
         detected_s=[sent.detected[name] - due for name, due in sent.offers.items() if name in sent.detected],
         noticed_s=[arrived[name] - due for name, due in sent.offers.items() if name in arrived],
         twice=sum(times > 1 for times in told.effects().values()),
+        burdens=burdens,
     )

@@ -14,6 +14,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KEPT, PAGE, PLOT = DEPLOY / "performance.json", DEPLOY / "performance.md", DEPLOY / "performance.svg"
 
 ENOUGH_ROUNDS = 3
+BY_ITSELF = 1.8
+"""Load average up to which nothing but the measured system and its broker can have run."""
 BAR, LEFT, WIDE, HEIGHT = 26, 110, 420, 34
 
 WHAT = {
@@ -58,9 +60,8 @@ def page(kept: Mapping[str, Any]) -> str:
         f"rounds: {about['rounds']}; every system alone on the same topic,",
         "with the same screening function, turn by turn; medians.",
         f"CPython {about['python']}, {about['machine']}, {about['cores']} cores, one broker beside it.",
-        f"**Other work ran on it meanwhile: the load average was {min(loads):.1f} to {max(loads):.1f}.**",
-        "Compare rows with each other, not with another page. CPU is steadier than listings a second,",
-        "and the times under light load are those of a busy machine.",
+        *_beside(loads),
+        "Compare rows with each other, not with another page. CPU is steadier than listings a second.",
         "",
         *_few_rounds(about["rounds"]),
         "![listings a second and CPU of each system](performance.svg)",
@@ -80,7 +81,39 @@ def page(kept: Mapping[str, Any]) -> str:
         "The garbage collector is set alike in all but stock Faust.",
         "",
     ]
-    return "\n".join([*parts, *_growth(kept)])
+    return "\n".join([*parts, *_workers(kept), *_growth(kept)])
+
+
+def _beside(loads: Sequence[float]) -> list[str]:
+    """What else the machine did; a system and its broker alone make a load of about one and a half."""
+    span = f"the load average was {min(loads):.1f} to {max(loads):.1f}"
+    if max(loads) <= BY_ITSELF:
+        return [f"Nothing else ran on it; {span}."]
+    return [
+        f"**Other work ran on it meanwhile: {span}.**",
+        "The times under light load are those of a busy machine.",
+    ]
+
+
+def _workers(kept: Mapping[str, Any]) -> list[str]:
+    if "workers" not in kept:
+        return []
+    found = kept["workers"]
+    return [
+        "## Two workers beside one",
+        "",
+        f"`python -m tests.bench.workers {found['arguments']}`".replace(" `", "`")
+        + f", {found['measured']}.",
+        "A broker and two workers do not fit on two cores, so each worker had "
+        f"{found['share']:g} of a core (a cgroup's quota)",
+        "and the broker the rest; rounds in turn, medians. Workers with a core each were not measured.",
+        "",
+        "| workers | listings/s | ratio, each round |",
+        "|---|---|---|",
+        f"| 1 | {found['one']:,} | 1 |",
+        f"| 2 | {found['two']:,} | {', '.join(f'{ratio:.2f}' for ratio in found['ratios'])} |",
+        "",
+    ]
 
 
 def _few_rounds(rounds: int) -> list[str]:
@@ -112,8 +145,7 @@ def _growth(kept: Mapping[str, Any]) -> list[str]:
         "",
         f"`python -m tests.bench.growth {found['arguments']}`, {found['measured']}.",
         "Screening: CPU time, medians of rounds in turn. Casebook (SQLite): medians by the clock, on a busy",
-        "machine. What two workers do beside one was not measured: they, a broker and other work shared two",
-        "cores.",
+        "machine.",
         "",
         "| what grows | from → to | cost of one | grows by |",
         "|---|---|---|---|",

@@ -94,10 +94,12 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(system: str, bootstrap: str, prefix: str, folder: Path) -> Iterator[Running]:
-    """Start a system in a group of its own, and kill it at the end."""
-    group = f"{system}-{uuid.uuid4().hex[:8]}"
-    log = folder / f"{group}.log"
+def running(
+    system: str, bootstrap: str, prefix: str, folder: Path, group: str | None = None
+) -> Iterator[Running]:
+    """Start a system, in a group of its own unless one is named, and kill it at the end."""
+    group = group or f"{system}-{uuid.uuid4().hex[:8]}"
+    log = folder / f"{group}-{uuid.uuid4().hex[:4]}.log"
     env = {
         **os.environ,
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.load.judgement import Limits, Measured, Spread, document, faults
+from streams.load.weighing import Burden
 
 GOOD = Measured(
     rate=200,
@@ -65,3 +66,19 @@ def test_the_document_tells_what_was_asked_reached_and_found() -> None:
     assert told["decided"] == 100
     assert told["detected"] == {"count": 100, "p50_ms": 10.0, "p90_ms": 10.0, "p99_ms": 50.0, "max_ms": 200.0}
     assert told["faults"] == ["one fault"]
+
+
+def test_memory_that_grows_is_judged_for_our_own_services_only() -> None:
+    grown = Burden(cores=0.2, first_mb=100, last_mb=130, mb_per_hour=60, starts=1)
+    measured = replace(GOOD, burdens={"notices": grown, "kafka": grown, "sandbox": grown})
+
+    (found,) = faults(measured, Limits(mb_per_hour=59))
+
+    assert found == "notices grows by 60 MB an hour (100 to 130 MB), more than 59."
+    assert faults(measured, Limits(mb_per_hour=60)) == ()
+
+
+def test_a_service_that_died_meanwhile_is_said() -> None:
+    (found,) = faults(replace(GOOD, burdens={"screening-1": Burden(0.2, 100, 100, 0, 3)}), Limits())
+
+    assert found == "screening-1 was started 3 times."

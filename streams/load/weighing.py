@@ -1,0 +1,93 @@
+"""What each service weighs while a load runs: its memory and its share of a core, from ``/proc``."""
+
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+EVERY_S = 2.0
+SETTLED_AFTER = 1 / 3
+"""Share of a run after which memory should have settled; growth is judged on what follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One look at a process."""
+
+    at_s: float
+    """Seconds on any clock that only rises."""
+    rss_bytes: int
+    cpu_s: float
+    """User and system time since the process began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burden:
+    """What a service was to the machine over a run."""
+
+    cores: float
+    """Share of one core, mean."""
+    first_mb: float
+    """Memory, median of the tenth of the looks at which it should have settled."""
+    last_mb: float
+    """Memory, median of the last tenth of the looks."""
+    mb_per_hour: float
+    """Slope of a line through the memory after it should have settled (least squares)."""
+    starts: int
+    """How many processes it took; more than one means that it died."""
+
+    @classmethod
+    def of(cls, looks: Sequence[Weight], starts: int = 1) -> "Burden | None":
+        """``None``: fewer than ten looks say nothing."""
+        if len(looks) < 10:
+            return None
+        settled = looks[int(len(looks) * SETTLED_AFTER) :]
+        tenth = max(1, len(looks) // 10)
+        memory = [look.rss_bytes / 1e6 for look in settled]
+        slope = statistics.linear_regression([look.at_s for look in settled], memory).slope
+        return cls(
+            cores=round((looks[-1].cpu_s - looks[0].cpu_s) / (looks[-1].at_s - looks[0].at_s), 3),
+            first_mb=round(statistics.median(memory[:tenth]), 1),
+            last_mb=round(statistics.median(memory[-tenth:]), 1),
+            mb_per_hour=round(3600 * slope, 1),
+            starts=starts,
+        )
+
+
+def weight(pid: int, at_s: float, proc: Path = Path("/proc")) -> Weight | None:
+    """A look at a process (proc(5)); ``None`` where there is no such process or no ``/proc``."""
+    try:
+        resident = int((proc / str(pid) / "statm").read_text("ascii").split()[1])
+        fields = (proc / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+    except (OSError, IndexError, ValueError):
+        return None
+    return Weight(at_s, resident * os.sysconf("SC_PAGE_SIZE"), ticks / os.sysconf("SC_CLK_TCK"))
+
+
+class Scales:
+    """Looks at the services now and then until it is stopped."""
+
+    def __init__(self, pids: Mapping[str, Callable[[], int | None]], every_s: float = EVERY_S) -> None:
+        self._pids = pids
+        self._every_s = every_s
+        self._seen: dict[str, dict[int, list[Weight]]] = {name: {} for name in pids}
+
+    async def weigh(self) -> None:
+        """Look for ever; cancel to end."""
+        while True:
+            now = time.monotonic()
+            for name, pid_of in self._pids.items():
+                if (pid := pid_of()) is not None and (look := weight(pid, now)) is not None:
+                    self._seen[name].setdefault(pid, []).append(look)
+            await asyncio.sleep(self._every_s)
+
+    def burdens(self) -> Mapping[str, Burden]:
+        """By service; one whose last process was seen too seldom is left out."""
+        found = {
+            name: Burden.of(list(runs.values())[-1], len(runs)) for name, runs in self._seen.items() if runs
+        }
+        return {name: burden for name, burden in found.items() if burden is not None}

@@ -1,0 +1,73 @@
+"""What a service weighs, and what a line through it says."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.load.weighing import Burden, Scales, Weight, weight
+
+MB = 1_000_000
+
+
+@given(st.floats(-500, 500), st.integers(10, 200), st.integers(50, 900))
+def test_the_slope_is_that_of_the_memory_once_it_has_settled(
+    mb_per_hour: float, looks: int, first_mb: int
+) -> None:
+    def resident(number: int) -> float:
+        start_up = 400 * MB if number < looks // 3 else 0  # a load that is still being read in
+        return (first_mb + 600) * MB + start_up + mb_per_hour * MB * number * 2 / 3600
+
+    burden = Burden.of([Weight(2.0 * n, int(resident(n)), 0.1 * n) for n in range(looks)])
+
+    assert burden is not None
+    assert burden.mb_per_hour == pytest.approx(mb_per_hour, abs=0.2)
+    assert burden.cores == pytest.approx(0.05, abs=0.001)
+
+
+def test_few_looks_say_nothing() -> None:
+    assert Burden.of([Weight(float(n), MB, 0.0) for n in range(9)]) is None
+
+
+def test_our_own_process_has_memory_and_time() -> None:
+    look = weight(os.getpid(), 1.0)
+
+    assert look is not None
+    assert 10 * MB < look.rss_bytes < 4_000 * MB
+    assert look.cpu_s == pytest.approx(time.process_time(), abs=0.5)
+
+
+@pytest.mark.parametrize("stat", ["", "1 (a b) c) S"])
+def test_a_process_that_is_gone_or_odd_weighs_nothing(tmp_path: Path, stat: str) -> None:
+    assert weight(7, 1.0, tmp_path) is None
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "statm").write_text("1 1 1")
+    (tmp_path / "7" / "stat").write_text(stat)
+
+    assert weight(7, 1.0, tmp_path) is None
+
+
+async def test_a_service_that_is_started_again_is_counted() -> None:
+    first, second = (
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) for _ in range(2)
+    )
+    now = [first.pid]
+    scales = Scales({"worker": lambda: now[0], "away": lambda: None}, every_s=0.005)
+    weighing = asyncio.create_task(scales.weigh())
+    try:
+        await asyncio.sleep(0.2)
+        now[0] = second.pid
+        await asyncio.sleep(0.3)
+    finally:
+        weighing.cancel()
+        for process in (first, second):
+            process.kill()
+            process.wait()
+
+    assert {name: burden.starts for name, burden in scales.burdens().items()} == {"worker": 2}
