@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,21 +54,23 @@ def test_a_process_that_is_gone_or_odd_weighs_nothing(tmp_path: Path, stat: str)
     assert weight(7, 1.0, tmp_path) is None
 
 
-async def test_a_service_that_is_started_again_is_counted() -> None:
-    first, second = (
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) for _ in range(2)
-    )
+@pytest.fixture
+def sleepers() -> Iterator[list[subprocess.Popen[bytes]]]:
+    made = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) for _ in range(2)]
+    yield made
+    for process in made:
+        process.kill()
+        process.wait()
+
+
+async def test_a_service_that_is_started_again_is_counted(sleepers: list[subprocess.Popen[bytes]]) -> None:
+    first, second = sleepers
     now = [first.pid]
     scales = Scales({"worker": lambda: now[0], "away": lambda: None}, every_s=0.005)
     weighing = asyncio.create_task(scales.weigh())
-    try:
-        await asyncio.sleep(0.2)
-        now[0] = second.pid
-        await asyncio.sleep(0.3)
-    finally:
-        weighing.cancel()
-        for process in (first, second):
-            process.kill()
-            process.wait()
+    await asyncio.sleep(0.2)
+    now[0] = second.pid
+    await asyncio.sleep(0.3)
+    weighing.cancel()
 
     assert {name: burden.starts for name, burden in scales.burdens().items()} == {"worker": 2}
