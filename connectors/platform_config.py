@@ -263,7 +263,7 @@ class ReadsOptions(_Config):
     this is absent."""
 
     api: str = Field(min_length=1, max_length=64)
-    """A name from :data:`connectors.registry.SHELVES`."""
+    """A name from :func:`connectors.registry.readable`."""
     base_url: str | None = Field(default=None, max_length=2_048, pattern=r"^https?://[^?#]+$")
     """Where the API is; absent: at the platform's ``base_url``."""
     words: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(default=(), max_length=200)

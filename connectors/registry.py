@@ -58,12 +58,13 @@ from connectors.shelves.etsy import Etsy
 from connectors.shelves.mastodon import Mastodon
 from connectors.shelves.mercadolibre import MercadoLibre
 from connectors.shelves.reddit import Reddit
-from connectors.shelves.shelf import Shelf
+from connectors.shelves.shelf import Manners, Shelf
 from connectors.shelves.shopify import Shopify
 from connectors.shelves.vk import VK
 from connectors.shelves.woocommerce import WooCommerce
 from connectors.shelves.youtube import YouTube
 from connectors.signing import check_secret
+from connectors.sources import telegram
 from schemas.errors import OperatorError
 
 __all__ = ["KINDS", "PlatformConfig", "build", "load_platforms", "resolve_secrets"]
@@ -105,7 +106,15 @@ SHELVES: Mapping[str, Callable[[ReadsOptions], Shelf]] = {
     "woocommerce": lambda _: WooCommerce(),
     "youtube": lambda _: YouTube(),
 }
-"""Every API that ``reads`` can name: one line each."""
+"""Every API that ``reads`` can name and that hands out pages of rows: one line each."""
+
+QUEUES: Mapping[str, Manners] = {"telegram": telegram.MANNERS}
+"""APIs that ``reads`` can name and that hand out each thing once: each a source of its own."""
+
+
+def readable() -> tuple[str, ...]:
+    """Every API that ``reads`` can name, by name."""
+    return tuple(sorted({*SHELVES, *QUEUES}))
 
 
 class _File(BaseModel):
@@ -166,12 +175,12 @@ def _check_together(path: Path, platforms: tuple[PlatformConfig, ...]) -> None:
 
 
 def _check_reads(path: Path, name: str, reads: ReadsOptions, user_agent: str) -> None:
-    if reads.api not in SHELVES:
-        known = ", ".join(sorted(SHELVES))
+    if reads.api not in readable():
+        known = ", ".join(readable())
         raise OperatorError(
             f"The platforms file {path}: {name}.reads.api: there is no {reads.api!r}; known: {known}."
         )
-    manners = SHELVES[reads.api](reads).manners
+    manners = QUEUES[reads.api] if reads.api in QUEUES else SHELVES[reads.api](reads).manners
     needed = {
         "key": ("key",),
         "credentials": ("key", "secret"),

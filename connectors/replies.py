@@ -1,7 +1,9 @@
 """Reading what a platform's API says: into the promised shape, or into the error that says what to do."""
 
-from typing import TypeVar
+import json
+from typing import Any, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from connectors import desk_contract as desk
@@ -53,3 +55,19 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in problem["loc"]) or "body"
     return f"{where}: {problem['msg']}"[:500]
+
+
+def json_of(body: bytes) -> Any:
+    """A body's JSON. Half a character escaped in one row must not cost the others: orjson refuses the whole
+    of it, the standard library reads it, and the row is then set aside.
+
+    Raises:
+        PlatformUnavailable: ``bad_reply``
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise PlatformUnavailable("bad_reply", "the answer is not JSON", http_status=200) from error

@@ -24,6 +24,7 @@ from connectors.mapping import Unusable, seal
 from connectors.pace import Pace, window_s
 from connectors.pages import moment
 from connectors.platform import Page
+from connectors.replies import json_of
 from connectors.shelves.shelf import Ask, Explains, Row, Rows, Shelf, WrongShape
 from connectors.sources.refresh import RefreshTokens
 from connectors.sources.tokens import Tokens
@@ -249,7 +250,7 @@ class ShelfSource:
             self._pace.be_silent(rest)
         if not reply.complete:
             raise PlatformUnavailable("bad_reply", f"the answer is longer than {CAP} bytes", http_status=200)
-        document = _document(reply.body)
+        document = json_of(reply.body)
         try:
             return self._shelf.read(document, ask)
         except WrongShape as error:
@@ -258,7 +259,7 @@ class ShelfSource:
     def _trouble(self, reply: Reply) -> ConnectorError | None:
         if isinstance(self._shelf, Explains) and reply.complete:
             try:
-                document = _document(reply.body)
+                document = json_of(reply.body)
             except PlatformUnavailable:
                 document = None
             if (error := self._shelf.trouble(reply.status, document)) is not None:
@@ -289,15 +290,3 @@ class ShelfSource:
 
 def _before(listing: Listing, since: datetime | None) -> bool:
     return since is not None and listing.posted_at is not None and listing.posted_at < since
-
-
-def _document(body: bytes) -> Any:
-    """The answer's JSON. Half a character escaped in one row must not cost the others: orjson refuses the
-    whole of it, the standard library reads it, and the row is then set aside."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise PlatformUnavailable("bad_reply", "the answer is not JSON", http_status=200) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.platform_config import PlatformConfig
-from connectors.registry import SHELVES
+from connectors.registry import QUEUES, readable
 
 STALE = timedelta(hours=24)
 """A source that has saved no place for so long is called silent."""
@@ -64,11 +64,14 @@ def _one(config: PlatformConfig, kept: Sequence[Mapping[str, Any]], now: datetim
         state,
         newest.isoformat(timespec="seconds") if newest else None,
         len(mine),
-        _calls_left(budget.calls_a_day, mine, now) if (budget := config.reads or config.crawl) else None,
+        _calls_left(config, mine, now),
     )
 
 
-def _calls_left(calls_a_day: int, mine: Sequence[Mapping[str, Any]], now: datetime) -> int:
+def _calls_left(config: PlatformConfig, mine: Sequence[Mapping[str, Any]], now: datetime) -> int | None:
+    budget = config.reads or config.crawl
+    if budget is None or (config.reads is not None and config.reads.api in QUEUES):
+        return None
     used = 0
     for one in mine:
         try:
@@ -76,7 +79,7 @@ def _calls_left(calls_a_day: int, mine: Sequence[Mapping[str, Any]], now: dateti
             used += int(held["calls"]) if held["day"] == f"{now:%Y-%m-%d}" else 0
         except (ValueError, KeyError, TypeError):
             continue  # the next pass begins anew, and counts anew
-    return max(calls_a_day - used, 0)
+    return max(budget.calls_a_day - used, 0)
 
 
 def _kept(folder: Path) -> list[Mapping[str, Any]]:
@@ -111,5 +114,4 @@ def table(rows: Sequence[Overview]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (head, *cells)
     ]
-    known = ", ".join(sorted(SHELVES))
-    return "\n".join([*lines, f"APIs that reads.api can name: {known}"])
+    return "\n".join([*lines, f"APIs that reads.api can name: {', '.join(readable())}"])

@@ -14,13 +14,14 @@ from connectors.http import OutboundClient
 from connectors.pace import Pace
 from connectors.platform import Page, Platform, Searches, Streams
 from connectors.platform_config import CrawlOptions, ReadsOptions
-from connectors.registry import SHELVES, PlatformConfig, build, resolve_reader_keys
+from connectors.registry import QUEUES, SHELVES, PlatformConfig, build, resolve_reader_keys
 from connectors.sources.crawl import CrawlLimits, CrawlSource
 from connectors.sources.feed import FeedSource
 from connectors.sources.file import PAGE, FileSource
 from connectors.sources.folder import FolderSource
 from connectors.sources.page import PageSource
 from connectors.sources.shelf_source import ShelfSource
+from connectors.sources.telegram import TelegramSource
 from connectors.sources.warc import WarcSource
 from schemas.errors import OperatorError
 from streams.connect.runner import Source
@@ -42,7 +43,7 @@ class Wanted:
     since: datetime | None = None
     """Nothing that the platform dates before this."""
     keep: bool = False
-    """Leave files where they are."""
+    """Leave files where they are, and what a server would delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ def open_source(
         web = made(rest, platform=platform, client=client, now=now, run_id=run_id)
         return Opened(web, kind, f"{platform} {rest}", platform, client.aclose)
     for config in configs:
+        if config.name == wanted.source and config.reads is not None and config.reads.api in QUEUES:
+            return _telegram(config, config.reads, wanted, run_id, now, environment)
         if config.name == wanted.source and config.reads is not None:
             return _shelf(config, config.reads, wanted, run_id, now, environment)
         if config.name == wanted.source and config.crawl is not None:
@@ -200,6 +203,37 @@ def _shelf(
     )
     place = config.name if wanted.search is None else f"{config.name} search {wanted.search}"
     return Opened(source, reads.api, place, config.name, close)
+
+
+def _telegram(
+    config: PlatformConfig,
+    reads: ReadsOptions,
+    wanted: Wanted,
+    run_id: str,
+    now: Callable[[], datetime],
+    environment: Mapping[str, str] | None,
+) -> Opened:
+    """What a bot hears in channels."""
+    if wanted.search is not None:
+        raise OperatorError(f"{config.name} cannot be searched: leave --search out.")
+    token, _ = resolve_reader_keys(config, environment or os.environ)
+    assert token is not None, "the platforms file was checked"
+    api = (reads.base_url or config.base).rstrip("/")
+    client = _api_client(api, config)
+    source = TelegramSource(
+        platform=config.name,
+        pages=config.base,
+        api=api,
+        token=token,
+        client=client,
+        pace=Pace(reads.rate_per_s),
+        now=now,
+        run_id=run_id,
+        channels=reads.words,
+        follow=wanted.follow,
+        keep=wanted.keep,
+    )
+    return Opened(source, reads.api, config.name, config.name, client.aclose)
 
 
 def _crawl(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from connectors.cursors import CursorStore
 from connectors.platform_config import PlatformConfig
-from connectors.registry import SHELVES, load_platforms
+from connectors.registry import load_platforms, readable
 from schemas.errors import OperatorError
 from streams.cli import app
 from streams.connect.overview import overview
@@ -75,7 +75,7 @@ def test_the_command_speaks_to_people_and_programs(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("reads", "told"),
     [
-        ({"api": "nothing"}, f"there is no 'nothing'; known: {', '.join(sorted(SHELVES))}"),
+        ({"api": "nothing"}, f"there is no 'nothing'; known: {', '.join(readable())}"),
         ({"api": "ebay"}, "api: ebay needs key and secret and words"),
         ({"api": "etsy", "words": ["ivory"]}, "api: etsy needs key"),
         ({"api": "mastodon"}, "api: mastodon needs words"),
