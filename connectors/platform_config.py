@@ -175,6 +175,18 @@ class MastodonOptions(_Config):
         return self
 
 
+class RedditOptions(_Config):
+    """Who reports on Reddit."""
+
+    client_id: str = Field(min_length=1, max_length=128, pattern=r"^[!-~]+$")
+    """Of the registered application; its secret is the first ``api_key``."""
+    api_url: str = Field(
+        default="https://oauth.reddit.com", max_length=2_048, pattern=r"^https?://[^?#]+[^/?#]$"
+    )
+    token_url: str | None = Field(default=None, max_length=2_048, pattern=r"^https?://[^?#]+$")
+    """Where tokens are given out; absent: ``/api/v1/access_token`` at ``base_url``."""
+
+
 class MailAnswer(_Config):
     """One line that this platform's desk writes, and what it is for us."""
 
@@ -319,6 +331,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "xarf": ("api_key",),
     "coop": ("api_key", "coop"),
     "mastodon": ("api_key",),
+    "reddit": ("api_key", "reddit"),
     "email": ("mail",),
     "csv": ("folder",),
     "desk": ("folder",),
@@ -352,10 +365,12 @@ class PlatformConfig(_Config):
     webhook_secret: SecretReferences = ()
     """The platform signs its answers with it. Empty: no webhooks are accepted from it."""
     api_key: SecretReferences = ()
-    """Says who we are to an API that gives out keys, or to our mail server: ``env:NAME`` or ``file:PATH``."""
+    """Says who we are to an API that gives out keys, or to our mail server: ``env:NAME`` or ``file:PATH``.
+    ``kind: reddit`` takes two, its application's secret and the account's refresh token."""
     coop: CoopOptions | None = None
     mail: MailOptions | None = None
     mastodon: MastodonOptions = MastodonOptions()
+    reddit: RedditOptions | None = None
     templates: Path | None = None
     """Folder with the operator's own ``notice.LANGUAGE.txt.j2`` and ``reasons.LANGUAGE.txt.j2`` for this
     platform, looked at first; tried once at the start."""
@@ -434,6 +449,8 @@ class PlatformConfig(_Config):
             self._check_atproto(self.atproto)
         if self.reads is not None:
             self._check_reads(self.reads)
+        if self.kind == "reddit" and self.reddit is not None:
+            self._check_reddit(self.reddit)
         if self.reads is not None and self.crawl is not None:
             raise ValueError("a platform is read in one way: by reads or by crawl")
         if self.mail is not None:
@@ -453,6 +470,13 @@ class PlatformConfig(_Config):
         for name in ("base_url", "token_url"):
             if (getattr(options, name) or "").startswith("http:") and not self.private_address:
                 raise ValueError(f"reads.{name} must be https (http only with private_address: true)")
+
+    def _check_reddit(self, options: RedditOptions) -> None:
+        if len(self.api_key) != 2:
+            raise ValueError("kind: reddit needs two api_key: the application's secret and a refresh token")
+        for name in ("api_url", "token_url"):
+            if (getattr(options, name) or "").startswith("http:") and not self.private_address:
+                raise ValueError(f"reddit.{name} must be https (http only with private_address: true)")
 
     def _check_atproto(self, options: AtprotoOptions) -> None:
         if options.identifier and not self.api_key:

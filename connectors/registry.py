@@ -47,6 +47,7 @@ from connectors.channels.csv_batch import CsvBatchChannel
 from connectors.channels.desk_inbox import DeskInboxChannel
 from connectors.channels.email import EmailChannel
 from connectors.channels.mastodon import MastodonChannel
+from connectors.channels.reddit import RedditChannel
 from connectors.channels.template_check import check_templates
 from connectors.channels.xarf_api import XarfApiChannel
 from connectors.platform import Platform
@@ -88,6 +89,7 @@ CHANNEL_KINDS: Mapping[str, ChannelBuilder] = {
     "xarf": XarfApiChannel,
     "coop": CoopChannel,
     "mastodon": MastodonChannel,
+    "reddit": RedditChannel,
     "email": EmailChannel,
     "csv": CsvBatchChannel,
     "desk": DeskInboxChannel,
@@ -165,6 +167,8 @@ def _check_together(path: Path, platforms: tuple[PlatformConfig, ...]) -> None:
             )
         if config.reads is not None:
             _check_reads(path, config.name, config.reads, config.user_agent)
+        if config.kind == "reddit":
+            _check_user_agent(path, config.name, "kind: reddit", Reddit.manners.user_agent, config.user_agent)
         for reference in config.webhook_secret:
             owner = owners.setdefault(reference, config.name)
             if owner != config.name:
@@ -193,10 +197,14 @@ def _check_reads(path: Path, name: str, reads: ReadsOptions, user_agent: str) ->
         raise OperatorError(
             f"The platforms file {path}: {name}.reads: api: {reads.api} needs {' and '.join(missing)}."
         )
-    if manners.user_agent and not re.fullmatch(manners.user_agent, user_agent):
+    _check_user_agent(path, name, f"api: {reads.api}", manners.user_agent, user_agent)
+
+
+def _check_user_agent(path: Path, name: str, what: str, wanted: str, user_agent: str) -> None:
+    if wanted and not re.fullmatch(wanted, user_agent):
         raise OperatorError(
-            f"The platforms file {path}: {name}.user_agent: api: {reads.api} wants to be told who asks, "
-            f"in the form that connectors/shelves/{reads.api}.py names, "
+            f"The platforms file {path}: {name}.user_agent: {what} wants to be told who asks, "
+            f"in the form that connectors/shelves/{what.rpartition(' ')[2]}.py names, "
             "for example linux:example-monitor:v1 (by /u/NAME)."
         )
 

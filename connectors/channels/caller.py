@@ -73,6 +73,10 @@ class Caller:
             self._pace.be_silent(error.retry_after_s)
         return error
 
+    def be_silent(self, seconds: float) -> None:
+        """The receiver said that nothing is left of a window."""
+        self._pace.be_silent(seconds)
+
     async def aclose(self) -> None:
         """Close connections."""
         await self._client.aclose()

@@ -18,7 +18,6 @@ report, reminders and withdrawals are not sent.
 Not run against a live server.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -29,19 +28,19 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from connectors.channels.caller import Caller, utc_now
 from connectors.channels.channel import ChannelCapabilities
+from connectors.channels.looking import observed, unseen
 from connectors.channels.plain import plain_line
 from connectors.channels.short_report import short_report
 from connectors.errors import (
     ConnectorError,
     PlatformRefused,
-    PlatformUnavailable,
     UnmetRequirement,
     UnreadableAnswer,
 )
 from connectors.http import Reply
 from connectors.platform import Delivery, Observation, ProbeTarget, RawAnswer, Receipt, RenderedNotice
 from connectors.platform_config import PlatformConfig
-from connectors.probe import KEPT, State, judge
+from connectors.probe import State, judge
 from connectors.replies import unmet, whole
 from schemas.message import Instant, canonical_json
 from schemas.notice import Notice
@@ -127,23 +126,11 @@ class MastodonChannel:
         """Ask for the post as any visitor may. Never raises for what the outside does."""
         try:
             reply = await self._posts.call("GET", f"/api/v1/statuses/{quote(target.listing_id, safe='')}")
-        except PlatformUnavailable as error:
-            reason = error.reason if error.reason in ("timeout", "throttled") else "unreachable"
-            return Observation(state="unknown", reason=reason, at=self._now(), http_status=error.http_status)
-        except ConnectorError:
-            return Observation(state="unknown", reason="other", at=self._now())
+        except ConnectorError as error:
+            return unseen(error, self._now())
         if reply.status != 200:
             self._posts.error(reply)  # heeds a Retry-After
-        state, reason = _judged(reply, target)
-        return Observation(
-            state=state,
-            reason=reason,
-            at=self._now(),
-            http_status=reply.status,
-            body_sha256=hashlib.sha256(reply.body).hexdigest(),
-            body=reply.body[:KEPT],
-            exchange=reply.exchange,
-        )
+        return observed(reply, *_judged(reply, target), self._now())
 
     async def poll(self, idempotency_key: str) -> RawAnswer | None:  # noqa: ARG002 - the contract's argument
         """A report cannot be asked for."""

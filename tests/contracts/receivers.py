@@ -138,6 +138,17 @@ HTTP_KINDS = {
         accepts=lambda reference: (200, _json({"id": reference, "action_taken": False, "created_at": AT})),
         config=lambda _: {"api_key": "env:KEY"},
     ),
+    "reddit": HttpKind(
+        # A second report of one account on one post is the first one to it.
+        matter=lambda asked, _: parse_qs(asked.body.decode())["thing_id"][0],
+        accepts=lambda _: (200, b'{"json":{"errors":[]}}'),
+        login={"/api/v1/access_token": _json({"access_token": "canary-token", "expires_in": 3_600})},
+        config=lambda url: {
+            "api_key": ["env:KEY", "env:KEY"],
+            "reddit": {"client_id": "c", "api_url": url},
+            "user_agent": "linux:example-monitor:v1 (by /u/example)",
+        },
+    ),
     "atproto": HttpKind(
         matter=_of_report,
         accepts=lambda reference: (200, _json({"id": int(reference), "createdAt": AT})),

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import xarf
@@ -44,21 +45,26 @@ class Sample:
     """What a receiver says when all is well, and where the key goes."""
 
     kind: str
-    options: dict[str, Any]
+    options: Callable[[str], dict[str, Any]]
+    """By the receiver's address."""
     accepted: tuple[int, bytes]
-    reference: str
+    reference: str | None
     path: str
     credential: tuple[str, str]
-    effect: Callable[[dict[str, Any]], str]
+    effect: Callable[[Any], str]
     """What a report is about, as the receiver tells one matter from another."""
-    named: str = "reportId"
-    """Under what it names a report."""
+    named: str | None = "reportId"
+    """Under what it names a report; ``None``: it names none."""
+
+    def accepts(self, reference: str) -> bytes:
+        """An answer that names the report."""
+        return self.accepted[1] if self.named is None else json.dumps({self.named: reference}).encode()
 
 
 SAMPLES = {
     "xarf": Sample(
         kind="xarf",
-        options={},
+        options=lambda _: {},
         accepted=(202, b'{"reportId":"r-42","status":"QUEUED"}'),
         reference="r-42",
         path="/v1/abuse",
@@ -67,7 +73,9 @@ SAMPLES = {
     ),
     "coop": Sample(
         kind="coop",
-        options={"coop": {"item_type_id": "listing", "reporter_type_id": "reporter", "policy_id": "p-7"}},
+        options=lambda _: {
+            "coop": {"item_type_id": "listing", "reporter_type_id": "reporter", "policy_id": "p-7"}
+        },
         accepted=(201, b'{"reportId":"r-42"}'),
         reference="r-42",
         path="/api/v1/report",
@@ -76,7 +84,7 @@ SAMPLES = {
     ),
     "mastodon": Sample(
         kind="mastodon",
-        options={},
+        options=lambda _: {},
         accepted=(200, b'{"id":"42","action_taken":false,"created_at":"2026-03-09T08:01:13.000Z"}'),
         reference="42",
         path="/api/v1/reports",
@@ -84,7 +92,23 @@ SAMPLES = {
         effect=lambda body: json.dumps([body["account_id"], body["status_ids"]]),
         named="id",
     ),
+    "reddit": Sample(
+        kind="reddit",
+        options=lambda url: {
+            "api_key": ["env:KEY", "env:KEY"],
+            "reddit": {"client_id": "c", "api_url": url},
+            "user_agent": "linux:example-monitor:v1 (by /u/example)",
+        },
+        accepted=(200, b'{"json":{"errors":[]}}'),
+        reference=None,
+        path="/api/report",
+        credential=("authorization", "Bearer canary-token"),
+        effect=lambda form: str(form["thing_id"]),
+        named=None,
+    ),
 }
+TOKEN = answer(200, b'{"access_token":"canary-token","expires_in":3600}')
+"""For channels that ask for one first; not counted as a call."""
 ELSEWHERE = {"email", "csv", "desk"}
 """Kinds that are no HTTP: test_mail_channel.py and test_file_channels.py."""
 
@@ -101,6 +125,7 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 @pytest.fixture
 async def server() -> AsyncIterator[RudeServer]:
     async with rude_server() as running:
+        running.always["/api/v1/access_token"] = TOKEN
         yield running
 
 
@@ -121,7 +146,7 @@ def made(sample: Sample, url: str, **changes: Any) -> Platform:
             "api_key": "env:KEY",
             "rate_per_s": 1_000,
             "timeouts": PATIENT,
-            **sample.options,
+            **sample.options(url),
             **changes,
         }
     )
@@ -325,6 +350,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(
     tls: tuple[ssl.SSLContext, Path],  # noqa: F811 - the fixture
 ) -> None:
     async with rude_server(tls[0]) as server:
+        server.always["/api/v1/access_token"] = TOKEN
         server.answers(*sample.accepted)
         stranger, known = made(sample, server.url), made(sample, server.url, ca_file=str(tls[1]))
         with pytest.raises(PlatformUnavailable) as trouble:
@@ -380,14 +406,14 @@ class Receiver:
             return
         self.posts += 1
         way = self.ways.pop(0) if self.ways else "well"
-        matter = self.sample.effect(json.loads(asked.body))
+        matter = self.sample.effect(_fields_of(asked))
         if way != "not taken":
             if matter not in self.effects or self.forgets:
                 self.made += 1
             self.effects.setdefault(matter, f"r-{len(self.effects) + 1}")
         match way:
             case "well":
-                body = json.dumps({self.sample.named: self.effects[matter]}).encode()
+                body = self.sample.accepts(self.effects[matter])
                 await answer(self.sample.accepted[0], body)(asked, writer)
             case "not taken" | "taken, 503":
                 await answer(503)(asked, writer)
@@ -395,11 +421,16 @@ class Receiver:
                 await manners.resets_in_the_middle(asked, writer)
             case "taken, late":
                 await asyncio.sleep(1.0)
-                await answer(self.sample.accepted[0], json.dumps({self.sample.named: "late"}).encode())(
-                    asked, writer
-                )
+                await answer(self.sample.accepted[0], self.sample.accepts("late"))(asked, writer)
             case "taken, bomb":
                 await answer(202, manners.BOMB, ("content-encoding", "gzip"))(asked, writer)
+
+
+def _fields_of(asked: Asked) -> dict[str, Any]:
+    """What was sent, as JSON or as a form."""
+    if asked.headers["content-type"].startswith("application/json"):
+        return dict(json.loads(asked.body))
+    return {name: values[-1] for name, values in parse_qs(asked.body.decode()).items()}
 
 
 async def _until_taken(platform: Platform, attempts: int = 10) -> Receipt:
@@ -432,7 +463,7 @@ async def test_each_key_has_one_effect(ways: list[str], sample: Sample, server: 
     await platform.aclose()
 
     assert list(receiver.effects.values()) == ["r-1"]
-    assert receipt.platform_reference == "r-1"
+    assert receipt.platform_reference == (sample.named and "r-1")
     assert len({asked.body for asked in server.asked if asked.method == "POST"}) == 1
 
 

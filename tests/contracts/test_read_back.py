@@ -51,7 +51,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "csv": {"folder": "unused"},
     "desk": {"folder": "unused"},
 }
-TOO_SHORT = {"mastodon"}
+TOO_SHORT = {"mastodon", "reddit"}
 """Formats without room for the whole of a notice."""
 ONE_ITEM = {"xarf", "email"}
 """Formats that take one item a notice."""

@@ -82,6 +82,8 @@ def _source(module: str) -> str:
         ("kind: xarf\n    api_key: hunter2", "env:NAME"),
         ("kind: coop\n    api_key: env:K", "coop"),
         ("kind: mastodon", "api_key"),
+        ("kind: reddit\n    api_key: env:K", "reddit"),
+        ("kind: reddit\n    api_key: [env:K, env:L]\n    reddit: {client_id: c}", "user_agent"),
         ("kind: email", "mail"),
         ("kind: csv", "folder"),
         ("kind: desk", "folder"),
