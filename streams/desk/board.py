@@ -10,7 +10,7 @@ from types import MappingProxyType
 from streams.notices.casebook import figures, frozen
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.casebook.frozen import Frozen, FrozenName
-from streams.reports import sla
+from streams.reports import freezing, sla
 from streams.reports.document import Document
 from streams.reports.frozen import as_frozen, document_of
 from streams.reports.ledger import Ledger
@@ -47,6 +47,7 @@ class Board:
         """``calendars`` are the platforms' working days."""
         self._clock = clock
         self._casebook = casebook
+        self._calendars = calendars
         self._ledger = Ledger(casebook, calendars)
         self._kept: OrderedDict[str, Figures] = OrderedDict()
         self._making: dict[str, asyncio.Task[Figures]] = {}
@@ -92,6 +93,19 @@ class Board:
         found = await self._casebook.look(frozen.every)
         return tuple(sorted((one for one in found if one.report == "sla"), key=_newest_first, reverse=True))
 
+    async def freeze(self, period: Period, *, by: str) -> Frozen:
+        """Keep a named period as it is now, as ``takin report freeze`` does; returns what was kept.
+
+        Raises:
+            OperatorError: it is not over, or frozen already.
+        """
+        one = await self._casebook.look(
+            freezing.prepare, period, by=by, now=self._clock(), calendars=self._calendars
+        )
+        if not await self._casebook.run(frozen.freeze, one):
+            raise freezing.frozen_already(await self._casebook.look(frozen.find, "sla", one.period))
+        return one
+
     async def follow(self) -> None:
         """Learn what has changed; see :class:`streams.reports.ledger.Ledger`."""
         await asyncio.to_thread(self._ledger.follow)
@@ -112,7 +126,7 @@ class Board:
 
 
 def _name_of(kept: Frozen) -> FrozenName:
-    return FrozenName(kept.report, kept.period, kept.frozen_at, kept.frozen_by, kept.checksum)
+    return FrozenName(*(getattr(kept, name) for name in FrozenName.__slots__))
 
 
 def _newest_first(one: FrozenName) -> tuple[str, datetime]:

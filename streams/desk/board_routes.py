@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.errors import OperatorError
-from streams.desk import export
+from streams.desk import chart, export
 from streams.desk.board import USUAL, Figures
 from streams.desk.gate import Refused, limited, open_to
 from streams.desk.house import House
@@ -32,7 +33,8 @@ BOARD_COLUMNS = (
     *("decided_n", "decided_median_s", "decided_p90_s"),
     *("removed_claimed_n", "removed_claimed_median_s", "removed_claimed_p90_s"),
     *("removed_seen_n", "removed_seen_median_s", "removed_seen_p90_s", "removed_seen_within_24h"),
-    *("refused", "already_gone", "claim_mismatch", "reappeared", "still_open", "late", "oldest_open_s"),
+    *("refused", "already_gone", "already_gone_untrue", "claim_mismatch", "reappeared", "still_open"),
+    *("late", "overdue", "oldest_open_s"),
 )
 
 
@@ -40,15 +42,27 @@ def board_row(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """One platform's figures in the order of :data:`BOARD_COLUMNS`."""
     acknowledged, seen = row["acknowledged"], row["removed_seen"]
     times = (row[name] for name in ("decided", "removed_claimed", "removed_seen"))
-    counts = ("refused", "already_gone", "claim_mismatch", "reappeared", "still_open", "late")
+    counts = ("refused", "already_gone", "already_gone_untrue", "claim_mismatch", "reappeared", "still_open")
     return (
         *(row[name] for name in ("platform", "notices", "sent", "undeliverable")),
         *(acknowledged[name] for name in ("n", "median_s", "p90_s", "open")),
         *(one[name] for one in times for name in ("n", "median_s", "p90_s")),
         seen["within"]["24h"]["share"],
         *(row[name] for name in counts),
-        row["oldest_open_s"],
+        # What was frozen by an earlier version has no figure of what was overdue then.
+        *(row.get(name) for name in ("late", "overdue", "oldest_open_s")),
     )
+
+
+def _days_of(week: Mapping[str, Any]) -> dict[str, str]:
+    """The week as a filter's period."""
+    monday = date.fromisoformat(week["monday"])
+    return {"since": monday.isoformat(), "until": (monday + timedelta(days=7)).isoformat()}
+
+
+def _is_over(name: str, now: datetime) -> bool:
+    until = named(name).until if name else None
+    return until is not None and until <= now
 
 
 def register(app: FastAPI, house: House) -> None:
@@ -73,16 +87,24 @@ def register(app: FastAPI, house: House) -> None:
     @open_to(*OFFICERS)
     async def board(request: Request) -> Response:
         made, asked = await figures(request)
-        order = request.query_params.get("order", "late")
-        rows = sorted(made.document.figures["platforms"], key=lambda row: row["platform"])
-        if order != "platform":
-            rows.sort(key=lambda row: (-row["late"], -row["still_open"]))
+        figured = made.document.figures
+        rows = sorted(figured["platforms"], key=lambda row: row["platform"])
+        if request.query_params.get("order", "late") != "platform":
+            rows.sort(key=lambda row: (-row.get("overdue", 0), -row["late"], -row["still_open"]))
+        one = request.query_params.get("platform", "")[:200]
+        shown = next((row for row in rows if row["platform"] == one), figured["all"]) or {}
+        weeks = shown.get("weeks", ())
         own = ("period",) if asked["period"] else ("since", "until")
         values = {
             "rows": rows,
             "made": made,
             "asked": asked,
-            "order": order,
+            "weeks": [(week, _days_of(week)) for week in reversed(weeks)],
+            "chart": chart.by_week(weeks),
+            "of": shown.get("platform"),
+            "league": figured["league"],
+            "may_freeze": request.state.viewer.role in ("officer", "lead"),
+            "over": _is_over(asked["period"], house.clock()),
             "periods": PERIODS,
             "frozen_periods": await house.board.frozen_periods(),
             "forms": tuple(FORMS),

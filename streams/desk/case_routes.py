@@ -16,7 +16,8 @@ from streams.desk.house import House
 from streams.desk.limits import DOWNLOADS
 from streams.desk.period import instant
 from streams.notices.casebook import accounts, desk_lists, desk_pages
-from streams.notices.casebook.desk_lists import CONDITIONS, Filter, Line
+from streams.notices.casebook.conditions import CONDITIONS
+from streams.notices.casebook.desk_lists import Filter, Line
 
 PAGE = 50
 MOST_EXPORTED = 20_000
@@ -39,6 +40,8 @@ CONDITION_WORDS = {
     "reappeared": "removed and back online",
     "open": "still open",
     "late": "with a missed deadline",
+    "overdue": "with a missed deadline and still open",
+    "gone_untrue": "called gone before, seen online after",
 }
 
 

@@ -117,50 +117,24 @@ def freeze(
 
     Example: takin report freeze --period 2026-10 --as "A. Person"
     """
-    from streams.notices.casebook import figures, frozen, sealing
-    from streams.reports import period, sla
-    from streams.reports.frozen import facts_of
+    from streams.notices.casebook import frozen
+    from streams.reports import freezing, period
 
-    now = datetime.now(UTC)
-    wanted = period.named(name)
-    who = visible(" ".join(by.split()))
-    if not who or len(who) > 200:
-        raise OperatorError("--as NAME says who freezes the period: give a name of at most 200 characters.")
-    assert wanted.until is not None, "a named period has an end"
-    if wanted.until > now:
-        raise OperatorError(f"{name} is not over before {wanted.until:%Y-%m-%d %H:%M} UTC: freeze it then.")
     casebook = _casebook()
     try:
-        # One view: the head is of the very rows that the figures rest on.
-        with casebook.read() as tx:
-            items = figures.item_times(tx, since=wanted.since, until=wanted.until)
-            head = sealing.head(tx)
-        if head is None:
-            raise OperatorError(
-                "The audit chain has no head, so nothing can be frozen: see `takin audit verify`."
-            )
-        found = sla.report(items, now=now, calendars=_calendars(platforms), minimum=minimum)
-        document = sla.document(found, now=now, period=wanted.as_json())
-        one = frozen.Frozen(
-            report="sla",
-            period=name,
-            frozen_at=now,
-            frozen_by=who,
-            checksum=document.checksum,
-            document=document.to_bytes(),
-            items=json.dumps([facts_of(item) for item in items], sort_keys=True).encode(),
-            audit_position=head.position,
-            audit_hash=head.hash,
+        one = casebook.answer(
+            freezing.prepare,
+            period.named(name),
+            by=by,
+            now=datetime.now(UTC),
+            calendars=_calendars(platforms),
+            minimum=minimum,
         )
         if not casebook.decide(frozen.freeze, one):
-            kept = casebook.answer(frozen.find, "sla", name)
-            raise OperatorError(
-                f"{name} was frozen {kept.frozen_at:%Y-%m-%d %H:%M} UTC by {kept.frozen_by} and stays so: "
-                f"`takin report sla --period {name}` shows it with what has changed since."
-            )
+            raise freezing.frozen_already(casebook.answer(frozen.find, "sla", name))
     finally:
         casebook.close()
-    print(f"{name} is frozen: {len(items)} listings, checksum {document.checksum}")
+    print(f"{name} is frozen: {len(json.loads(one.items))} listings, checksum {one.checksum}")
 
 
 def frozen_reports(

@@ -231,14 +231,15 @@ class Sample:
             clock=self.clock.quantiles(),
             business=self.business.quantiles(),
             within=tuple(
-                _share(name, n, hits)
+                share_of(name, n, hits)
                 for (name, _, _), n, hits in zip(LIMITS, self.old_enough, self.within, strict=True)
             ),
             at_least=None if self.at_least is None else self.at_least.quantiles(),
         )
 
 
-def _share(limit: str, n: int, hits: int) -> Share:
+def share_of(limit: str, n: int, hits: int) -> Share:
+    """``hits`` of ``n`` with Wilson's interval; of none there is no share."""
     interval = wilson(hits, n)
     if interval is None:
         return Share(limit, 0, 0, None, None, None)

@@ -93,3 +93,18 @@ def named(name: str) -> Period:
         datetime(year + (after > 12), after - 12 if after > 12 else after, 1, tzinfo=UTC),
         name,
     )
+
+
+def over(now: datetime, *, months: int = 6, quarters: int = 4) -> tuple[str, ...]:
+    """The last periods that have ended, the months first, then quarters, then the year, each newest first.
+
+    >>> over(datetime(2026, 2, 1, tzinfo=UTC), months=2, quarters=1)
+    ('2026-01', '2025-12', '2025-Q4', '2025')
+    """
+    at = now.astimezone(UTC)
+    month, quarter = at.year * 12 + at.month - 1, at.year * 4 + (at.month - 1) // 3
+    return (
+        *(f"{one // 12}-{one % 12 + 1:02d}" for one in range(month - 1, month - 1 - months, -1)),
+        *(f"{one // 4}-Q{one % 4 + 1}" for one in range(quarter - 1, quarter - 1 - quarters, -1)),
+        str(at.year - 1),
+    )

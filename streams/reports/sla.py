@@ -28,10 +28,11 @@ from streams.reports.measures import (
     already_gone_untrue,
     left_out,
 )
+from streams.reports.trend import Trend, Week, trend
 from streams.reports.working_time import WorkingTime
 from streams.sla.calendar import Calendar
 
-VERSION = 2
+VERSION = 3
 ALL = "all"
 
 
@@ -58,6 +59,7 @@ class SlaReport:
     whole: PlatformFigures | None
     """All platforms together, each listing weighing the same; ``None`` where there is nothing."""
     league: League
+    trend: Trend
 
 
 def arrived(items: Columns) -> Bools:
@@ -95,6 +97,8 @@ COUNTS: Mapping[str, Callable[[Columns], Bools]] = {
     "still_open": is_open,
     # At least one deadline passed unmet.
     "late": lambda items: items.late > 0,
+    # The same, and still open: what the ladder presses for.
+    "overdue": lambda items: (items.late > 0) & is_open(items),
 }
 """What is counted, and of which items."""
 
@@ -197,7 +201,8 @@ def report(
         rows.append(tally.figures(name, f"{calendar.zone} {calendar.region or 'weekends'}"))
     places = league([(row.platform, _within(row)) for row in rows], minimum=minimum)
     total = _Tally.joined(tallies).figures(ALL, "each platform's own") if rows else None
-    return SlaReport(tuple(rows), total, places)
+    weeks = trend(columns, holds, counted, now=now.timestamp())
+    return SlaReport(tuple(rows), total, places, weeks)
 
 
 def _within(row: PlatformFigures) -> Share:
@@ -208,8 +213,8 @@ def document(found: SlaReport, *, now: datetime, period: Mapping[str, str | None
     """The report as a document in every form."""
     figures = {
         "unit": "seconds",
-        "platforms": [_row(row) for row in found.platforms],
-        "all": _row(found.whole) if found.whole else None,
+        "platforms": [_row(row, found.trend.platforms[row.platform]) for row in found.platforms],
+        "all": _row(found.whole, found.trend.whole) if found.whole else None,
         "league": found.league.as_json(),
     }
     return Document(
@@ -237,12 +242,14 @@ DEFINITIONS = {
     "left out": "of decided and removed: gone before our notice, not on this platform, or taken back by us",
     "refused": "kept by the platform; such a listing stays in removed_* as not removed",
     "late": "listings with at least one deadline that passed unmet",
+    "overdue": "late, and still open",
+    "weeks": "by the ISO week (UTC) in which the notice was written, the last 53 that have one",
     "still_open": "neither seen removed nor refused, ended or withdrawn",
     "league": "by the share seen removed within the limit; each listing weighs the same",
 }
 
 
-def _row(row: PlatformFigures) -> dict[str, Any]:
+def _row(row: PlatformFigures, weeks: Sequence[Week]) -> dict[str, Any]:
     return {
         "platform": row.platform,
         "calendar": row.calendar,
@@ -250,6 +257,7 @@ def _row(row: PlatformFigures) -> dict[str, Any]:
         **{name: spread.as_json() for name, spread in row.measures.items()},
         "oldest_open_s": row.oldest_open_s,
         "median_open_s": row.median_open_s,
+        "weeks": [week.as_json() for week in weeks],
     }
 
 
@@ -315,6 +323,18 @@ def tables(found: SlaReport) -> tuple[Table, ...]:
                     "-" if one.weight is None else f"{one.weight:.1%}",
                 )
                 for one in found.league.places
+            ),
+        ),
+        Table(
+            "By the week in which the notice was written, all platforms",
+            ("week of", "notices", "sent", "late", "open", f"seen removed within {found.league.limit}"),
+            tuple(
+                (
+                    week.monday.isoformat(),
+                    *(str(week.counts[name]) for name in ("notices", "sent", "late", "still_open")),
+                    _share_cell(week.removed),
+                )
+                for week in found.trend.whole
             ),
         ),
     )

@@ -52,6 +52,12 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         told = {"by": "lead", "reason": "unit X asks", "expires_at": ends}
         casebook.decide(acts.ask_hold, case.case_id, **told, now=house.clock())
     two = notice_about_two(casebook, "market-silent", now=house.clock())
+    with casebook.write() as tx:
+        # A notice of the week before, so that the board has a trend to draw.
+        tx.exec_driver_sql(
+            "UPDATE notice SET queued_at = queued_at - 604800000000 WHERE notice_id IN "
+            "(SELECT min(notice_id) FROM notice)"
+        )
     report = file_report(casebook, house.evidence, now=house.clock())
     return {
         None: [
@@ -68,6 +74,10 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
                 "/board",
                 "/board?since=1h",
                 "/board/corrections",
+                f"/board?period={house.clock() - timedelta(days=40):%Y-%m}",
+                "/board/overdue",
+                "/board/overdue?platform=nobody",
+                "/board/frozen",
                 "/cases",
                 "/cases?condition=late&taxon=none",
             ),

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from streams.notices.casebook import accounts, deliveries, desk_lists, desk_pages, sealing
+from streams.notices.casebook import accounts, deliveries, desk_lists, desk_pages, overdue, sealing
+from streams.notices.casebook.conditions import CONDITIONS
 from streams.notices.casebook.database import Casebook
-from streams.notices.casebook.desk_lists import CONDITIONS, Filter
+from streams.notices.casebook.desk_lists import Filter
 from streams.notices.casebook.viewer import ROLES, Viewer
 from tests.support.desk import NOW, PLATFORMS, Filled, add_accounts, fill, viewer_of
 from tests.support.postgres import PostgresServer
@@ -73,6 +74,7 @@ def everything(filled: Filled) -> dict[str, Callable[..., Any]]:
                 tx, v, platform=platform, seller="seller-7", besides=(), limit=99
             )
         ],
+        "overdue": lambda tx, v: overdue.listed(tx, v, limit=99),
         "review": lambda tx, v: desk_lists.review_queue(tx, v, now=NOW, limit=99),
         "platforms": desk_lists.platforms,
         "deliveries": lambda tx, v: deliveries.tries(tx, v, since=NOW - timedelta(days=30), limit=99),

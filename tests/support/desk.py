@@ -1,8 +1,10 @@
 """A desk over a real casebook with two platforms, somebody of every role, and notices in every state."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -297,6 +299,21 @@ def fields_of(html: str, form_id: str) -> dict[str, list[str]]:
     read = _Fields(form_id)
     read.feed(html)
     return read.found
+
+
+def table_of(page: str, kind: str = "figures") -> dict[str, list[str]]:
+    """The cells of each row of a table of the page as people read them, by the first word of its heading.
+
+    ``kind`` is the table's class: ``figures`` (by platform), ``figures weeks``, ``figures league``.
+    """
+    table = re.search(rf'<table class="{kind}">(.*?)</table>', page, re.DOTALL)
+    found = {}
+    for row in re.findall(r"<tr>(.*?)</tr>", table[1].partition("<tbody>")[2] if table else "", re.DOTALL):
+        cells = re.split(r"</th>|</td>", re.sub(r'<span class="hide">.*?</span>', "", row, flags=re.DOTALL))
+        said = [" ".join(unescape(re.sub(r"<[^>]+>", "", cell)).split()) for cell in cells]
+        place = 0 if row.lstrip().startswith("<th") else 1
+        found[said[place].split()[0]] = said
+    return found
 
 
 async def approve(browser: Browser, case_id: str, **changed: Any) -> httpx.Response:

@@ -6,12 +6,13 @@ Every query takes a :class:`~streams.notices.casebook.viewer.Viewer` and keeps t
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any
 
 import sqlalchemy as sa
 
 from streams.notices.casebook import desk_holds
 from streams.notices.casebook import tables as t
+from streams.notices.casebook.conditions import Condition, condition
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.viewer import Viewer, visible_to
 from streams.notices.item import FINAL_CLAIMS, GONE
@@ -173,50 +174,6 @@ def inbox_counts(tx: Transaction, viewer: Viewer, *, now: datetime, soon: dateti
     return InboxCounts(*(int(value) for value in row))
 
 
-Condition = Literal[
-    "sent",
-    "undeliverable",
-    "acknowledged",
-    "silent",
-    "decided",
-    "removed_claimed",
-    "removed_seen",
-    "refused",
-    "mismatch",
-    "reappeared",
-    "open",
-    "late",
-]
-CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-"""What the board's figures can be drilled down to; each is counted as :mod:`streams.reports.sla` does."""
-
-
-def _condition(name: Condition) -> sa.ColumnElement[bool]:
-    sent = _n.sent_at.is_not(None)
-    timed = sa.and_(sent, _i.content != "pre_gone", _i.claim != "already_gone")
-    missed = sa.exists().where(_d.notice_id == _i.notice_id, _d.case_id == _i.case_id, _d.state == "missed")
-    conditions: dict[str, sa.ColumnElement[bool]] = {
-        "sent": sent,
-        "undeliverable": _n.delivery == "failed_permanent",
-        "acknowledged": sa.and_(sent, _i.acknowledged_at.is_not(None), _n.first_attempt_at.is_not(None)),
-        "silent": sa.and_(sent, _i.acknowledged_at.is_(None)),
-        "decided": sa.and_(timed, _i.decided_at.is_not(None)),
-        "removed_claimed": sa.and_(timed, _i.claimed_effective_at.is_not(None)),
-        "removed_seen": sa.and_(timed, _i.removal_verified_at.is_not(None), _i.first_offline_at.is_not(None)),
-        "refused": _i.outcome.in_(["refused_lawful", "refused_not_hosted", "refused_insufficient"]),
-        "mismatch": _i.mismatch_at.is_not(None),
-        "reappeared": _i.reappeared_at.is_not(None),
-        "open": sa.and_(
-            sent,
-            _i.content.not_in([*GONE, "pre_gone"]),
-            _i.reappeared_at.is_(None),
-            _i.claim.not_in(sorted(FINAL_CLAIMS)),
-        ),
-        "late": missed,
-    }
-    return conditions[name]
-
-
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which lines; everything absent does not filter."""
@@ -233,7 +190,7 @@ def _wanted(viewer: Viewer, wanted: Filter) -> list[sa.ColumnElement[bool]]:
     if wanted.platform is not None:
         found.append(_n.platform == wanted.platform)
     if wanted.condition is not None:
-        found.append(_condition(wanted.condition))
+        found.append(condition(wanted.condition))
     if wanted.since is not None:
         found.append(_n.queued_at >= wanted.since)
     if wanted.until is not None:

@@ -49,6 +49,8 @@ class FrozenName:
     frozen_at: datetime
     frozen_by: str
     checksum: str
+    audit_position: int
+    audit_hash: str
 
 
 _NAMES = tuple(t.frozen_report.c[name] for name in FrozenName.__slots__)

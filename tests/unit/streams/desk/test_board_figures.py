@@ -3,10 +3,10 @@
 import csv
 import io
 import json
-import re
-from datetime import timedelta
-from html import unescape
+from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pypdf import PdfReader
@@ -20,12 +20,15 @@ from streams.reports import sla
 from streams.reports.commands import sla_document
 from streams.reports.document import BOM, checksum, figures_in
 from tests.bench import desk_pages
-from tests.support.desk import NOW, Browser, Filled, add_accounts, house_over
+from tests.support.desk import NOW, Browser, Filled, add_accounts, house_over, table_of
 from tests.support.notices import make_response
 
-COUNTED = {1: "sent", 2: "late", 3: "still_open", 11: "refused", 12: "claim_mismatch", 13: "reappeared"}
+COUNTED = {
+    **{1: "sent", 2: "late", 3: "overdue", 4: "still_open"},
+    **{7: "refused", 8: "claim_mismatch", 9: "reappeared"},
+}
 """Columns of the page's table that are counts, after the platform's name."""
-TIMES = {6: "acknowledged", 7: "decided", 8: "removed_claimed", 9: "removed_seen"}
+TIMES = {10: "acknowledged", 11: "decided", 12: "removed_claimed", 13: "removed_seen"}
 
 
 @pytest.fixture
@@ -35,16 +38,6 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", place)
     return place
-
-
-def table_of(page: str) -> dict[str, list[str]]:
-    """The cells of each platform's row as people read them."""
-    found = {}
-    for row in re.findall(r'<tr>\s*<th scope="row">(.*?)</tr>', page, re.DOTALL):
-        cells = re.split(r"</th>|</td>", re.sub(r'<span class="hide">.*?</span>', "", row, flags=re.DOTALL))
-        said = [" ".join(unescape(re.sub(r"<[^>]+>", "", cell)).split()) for cell in cells]
-        found[said[0].split()[0]] = said
-    return found
 
 
 @pytest.mark.parametrize(
@@ -83,7 +76,7 @@ async def test_every_figure_is_that_of_the_report_to_the_digit(
         assert {place: cells[place] for place in COUNTED} == {
             place: str(row[name]) for place, name in COUNTED.items()
         }
-        assert (cells[4], cells[5]) == (sla.span(row["oldest_open_s"]), str(row["acknowledged"]["open"]))
+        assert (cells[5], cells[6]) == (sla.span(row["oldest_open_s"]), str(row["acknowledged"]["open"]))
         for place, name in TIMES.items():
             one = row[name]
             both = f"{sla.span(one['median_s'])} / {sla.span(one['p90_s'])} n={one['n']}"
@@ -92,8 +85,61 @@ async def test_every_figure_is_that_of_the_report_to_the_digit(
     for row in rows:
         assert int(flat[row["platform"]]["sent"]) == row["sent"]
         share = row["removed_seen"]["within"]["24h"]["share"]
-        assert shown[row["platform"]][10].startswith("–" if share is None else f"{100 * share:.0f} %")
+        assert shown[row["platform"]][14].startswith("–" if share is None else f"{100 * share:.0f} %")
         assert flat[row["platform"]]["removed_seen_within_24h"] == ("" if share is None else str(share))
+    assert table_of(page, "figures weeks") == weeks_as_read(wanted.figures["all"])
+    assert table_of(page, "figures league") == {
+        one["platform"]: [
+            str(one["place"] or "too few"),
+            one["platform"],
+            share_as_read(one),
+            "–" if one["weight"] is None else f"{100 * one['weight']:.1f} %",
+            "",
+        ]
+        for one in wanted.figures["league"]["places"]
+    }
+
+
+def share_as_read(one: Mapping[str, Any]) -> str:
+    if not one["n"]:
+        return "–"
+    return f"{100 * one['share']:.0f} % ({100 * one['low']:.0f}–{100 * one['high']:.0f}) of {one['n']}"
+
+
+def weeks_as_read(row: Mapping[str, Any]) -> dict[str, list[str]]:
+    names = ("notices", "sent", "late", "still_open", "verified")
+    return {
+        week["monday"]: [
+            f"{week['monday']} {week['week']}",
+            *(str(week[name]) for name in names),
+            share_as_read(week["removed_seen_24h"]),
+            "",
+        ]
+        for week in row["weeks"]
+    }
+
+
+async def test_the_weeks_of_one_platform_are_those_of_the_report_and_their_links_list_them(
+    tmp_path: Path, address: str
+) -> None:
+    casebook = Casebook.open(address, threads=2)
+    add_accounts(casebook)
+    desk_pages.fill(casebook, 600, NOW)
+    browser = Browser(desk_app(house_over(casebook, tmp_path)), casebook, "officer")
+    wanted = sla_document("45d", None, None, 20, None, now=NOW)
+    [row] = [one for one in wanted.figures["platforms"] if one["platform"] == "bazaar"]
+
+    page = (await browser.get("/board?since=45d&platform=bazaar")).text
+    week = row["weeks"][2]
+    monday = date.fromisoformat(week["monday"])
+    where = f"/cases?since={monday}&until={monday + timedelta(days=7)}&platform=bazaar"
+    listed = (await browser.get(where.replace("/cases", "/cases/export.json"))).json()
+    casebook.close()
+
+    assert table_of(page, "figures weeks") == weeks_as_read(row)
+    assert f'href="{where.replace("&", "&amp;")}"' in page
+    assert len(listed) == week["notices"] > 0
+    assert page.count('<rect class="sent"') == len(row["weeks"])
 
 
 async def test_a_frozen_period_stays_and_its_corrections_stand_beside_it(
@@ -123,7 +169,7 @@ async def test_a_frozen_period_stays_and_its_corrections_stand_beside_it(
     corrections = (await browser.get(f"/board/corrections?period={name}")).text
     exported = (await browser.get(f"/board/export.json?period={name}")).json()
 
-    assert "is not frozen" in live
+    assert "is not frozen, and not over yet" in live
     assert "Nothing has changed" in before
     assert exported == said
     assert said["checksum"] in page
