@@ -32,6 +32,10 @@ poll like AWS's abuse API (202, ``unmetRequirements``), signatures by Standard W
     same key with the same bytes again; 404 when the notice is unknown; 409 ``key_reused``; 422. After a
     withdrawal nothing more is done about the notice.
 
+``POST {base}/desk/v1/notices`` with a :class:`NoticeTest`
+    A test of the address, signed like a notice; its key starts with ``test_``. 202 :class:`ReceiptBody`, as
+    for a notice, and no case is made of it. Who does not know tests finds no notice in it and answers 422.
+
 Webhook from the platform to the notice's ``reply_to``
     :class:`AnswerBody`, signed with the platform's own secret. Takin answers 2xx only after the
     answer is stored; anything else means: send it again.
@@ -66,6 +70,22 @@ Word = Literal[
 
 class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+TEST_KEY = "test_"
+"""How the idempotency key of a test starts; that of a notice never does."""
+
+
+class NoticeTest(_Body):
+    """What comes instead of a notice when an address or a secret is tried out: no listing is meant."""
+
+    type: Literal["notice.test"] = "notice.test"
+    """Stands in no notice. The signature covers it, as it covers the key."""
+    contract: str = CONTRACT_VERSION
+    platform: str
+    """As we call you."""
+    at: datetime
+    text: str = "This is a test: no listing is meant. Answer as to a notice, and make no case of it."
 
 
 class ReceiptBody(_Body):

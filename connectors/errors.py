@@ -19,7 +19,8 @@ class PlatformUnavailable(ConnectorError):
     """Try again later, with the same key and the same bytes.
 
     ``reason`` is one of ``timeout``, ``connect``, ``reset``, ``server_error``, ``throttled``,
-    ``bad_reply``, ``clock`` (our signature looked too old or too new to them).
+    ``bad_reply``, ``clock`` (our signature looked too old or too new to them), ``no_secret`` (what signs for
+    this platform cannot be read here).
     """
 
     def __init__(

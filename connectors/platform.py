@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from pydantic import SecretStr
+
 from connectors.exchange import Exchange
 from schemas.dead_letter import DeadLetter
 from schemas.follow_up import FollowUp, Information
@@ -143,6 +145,30 @@ class Searches(Protocol):
 
     def search(self, words: str) -> "Search":
         """What holds these words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a platform is notified and what signs it, when that is not as the operator configured it."""
+
+    address: str | None = None
+    """Base address; ``None``: the configured one."""
+    secrets: tuple[SecretStr, ...] = ()
+    """Each signs; several while one is being replaced."""
+    configured: bool = True
+    """The configured secrets sign too."""
+
+
+@runtime_checkable
+class Reroutes(Protocol):
+    """A platform whose own people may say where its notices go."""
+
+    def by(self, route: Route) -> "Platform":
+        """The same platform, notified and asked by another route; it is closed with this one.
+
+        Raises:
+            PlatformRefused: the address is not one that the operator's configuration allows.
+        """
 
 
 class Search(Protocol):

@@ -35,6 +35,9 @@ SecretReferences = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(
 ``file:PATH``, or ``whsec_…`` itself where ``dev_only`` is set."""
 
 
+HOST = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?$"
+
+
 class _Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -364,6 +367,12 @@ class PlatformConfig(_Config):
     installation's own secret is used."""
     webhook_secret: SecretReferences = ()
     """The platform signs its answers with it. Empty: no webhooks are accepted from it."""
+    self_service: bool = False
+    """With ``kind: sandbox``: its own people may change, at the desk, where notices go and what signs them. A
+    new address takes effect once it has answered a signed test."""
+    self_service_hosts: tuple[Annotated[str, Field(pattern=HOST)], ...] = Field(default=(), max_length=50)
+    """The hosts they may choose from, ``HOST`` or ``HOST:PORT``; empty: any public one, on port 443. With
+    ``private_address`` these may be on loopback or in a private network, and without TLS."""
     api_key: SecretReferences = ()
     """Says who we are to an API that gives out keys, or to our mail server: ``env:NAME`` or ``file:PATH``.
     ``kind: reddit`` takes two, its application's secret and the account's refresh token."""
@@ -438,6 +447,12 @@ class PlatformConfig(_Config):
             scheme, _, rest = reference.partition(":")
             if scheme not in ("env", "file") or not rest:
                 raise ValueError("an api_key is given as env:NAME or file:PATH")
+        return self
+
+    @model_validator(mode="after")
+    def _self_served(self) -> Self:
+        if self.self_service and self.kind != "sandbox":
+            raise ValueError("self_service is for kind: sandbox, whose receivers know tests")
         return self
 
     @model_validator(mode="after")

@@ -55,6 +55,7 @@ HTTP = {
     "connectors/socks.py": "has a proxy open the connection that egress decided on",
     "connectors/websocket.py": "the one WebSocket client, which vets its addresses as the HTTP client does",
     "connectors/platform_config.py": "reads addresses as the client will",
+    "connectors/self_service.py": "reads addresses as the client will",
     "streams/connect/sources.py": "reads addresses as the client will",
     "connectors/sandbox/courier.py": "the sandbox is another party: it calls Takin with a client of its own",
     "streams/local/supervisor.py": "asks the processes it started, on loopback, whether they are ready",

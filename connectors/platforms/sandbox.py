@@ -11,6 +11,8 @@ Limits: 1 MB for a notice, and whatever rate the platform sets with 429.
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import quote, urlencode
@@ -37,10 +39,12 @@ from connectors.platform import (
     RawAnswer,
     Receipt,
     RenderedNotice,
+    Route,
 )
 from connectors.platform_config import PlatformConfig
 from connectors.probe import look
 from connectors.replies import first_problem, read_answer, unmet, whole
+from connectors.self_service import egress_for, read_address
 from connectors.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, verify
 from connectors.sources.feed import FEED_CAP, entry_listing, parse_feed
 from schemas.dead_letter import DeadLetter
@@ -91,6 +95,41 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """One address that is notified: its connections and its pace."""
+
+    client: OutboundClient
+    pace: Pace
+
+
+class _Desks:
+    """The addresses of a platform that were notified since the start; there are as many as it changed to."""
+
+    def __init__(self, config: PlatformConfig) -> None:
+        self._config = config
+        self._known: dict[str, _Desk] = {}
+
+    def at(self, base: str) -> _Desk:
+        """The desk at this address, the same each time."""
+        found = self._known.get(base)
+        if found is None:
+            config = self._config
+            client = OutboundClient(
+                egress_for(config, base),
+                config.limits,
+                user_agent=config.user_agent,
+                ca_file=str(config.ca_file) if config.ca_file else None,
+            )
+            found = self._known[base] = _Desk(client, Pace(config.rate_per_s, burst=config.concurrency))
+        return found
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for one in self._known.values():
+            await one.client.aclose()
+
+
 class SandboxPlatform:
     """One platform behind the desk API; see :class:`connectors.platform.Platform`."""
 
@@ -110,12 +149,9 @@ class SandboxPlatform:
         self._run_id = run_id
         ca_file = str(config.ca_file) if config.ca_file else None
         # Two clients: a desk that hangs must not keep the prober from looking, nor the other way round.
-        self._desk = OutboundClient(
-            EgressPolicy.for_base_url(config.base, private=config.private_address, socks=config.proxy),
-            config.limits,
-            user_agent=config.user_agent,
-            ca_file=ca_file,
-        )
+        self._base = config.base
+        self._desks = _Desks(config)
+        self._desk = self._desks.at(config.base)
         self._pages = OutboundClient(
             EgressPolicy.for_base_url(
                 config.base,
@@ -128,7 +164,6 @@ class SandboxPlatform:
             user_agent=config.user_agent,
             ca_file=ca_file,
         )
-        self._desk_pace = Pace(config.rate_per_s, burst=config.concurrency)
         self._page_pace = Pace(config.rate_per_s, burst=config.concurrency)
 
     @property
@@ -349,9 +384,18 @@ class SandboxPlatform:
         await self._page_pace.turn()
         return await look(self._pages, target, self._now)
 
+    def by(self, route: Route) -> "SandboxPlatform":
+        """The same platform, notified and asked by another route."""
+        other = copy(self)
+        if route.address is not None and route.address != self._config.base:
+            other._base = read_address(self._config, route.address)
+            other._desk = self._desks.at(other._base)
+        other._ours = (*route.secrets, *(self._ours if route.configured else ()))
+        return other
+
     async def aclose(self) -> None:
         """Close connections."""
-        await self._desk.aclose()
+        await self._desks.aclose()
         await self._pages.aclose()
 
     async def _call(
@@ -365,16 +409,18 @@ class SandboxPlatform:
         timeout_s: float | None = None,
     ) -> Reply:
         """One signed exchange, at the platform's pace."""
-        silent = self._desk_pace.silent_for_s
+        if not self._ours:
+            raise PlatformUnavailable("no_secret", "what signs for this platform cannot be read here")
+        silent = self._desk.pace.silent_for_s
         if silent > 0:
             raise PlatformUnavailable(
                 "throttled", "the platform asked to be left alone for a while", retry_after_s=max(silent, 1.0)
             )
-        await self._desk_pace.turn()
+        await self._desk.pace.turn()
         signature = sign(self._ours, message_id, body, self._now())
-        return await self._desk.request(
+        return await self._desk.client.request(
             method,
-            self._config.base + path,
+            self._base + path,
             headers={**(headers or {}), **signature, "Accept": "application/json"},
             content=body if method == "POST" else None,
             timeout_s=timeout_s,
@@ -383,7 +429,7 @@ class SandboxPlatform:
     def _error(self, reply: Reply) -> PlatformUnavailable | PlatformRefused:
         error = reply_error(reply, self._now())
         if isinstance(error, PlatformUnavailable) and error.retry_after_s is not None:
-            self._desk_pace.be_silent(error.retry_after_s)
+            self._desk.pace.be_silent(error.retry_after_s)
         return error
 
 

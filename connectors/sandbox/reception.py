@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connectors.desk_contract import InformationBody, Unmet, UnmetBody
+from connectors.desk_contract import TEST_KEY, InformationBody, ReceiptBody, Unmet, UnmetBody
 from connectors.sandbox.plan import choose_rule, plan_item
 from connectors.sandbox.records import Accepted
 from connectors.sandbox.replies import (
@@ -59,6 +59,10 @@ def _items_of(content: Any) -> list[tuple[str, str, int]]:
             valid = isinstance(round_, int) and not isinstance(round_, bool)
             found.append((str(item.get("item_id")), item["listing_id"], round_ if valid else 1))
     return found
+
+
+def _is_test(key: str, content: Any) -> bool:
+    return key.startswith(TEST_KEY) and isinstance(content, dict) and content.get("type") == "notice.test"
 
 
 class Reception:
@@ -117,6 +121,11 @@ class Reception:
             log.write("key_reused", 409, code="key_reused", reference=known.reference)
             text = "This key came with other bytes before: a changed notice needs a new key."
             return error_reply(409, "key_reused", text, known.reference)
+        if key is not None and _is_test(key, content):
+            log.write("tested", 202)
+            return reply_with(
+                202, ReceiptBody(reference=f"{platform.config.name}-test", received_at=request.at)
+            )
         unmet = self._unmet(request, content, items)
         if unmet:
             log.write("invalid", 422, codes=tuple(u.code for u in unmet))

@@ -14,6 +14,7 @@ from schemas.message import Instant
 
 Outcome = Literal[
     "accepted",
+    "tested",
     "replayed",
     "informed",
     "status_shown",

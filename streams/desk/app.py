@@ -28,6 +28,8 @@ from streams.desk import (
     static_routes,
     token_routes,
     triage_routes,
+    webhook_api,
+    webhook_routes,
 )
 from streams.desk.gate import NotSignedIn, Refused, TooOften, login_address, make_gate
 from streams.desk.house import House
@@ -53,6 +55,8 @@ AREAS = (
     report_routes,
     api_routes,
     delivery_routes,
+    webhook_routes,
+    webhook_api,
 )
 """Modules with a ``register(app, house)`` that adds their routes."""
 

@@ -8,6 +8,7 @@ from streams.desk.board import Board
 from streams.desk.keys import DeskKeys
 from streams.desk.limits import RateLimits
 from streams.desk.metrics import DeskMetrics
+from streams.desk.outlets import Outlets
 from streams.desk.pages import Pages
 from streams.notices.casebook.database import Casebook
 from streams.notices.evidence import EvidenceStore
@@ -32,3 +33,5 @@ class House:
     """Whether browsers come by https: then cookies say so."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     limits: RateLimits = field(default_factory=RateLimits)
+    outlets: Outlets | None = None
+    """Where platforms are notified, and what of it they may change; ``None``: no platforms file was given."""

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -77,6 +78,25 @@ def reply_links(settings: Settings) -> ReplyLinks | None:
         return None
     keys = DeskKeys.load_or_make(settings.desk_key)
     return ReplyLinks(settings.desk_base.rstrip("/"), keys.purpose(REPLY_LINK))
+
+
+def unsealer(settings: Settings) -> Callable[[str], str | None]:
+    """What reads the secrets that platforms made at the desk. The key is read when it is first needed, and
+    not made here: only the desk seals anything.
+
+    Raises:
+        OperatorError: when called: the desk's key cannot be used.
+    """
+    keys: list[DeskKeys] = []
+
+    def unseal(sealed: str) -> str | None:
+        if not keys:
+            if not settings.desk_key.exists():
+                return None
+            keys.append(DeskKeys.load_or_make(settings.desk_key))
+        return keys[0].open(sealed)
+
+    return unseal
 
 
 REPLY_LINK = "reply-link"

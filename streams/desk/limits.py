@@ -26,9 +26,16 @@ class Rate:
 API = "api"
 LINKS = "links"
 DOWNLOADS = "downloads"
+TESTS = "tests"
 
-RATES: Mapping[str, Rate] = {API: Rate(600, 120), LINKS: Rate(60, 30), DOWNLOADS: Rate(60, 30)}
-"""By API token; by address for reply links, where nobody is signed in; by account for files and exports."""
+RATES: Mapping[str, Rate] = {
+    API: Rate(600, 120),
+    LINKS: Rate(60, 30),
+    DOWNLOADS: Rate(60, 30),
+    TESTS: Rate(2, 5),
+}
+"""By API token; by address for reply links, where nobody is signed in; by account for files and exports; by
+account or token for tests of a webhook, so that nobody searches a network with them."""
 
 
 class RateLimits:

@@ -11,8 +11,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from connectors.egress import EgressRefused
 from connectors.observability import Health, serve_observability
 from connectors.platform_config import PlatformConfig
+from connectors.self_service import mark_of, new_secret, read_address
 from connectors.serving import bind, serve
 from schemas.notice import LegalBasis
 from streams.desk.app import desk_app
@@ -20,7 +22,9 @@ from streams.desk.board import Board
 from streams.desk.house import House
 from streams.desk.keys import REPLY_LINK, DeskKeys
 from streams.desk.metrics import DeskMetrics
+from streams.desk.outlets import Outlet, Outlets
 from streams.desk.pages import Pages
+from streams.notices.acts import ActRefused
 from streams.notices.bridge import Bridge, desk_of, make_bridge, working_days
 from streams.notices.casebook import deadlines
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
@@ -110,7 +114,33 @@ class DeskService:
             evidence=EvidenceStore(self.evidence_dir),
             acts=acts,
             https=self.base.startswith("https://"),
+            outlets=outlets_of(self.platforms, bridge) if self.platforms else None,
         )
+
+
+def outlets_of(configs: Sequence[PlatformConfig], bridge: Bridge) -> Outlets:
+    """Where these platforms are notified, and how a desk reads and tries out what their people enter."""
+    known = {config.name: config for config in configs}
+
+    def read(platform: str, text: str) -> str:
+        try:
+            return read_address(known[platform], text)
+        except EgressRefused as error:
+            raise ActRefused("address", error.detail) from error
+
+    def make() -> tuple[SecretStr, str]:
+        secret = new_secret()
+        return secret, mark_of(secret)
+
+    return Outlets(
+        platforms={
+            config.name: Outlet(config.base, testable=config.kind == "sandbox", own=config.self_service)
+            for config in configs
+        },
+        read_address=read,
+        make_secret=make,
+        try_out=bridge.try_out,
+    )
 
 
 async def keep_warm(board: Board, *, every_s: float = 5.0) -> None:

@@ -1,7 +1,7 @@
 """The notice service's outside, made of the connectors' platforms."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from connectors.channels.letter import reasons_in
 from connectors.channels.mail_reading import read_letter
 from connectors.channels.mail_reference import Tag as MailTag
 from connectors.channels.mail_reference import tags_in
+from connectors.desk_contract import NoticeTest
 from connectors.errors import (
     ConnectorError,
     ForgedAnswer,
@@ -33,9 +34,12 @@ from connectors.platform import (
     RawAnswer,
     Receipt,
     RenderedNotice,
+    Reroutes,
+    Route,
 )
 from connectors.platform_config import PlatformConfig, Sla
 from connectors.registry import build, resolve_secrets
+from connectors.self_service import trial
 from connectors.sink import SinkLetters, SinkPlatform
 from schemas.errors import OperatorError
 from schemas.follow_up import FollowUp, Information
@@ -60,7 +64,7 @@ from streams.notices.policy import (
     Step,
     StopLine,
 )
-from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable
+from streams.notices.ports import Answer, Forged, NoAnswer, Seen, Unreadable, Way, Ways
 from streams.notices.post.postman import Tag
 from streams.notices.requirements import Demands, host_of
 from streams.notices.warc import Capture
@@ -96,9 +100,11 @@ class Bridge:
         *,
         letters: Mapping[str, Letters] = MappingProxyType({}),
         fallbacks: Mapping[str, Platform] = MappingProxyType({}),
+        ways: Ways | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._platforms = dict(platforms)
+        self._ways = ways
         self._letters = dict(letters)
         self._fallbacks = dict(fallbacks)
         self._clock = clock
@@ -159,25 +165,44 @@ class Bridge:
             raise CannotWrite(error.detail) from error
         return rendered.body, rendered.content_type
 
-    def _inform(self, leased: Leased, delivery: Delivery) -> Awaitable[Receipt]:
-        own = self._platforms[leased.platform]
-        if own.capabilities.inform:
-            return own.inform(delivery, leased.about)
-        # What comes back comes to the notice's own address.
-        return self._letters[leased.platform].deliver(replace(delivery, idempotency_key=leased.about))
+    async def _now(self, name: str) -> Platform:
+        """The platform by the way that is in force at this moment."""
+        own = self._platforms[name]
+        way = await self._ways(name) if self._ways is not None and isinstance(own, Reroutes) else None
+        return _by(own, way)
 
-    def _submit(self, leased: Leased, delivery: Delivery) -> Awaitable[Receipt]:
+    async def _inform(self, leased: Leased, delivery: Delivery) -> Receipt:
+        own = await self._now(leased.platform)
+        if own.capabilities.inform:
+            return await own.inform(delivery, leased.about)
+        # What comes back comes to the notice's own address.
+        return await self._letters[leased.platform].deliver(replace(delivery, idempotency_key=leased.about))
+
+    async def _submit(self, leased: Leased, delivery: Delivery) -> Receipt:
         if leased.recipient is not None:
-            return self._letters[leased.platform].deliver(delivery, leased.recipient)
+            return await self._letters[leased.platform].deliver(delivery, leased.recipient)
         if leased.purpose == "information":
-            return self._inform(leased, delivery)
-        if leased.purpose == REDELIVERY:
-            return self._platforms[leased.platform].submit(delivery)
-        if leased.purpose in FOLLOWING:
-            return self._platforms[leased.platform].follow_up(delivery, leased.about)
+            return await self._inform(leased, delivery)
         if leased.purpose == "fallback":
-            return self._fallbacks[leased.platform].submit(delivery)
-        return self._platforms[leased.platform].submit(delivery)
+            return await self._fallbacks[leased.platform].submit(delivery)
+        own = await self._now(leased.platform)
+        if leased.purpose != REDELIVERY and leased.purpose in FOLLOWING:
+            return await own.follow_up(delivery, leased.about)
+        return await own.submit(delivery)
+
+    async def try_out(self, name: str, way: Way, test_id: str, timeout_s: float) -> AttemptResult:
+        """One signed test by this way, marked as one. Never raises for what the outside does.
+
+        ``refused`` without a status: the address leads somewhere that nothing is sent to.
+        """
+        test = NoticeTest(platform=name, at=self._clock())
+        delivery = trial(test_id, test, timeout_s=timeout_s)
+
+        async def go() -> Receipt:
+            return await _by(self._platforms[name], way).submit(delivery)
+
+        result, _ = await _attempted(go(), timeout_s)
+        return result
 
     async def deliver(self, leased: Leased, timeout_s: float) -> tuple[AttemptResult, Accepted | None]:
         """One attempt, and what it ended with as a value."""
@@ -190,24 +215,13 @@ class Bridge:
             attempt=leased.attempt,
             timeout_s=timeout_s,
         )
-        try:
-            async with asyncio.timeout(timeout_s + 5):
-                receipt = await self._submit(leased, delivery)
-        except PlatformUnavailable as error:
-            return AttemptResult("retry", error.reason, error.http_status, error.retry_after_s), None
-        except PlatformGone as error:
-            return AttemptResult("gone", error.reason, error.http_status, reply=_said(error)), None
-        except PlatformRefused as error:
-            return AttemptResult("refused", error.reason, error.http_status, reply=_said(error)), None
-        except TimeoutError:
-            return AttemptResult("retry", "timeout"), None
+        result, receipt = await _attempted(self._submit(leased, delivery), timeout_s)
+        if receipt is None:
+            return result, None
         response = (
             receipt_response(leased.platform, leased.about, receipt, self._clock(), parser_version=PARSER)
             if receipt.acknowledged and leased.purpose not in FOLLOWING
             else None
-        )
-        result = AttemptResult(
-            "duplicate" if receipt.duplicate else "accepted", None, receipt.http_status, reply=receipt.raw
         )
         return result, Accepted(response, receipt.received_at, receipt.platform_reference)
 
@@ -221,7 +235,7 @@ class Bridge:
     async def ask(self, platform: str, idempotency_key: str) -> Answer | None:
         """Where a notice stands."""
         try:
-            raw = await self._platforms[platform].poll(idempotency_key)
+            raw = await (await self._now(platform)).poll(idempotency_key)
         except ConnectorError as error:
             raise NoAnswer(str(error)) from error
         return None if raw is None else _answer(raw)
@@ -326,6 +340,31 @@ def _capture(seen: Observation) -> Capture | None:
         at=seen.at,
         server=exchange.server,
     )
+
+
+def _by(own: Platform, way: Way | None) -> Platform:
+    if way is None or not isinstance(own, Reroutes):
+        return own
+    return own.by(Route(way.address, way.secrets, way.configured))
+
+
+async def _attempted(
+    trying: Coroutine[None, None, Receipt], timeout_s: float
+) -> tuple[AttemptResult, Receipt | None]:
+    """How one attempt ended, as a value."""
+    try:
+        async with asyncio.timeout(timeout_s + 5):
+            receipt = await trying
+    except PlatformUnavailable as error:
+        return AttemptResult("retry", error.reason, error.http_status, error.retry_after_s), None
+    except PlatformGone as error:
+        return AttemptResult("gone", error.reason, error.http_status, reply=_said(error)), None
+    except PlatformRefused as error:
+        return AttemptResult("refused", error.reason, error.http_status, reply=_said(error)), None
+    except TimeoutError:
+        return AttemptResult("retry", "timeout"), None
+    taken = "duplicate" if receipt.duplicate else "accepted"
+    return AttemptResult(taken, None, receipt.http_status, reply=receipt.raw), receipt
 
 
 def _said(error: PlatformRefused) -> bytes:
@@ -448,13 +487,18 @@ def _ladder(config: PlatformConfig, today: date) -> tuple[Step, ...]:
 
 
 def make_bridge(
-    configs: Sequence[PlatformConfig], *, sink: Path | None = None, default_secret: SecretStr | None = None
+    configs: Sequence[PlatformConfig],
+    *,
+    sink: Path | None = None,
+    default_secret: SecretStr | None = None,
+    ways: Ways | None = None,
 ) -> "Bridge":
     """Every channel of these platforms, to be used inside a running event loop.
 
     ``sink``: test mode. What would reach a real desk or a mailbox goes to that folder instead;
     only platforms that are for development (``dev_only``) are still spoken to.
-    ``default_secret`` stands in where a platform has no secret of its own.
+    ``default_secret`` stands in where a platform has no secret of its own; ``ways`` tells, at each delivery,
+    where a platform with ``self_service`` wants it.
 
     Raises:
         OperatorError: a secret is missing.
@@ -485,6 +529,7 @@ def make_bridge(
         {config.name: reached(config) for config in configs},
         letters=letters,
         fallbacks={one.name: other_way(one) for one in configs if one.fallback is not None},
+        ways=ways if any(one.self_service for one in configs) else None,
     )
 
 

@@ -69,7 +69,7 @@ def serve(
 
     from connectors.mailbox import load_mailbox
     from connectors.registry import load_platforms
-    from streams.desk.keys import reply_links
+    from streams.desk.keys import reply_links, unsealer
     from streams.logs import configure
     from streams.notices.law import load_law
     from streams.notices.notary import Pace
@@ -115,6 +115,7 @@ def serve(
         evidence_dir=settings.evidence_dir,
         mailbox=load_mailbox(mail_file) if (mail_file := mailbox or settings.mailbox_file) else None,
         webhook_secret=settings.webhook_secret,
+        unseal=unsealer(settings),
         sink_dir=settings.data_dir / "test-mode",
     )
     asyncio.run(serve_until_signal(service))

@@ -3,10 +3,12 @@
 :mod:`streams.notices.bridge` implements it over ``connectors``; nothing else here knows them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from pydantic import SecretStr
 
 from schemas.notice import Notice
 from schemas.response import PlatformResponse
@@ -59,6 +61,22 @@ class Unreadable(Exception):
 
 class NoAnswer(Exception):
     """The platform could not be asked now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a platform is notified now, where its own people changed it at the desk."""
+
+    address: str | None
+    """``None``: as the operator configured it."""
+    secrets: tuple[SecretStr, ...]
+    """Each signs."""
+    configured: bool
+    """The configured secrets sign, too."""
+
+
+Ways = Callable[[str], Awaitable[Way | None]]
+"""The way to a platform at this moment; ``None``: as configured."""
 
 
 class Outside(Protocol):

@@ -50,6 +50,7 @@ from streams.notices.receiver import receiver_app
 from streams.notices.relay import Relay
 from streams.notices.topic_intake import TopicIntake
 from streams.notices.verifier import Verifier
+from streams.notices.ways import LiveWays, Opener
 
 log = structlog.get_logger()
 
@@ -91,6 +92,8 @@ class NoticeService:
     """Signs our notices where a platform has no secret of its own."""
     evidence_dir: Path | None = None
     """Where pages are kept as evidence; absent: they are not."""
+    unseal: Opener = lambda _: None
+    """Reads the secrets that platforms made at the desk, with the desk's key."""
     sink_dir: Path | None = None
     """In test mode, where goes what would go to real desks."""
 
@@ -102,7 +105,13 @@ class NoticeService:
         """
         receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
-        bridge = make_bridge(self.platforms, sink=self._sink(), default_secret=self.webhook_secret)
+        own = [config.name for config in self.platforms if config.self_service]
+        bridge = make_bridge(
+            self.platforms,
+            sink=self._sink(),
+            default_secret=self.webhook_secret,
+            ways=LiveWays(casebook, self.unseal, own),
+        )
         try:
             async with Publisher(self.bootstrap, now=lambda: datetime.now(UTC)) as publisher:
                 await self._serve(stopping, receiver_socket, casebook, bridge, publisher)

@@ -67,7 +67,7 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         ],
         "market-silent": [
             *("/inbox", "/inbox?waiting=true", f"/notices/{line.reference}", "/tokens", "/engineers"),
-            *("/account", "/nowhere", f"/notices/{two}", "/deliveries"),
+            *("/account", "/nowhere", f"/notices/{two}", "/deliveries", "/webhook"),
         ],
         "officer": [
             *(
@@ -88,6 +88,7 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
             *("/triage", "/triage?decided=true", "/quality", f"/triage/{report}"),
         ],
         "auditor": ["/access"],
+        "admin": ["/webhook", "/webhook/market-prompt", "/webhook/market-silent"],
     }
 
 
@@ -96,7 +97,7 @@ def problems(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("login", [None, "market-silent", "officer", "analyst", "auditor"])
+@pytest.mark.parametrize("login", [None, "market-silent", "officer", "analyst", "auditor", "admin"])
 def test_axe_finds_nothing_and_nothing_sticks_out(
     open_as: OpenAs, casebook: Casebook, served: tuple[str, House], login: str | None
 ) -> None:

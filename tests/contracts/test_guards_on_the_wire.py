@@ -79,7 +79,8 @@ class Running:
     def __init__(self, casebook: Casebook, configs: Sequence[PlatformConfig], **options: Any) -> None:
         self.casebook = casebook
         sink = options.get("sink")
-        self.bridge = make_bridge(configs, sink=sink)
+        ways = options.get("ways")
+        self.bridge = make_bridge(configs, sink=sink, ways=ways(casebook) if ways else None)
         sender = replace(demonstration_sender(reply_base=None), test_mode=sink is not None)
         self.desk = Desk(
             platforms={one.name: replace(policy_of(one), redelivers=True) for one in configs},

@@ -5,6 +5,7 @@ from random import Random
 
 from schemas.report import Report, Reporter
 from streams.notices import acts, handlers
+from streams.notices.acts import webhooks
 from streams.notices.casebook import accounts, cases, exhibits, filed, frozen, inbox, looks, outbox, tasks
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.exhibits import Exhibit
@@ -105,6 +106,12 @@ def guard(casebook: Casebook, notice_id: str) -> None:
     )
     decide(filed.file, report, origin="o", allowance=filed.Allowance(), picture_size=9, now=at(4_103))
     decide(filed.decide, report.report_id, "merged", by="ada", case_id=case_id, reason="it", now=at(4_104))
+    kim = Viewer("a2", "kim", "Kim", "platform", "market")
+    about = {"by": kim, "now": at(4_103)}
+    decide(webhooks.propose_address, "market", "https://desk.example", **about)
+    hours = timedelta(hours=1)
+    decide(webhooks.make_secret, "market", sealed="s", mark="m", overlap=hours, **about)
+    decide(webhooks.give_up_secret, "market", **about)
     decide(acts.stop_sending, "rule", "ivory", by="Ada", reason="wrong rule", now=at(4_103))
     decide(acts.resume_sending, "rule", "ivory", by="Ada", now=at(4_104))
     decide(acts.approve_excess, "market", 5, by="Ada", reason="seizure", now=at(4_105))

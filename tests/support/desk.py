@@ -13,14 +13,18 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from connectors.platform_config import PlatformConfig
 from streams.desk.app import desk_app
 from streams.desk.board import Board
 from streams.desk.house import House
 from streams.desk.keys import DeskKeys
 from streams.desk.metrics import DeskMetrics
+from streams.desk.outlets import Outlets
 from streams.desk.pages import Pages
 from streams.desk.passwords import hash_password
+from streams.desk.service import outlets_of
 from streams.notices import handlers
+from streams.notices.bridge import Bridge
 from streams.notices.casebook import accounts, cases, looks
 from streams.notices.casebook.accounts import sha256
 from streams.notices.casebook.database import Casebook
@@ -30,6 +34,7 @@ from streams.notices.evidence import EvidenceStore
 from streams.notices.handlers import Accepted, Desk
 from streams.notices.item import Look
 from streams.notices.policy import PlatformPolicy
+from streams.notices.ports import Way
 from streams.notices.reply_link import ReplyLinks
 from tests.support.notices import LAW, LOOK, SLA, make_desk, make_detection, make_response, render
 
@@ -85,7 +90,28 @@ def house_over(casebook: Casebook, folder: Path, *, base: str = BASE, clock: Any
         acts=two_platforms(),
         https=False,
         clock=clock,
+        outlets=outlets(),
     )
+
+
+def outlets(try_out: Any = None) -> Outlets:
+    """Where both platforms are notified: ``market`` may change it, ``bazaar`` may not."""
+
+    async def taken(platform: str, way: Way, test_id: str, timeout_s: float) -> AttemptResult:
+        del platform, way, test_id, timeout_s
+        return AttemptResult("accepted", None, 202)
+
+    configs = [
+        PlatformConfig(
+            name=name,
+            kind="sandbox",
+            base_url=f"https://{name}.example/old",
+            secret=("env:NOT_READ_HERE",),
+            self_service=name == "market",
+        )
+        for name in PLATFORMS
+    ]
+    return replace(outlets_of(configs, Bridge({})), try_out=try_out or taken)
 
 
 def add_accounts(casebook: Casebook, *, now: datetime = NOW) -> None:

@@ -12,6 +12,7 @@ from connectors.serving import serve
 from streams.desk.app import desk_app
 from streams.desk.board import Board
 from streams.desk.house import House
+from streams.desk.outlets import Outlet, Outlets
 from streams.notices.casebook import accounts
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.viewer import ROLES
@@ -35,8 +36,20 @@ def story_accounts(casebook: Casebook) -> None:
         )
 
 
+def story_outlets(some: Outlets | None) -> Outlets:
+    """Where the story's platforms are notified; ``market-silent`` may change it."""
+    assert some is not None
+    own = {name: name == "market-silent" for name in TEMPERS}
+    return replace(
+        some,
+        platforms={name: Outlet(f"https://{name}.example", testable=True, own=own[name]) for name in TEMPERS},
+    )
+
+
 @contextmanager
-def desk_server(casebook: Casebook, folder: Path) -> Iterator[tuple[str, House]]:
+def desk_server(
+    casebook: Casebook, folder: Path, *, outlets: Outlets | None = None
+) -> Iterator[tuple[str, House]]:
     """Serve the desk on a free loopback port until the block ends; its address, and its parts."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="desk-server", daemon=True)
@@ -46,6 +59,7 @@ def desk_server(casebook: Casebook, folder: Path) -> Iterator[tuple[str, House]]
         return datetime.now(UTC)
 
     house = replace(house_over(casebook, folder, clock=clock), acts=story_desk())
+    house = replace(house, outlets=outlets if outlets is not None else story_outlets(house.outlets))
     house = replace(house, board=Board(casebook, clock=clock))
 
     async def start():  # type: ignore[no-untyped-def]

@@ -18,6 +18,15 @@ answers.enter_answer       what a platform said by telephone or on paper, and co
                            appeals, reinstatements and partial measures that came that way
 information.give_information  what a platform asked for: queue it
 redelivery.redeliver       a platform asks for a notice once more
+webhooks.propose_address   a platform's people say where notices are to go,
+webhooks.address_tested    a signed test there is taken, or not,
+webhooks.use_address       and the proven address is in force,
+webhooks.give_up_address   or taken back before that;
+webhooks.return_address    back to the operator's
+webhooks.make_secret       a new secret signs beside the old ones,
+webhooks.secret_tested     which stop some time after a test by it alone was taken,
+webhooks.end_old_secrets   or at once
+webhooks.give_up_secret    a new secret is taken back before it is proven
 withdrawal.withdraw        take a notice back and tell the platform
 holds.ask_hold             "do not take down yet": asked by one person,
 holds.confirm_hold         in force when another confirms,

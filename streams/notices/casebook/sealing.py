@@ -18,6 +18,7 @@ from streams.notices.casebook import desk_tables
 from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import report_tables as r
 from streams.notices.casebook import tables as t
+from streams.notices.casebook import webhook_tables as w
 from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
 from streams.notices.proof import Verdict, verify_rows
 
@@ -211,6 +212,25 @@ REPORT_DECIDED = Kind(
     ("state", "case_id", "decided_at", "decided_by", "reason"),
     once="decided_at",
 )
+WEBHOOK_ADDRESS = Kind(
+    "webhook_address_state",
+    w.webhook_address,
+    ("address_id",),
+    (
+        *("platform", "address", "proposed_by", "proposed_at", "tested_at", "test_result", "test_status"),
+        *("proven_at", "used_by", "used_at", "ended_by", "ended_at"),
+    ),
+)
+WEBHOOK_SECRET = Kind(
+    "webhook_secret_state",
+    w.webhook_secret,
+    ("secret_id",),
+    (
+        *("platform", "mark", "made_by", "made_at", "overlap_s", "tested_at", "test_result", "test_status"),
+        *("proven_at", "old_until", "ended_by", "ended_at"),
+    ),
+)
+"""Of the secret itself nothing is in the chain, not even encrypted."""
 
 KINDS: tuple[Kind, ...] = (
     EVENT,
@@ -242,6 +262,8 @@ KINDS: tuple[Kind, ...] = (
     TASK_DONE,
     REPORT,
     REPORT_DECIDED,
+    WEBHOOK_ADDRESS,
+    WEBHOOK_SECRET,
 )
 """Everything that must be sealed; :func:`things` reads exactly this."""
 

@@ -42,6 +42,12 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/r/{token}"): EVERYONE,
     ("GET", "/deliveries"): {"platform"},
     ("POST", "/notices/{reference}/redeliver"): {"platform"},
+    ("GET", "/webhook"): {"platform", "admin"},
+    ("GET", "/webhook/{platform}"): {"platform", "admin"},
+    ("POST", "/webhook/{platform}/address"): {"platform", "admin"},
+    ("POST", "/webhook/{platform}/test"): {"platform", "admin"},
+    ("POST", "/webhook/{platform}/secret"): {"platform", "admin"},
+    ("POST", "/webhook/{platform}/{what}"): {"platform", "admin"},
     ("GET", "/tokens"): {"platform"},
     ("POST", "/tokens"): {"platform"},
     ("POST", "/tokens/{token_id}/revoke"): {"platform"},
@@ -88,10 +94,19 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/api/v1/notices/{reference}/answers"): {"token"},
     ("POST", "/api/v1/notices/{reference}/redeliveries"): {"token"},
     ("GET", "/api/v1/deliveries"): {"token"},
+    ("GET", "/api/v1/webhook"): {"token"},
+    ("PUT", "/api/v1/webhook/address"): {"token"},
+    ("DELETE", "/api/v1/webhook/address"): {"token"},
+    ("POST", "/api/v1/webhook/address/use"): {"token"},
+    ("POST", "/api/v1/webhook/address/return"): {"token"},
+    ("POST", "/api/v1/webhook/test"): {"token"},
+    ("POST", "/api/v1/webhook/secret"): {"token"},
+    ("DELETE", "/api/v1/webhook/secret"): {"token"},
+    ("POST", "/api/v1/webhook/secret/end-old"): {"token"},
 }
 """Who may use which route, said here a second time and by hand: the routes must agree with it."""
 
-TENANT = ("reference", "case_id", "sha256", "token_id")
+TENANT = ("reference", "case_id", "sha256", "token_id", "platform")
 UNKNOWN = {
     "reference": "TKN-AAAAA-AAAAA-AA",
     "case_id": "c_" + "0" * 32,
@@ -103,6 +118,8 @@ UNKNOWN = {
     "name": "desk.css",
     "form": "json",
     "week": "2026-W09",
+    "platform": "nowhere",
+    "what": "use",
     "notice_id": "00000000-0000-7000-8000-000000000000",
 }
 VISITORS = ("nobody", "market", "bazaar", *(role for role in ROLES if role != "platform"))
@@ -126,6 +143,8 @@ def address(path: str, **values: str) -> str:
 async def ask(browser: Browser, method: str, path: str) -> httpx.Response:
     if method == "GET":
         return await browser.get(path)
+    if method != "POST":
+        return await browser.client.request(method, path)
     return await browser.post(path, {"answer": "received", "nonce": "n" * 20, "reason": "no offer"})
 
 
@@ -189,6 +208,7 @@ async def test_what_belongs_to_another_platform_is_answered_like_what_does_not_e
         "reference": filled.references[foreign][0],
         "case_id": filled.cases[foreign][0],
         "token_id": foreign_token,
+        "platform": foreign,
     }
     tried = 0
     for method, route in table(app):
@@ -211,7 +231,7 @@ async def test_what_belongs_to_another_platform_is_answered_like_what_does_not_e
 
         assert answers[0] == answers[1], route.path
         assert answers[0][0] == 404, route.path
-    assert tried == 8
+    assert tried == 13
 
 
 async def test_an_answer_to_many_stops_before_the_first_if_one_is_not_theirs(
@@ -237,7 +257,8 @@ async def test_lists_of_a_platform_name_nothing_of_another(
     browser = Browser(app, casebook, visitor)
     token = api_token(casebook, visitor)
     texts = [
-        (await browser.get(path)).text for path in ("/inbox", "/inbox?waiting=true", "/tokens", "/deliveries")
+        (await browser.get(path)).text
+        for path in ("/inbox", "/inbox?waiting=true", "/tokens", "/deliveries", "/webhook")
     ]
     for reference in filled.references[visitor]:
         texts.append((await browser.get(f"/notices/{reference}")).text)

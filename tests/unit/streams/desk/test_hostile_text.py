@@ -96,6 +96,11 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Casebook
             "UPDATE notice SET queued_at = queued_at - 604800000000 WHERE notice_id IN "
             "(SELECT min(notice_id) FROM notice)"
         )
+        tx.exec_driver_sql(
+            "INSERT INTO webhook_address (address_id, platform, address, proposed_by, proposed_at, "
+            "tested_at, test_result, test_status) VALUES ('wa_1', 'market', ?, ?, 1, 1, ?, 500)",
+            (TEXT, TEXT, TEXT),
+        )
         tx.exec_driver_sql("UPDATE attempt SET reply = ?, reason = ?", (TEXT.encode() + b"\xff\x00", TEXT))
     yield book, folder, filled
     book.close()
@@ -107,6 +112,7 @@ def pages(filled: Filled) -> dict[str, list[str]]:
             "/inbox",
             "/inbox/counts",
             "/deliveries",
+            "/webhook",
             *(f"/notices/{one}" for one in filled.references["market"]),
         ],
         "officer": [
