@@ -300,13 +300,16 @@ def _decoder(encoding: str, status: int) -> _Inflate | _Identity:
 async def _read(
     response: httpx.Response, decode: _Inflate | _Identity, cap: int
 ) -> tuple[bytes, bytes, bool]:
-    """At most ``cap`` bytes decoded, at most one more as received, and whether that was all."""
+    """At most ``cap`` bytes decoded, at most one more as received, and whether that was all. What did not
+    come compressed is held once."""
     parts = bytearray()
-    received = bytearray()
+    plain = isinstance(decode, _Identity)
+    received = parts if plain else bytearray()
     any_piece = False
     async for piece in response.aiter_raw():
         any_piece = True
-        received += piece[: cap + 1 - len(received)]
+        if not plain:
+            received += piece[: cap + 1 - len(received)]
         try:
             parts += decode(piece, cap + 1 - len(parts))
         except zlib.error as error:
@@ -314,12 +317,14 @@ async def _read(
                 "bad_reply", f"the compressed answer is damaged: {error}", http_status=response.status_code
             ) from error
         if len(parts) > cap:
-            return bytes(parts[:cap]), bytes(received), False
+            body = bytes(memoryview(parts)[:cap])
+            return body, body if plain else bytes(received), False
     if not decode.finished and any_piece:
         raise PlatformUnavailable(
             "bad_reply", "the compressed answer ends too early", http_status=response.status_code
         )
-    return bytes(parts), bytes(received), True
+    body = bytes(parts)
+    return body, body if plain else bytes(received), True
 
 
 def _exchange_of(

@@ -10,7 +10,7 @@ from schemas.metric import PLATFORM, Known, Label, Metric
 
 CONNECTOR = Label("connector", source="the kind of source: file, feed, page, or intake", at_most=10)
 FETCH_REASONS = (
-    "timeout", "connect", "reset", "server_error", "throttled", "bad_reply",
+    "timeout", "connect", "reset", "server_error", "throttled", "bad_reply", "clock",
     "invalid", "unauthorised", "not_found", "conflict", "redirect", "refused",
 )  # fmt: skip
 """Those of :mod:`connectors.errors`."""

@@ -43,7 +43,7 @@ from connectors.platform import (
 )
 from connectors.platform_config import PlatformConfig
 from connectors.probe import look
-from connectors.replies import first_problem, read_answer, unmet, whole
+from connectors.replies import first_problem, read_answer, read_whole, unmet, whole
 from connectors.self_service import egress_for, read_address
 from connectors.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign, verify
 from connectors.sources.feed import FEED_CAP, entry_listing, parse_feed
@@ -203,7 +203,7 @@ class SandboxPlatform:
             if not reply.complete and limit > 1:
                 limit = max(1, limit // 8)
                 continue
-            feed = whole(reply, _Feed)
+            feed = read_whole(reply, _Feed)
             now = self._now()
             about = {
                 "platform": self.name,
@@ -215,9 +215,13 @@ class SandboxPlatform:
                 entry_listing(item, about, now=now, origin=url)
                 for item in parse_feed(reply.body, "application/feed+json", url)
             ]
-            cursor = reply.headers.get("takin-cursor", "")
+            before, cursor = cursor, reply.headers.get("takin-cursor", "")
             if not _CURSOR.fullmatch(cursor):
                 raise PlatformUnavailable("bad_reply", "the feed tells no cursor", http_status=200)
+            if feed.next_url is not None and cursor == before:
+                raise PlatformUnavailable(
+                    "bad_reply", "the feed says there is more, and where it was", http_status=200
+                )
             yield Page(
                 tuple(one for one in made if isinstance(one, Listing)),
                 tuple(one for one in made if isinstance(one, DeadLetter)),

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from connectors.egress import EgressRefused
-from connectors.errors import PlatformRefused, PlatformUnavailable
+from connectors.errors import ConnectorError, PlatformRefused, PlatformUnavailable
 from connectors.http import OutboundClient, Reply, reply_error
 from connectors.mapping import Unusable, seal
 from connectors.pace import Pace
@@ -115,7 +115,9 @@ class CrawlSource:
 
     async def _pass(self, state: CrawlState) -> AsyncIterator[Page]:
         aside: list[DeadLetter] = []
-        wanted = await self._wanted(state, aside)
+        wanted, trouble = await self._wanted(state, aside)
+        if trouble is not None:
+            raise trouble
         if aside:
             yield Page((), tuple(aside))
         refused = 0
@@ -134,24 +136,38 @@ class CrawlSource:
 
     # ---- what is to be asked for --------------------------------------------------------------------
 
-    async def _wanted(self, state: CrawlState, aside: list[DeadLetter]) -> list[Entry]:
+    async def _wanted(
+        self, state: CrawlState, aside: list[DeadLetter]
+    ) -> tuple[list[Entry], ConnectorError | None]:
+        """What is due; or what is wrong, where not one sitemap could be read."""
         robots = await self._robots(self._base, state)
         waiting = list(self._limits.sitemaps or robots.sitemaps or (f"{self._base}/sitemap.xml",))
         known: set[str] = set()
+        trouble: ConnectorError | None = None
+        readable = False
         found: dict[str, Entry] = {}
         while waiting and len(known) < MOST_SITEMAPS:
             url = waiting.pop(0)
             if url in known or not self._may(url):
                 continue
             known.add(url)
-            for entry in await self._sitemap(url, state, aside):
+            entries = await self._sitemap(url, state, aside)
+            if isinstance(entries, ConnectorError):
+                trouble = entries
+                continue
+            readable = True
+            for entry in entries:
                 if entry.kind == "sitemap":
                     waiting.append(entry.url)
                 elif self._is_due(entry, state):
                     found.setdefault(entry.url, entry)
-        return sorted(found.values(), key=lambda one: moment(one.changed) or _OLDEST, reverse=True)
+        newest = sorted(found.values(), key=lambda one: moment(one.changed) or _OLDEST, reverse=True)
+        return newest, None if readable else trouble
 
-    async def _sitemap(self, url: str, state: CrawlState, aside: list[DeadLetter]) -> Sequence[Entry]:
+    async def _sitemap(
+        self, url: str, state: CrawlState, aside: list[DeadLetter]
+    ) -> Sequence[Entry] | ConnectorError:
+        """Its entries, or why they cannot be read, which costs no other sitemap."""
         if not (await self._robots(url, state)).allows(url):
             return ()
         reply = await self._get(url, state, cap=SITEMAP_CAP)
@@ -159,14 +175,14 @@ class CrawlSource:
             raise self._heeded(reply)
         if reply.status != 200:
             log.warning("sitemap_not_there", platform=self._platform, http_status=reply.status)
-            return ()
+            return reply_error(reply, self._now())
         try:
             if not reply.complete:
                 raise UnreadableSitemap(f"the sitemap has more than {SITEMAP_CAP} bytes")
             return read_sitemap(reply.body)
         except UnreadableSitemap as error:
             aside.append(self._letter(url, "wrong_shape", str(error), reply.body[:1_000]))
-            return ()
+            return PlatformUnavailable("bad_reply", str(error), http_status=200)
 
     def _may(self, url: str) -> bool:
         try:

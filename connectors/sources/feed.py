@@ -93,9 +93,15 @@ class FeedSource:
         if reply is None:
             return
         now = self._now()
-        items = await asyncio.to_thread(
-            parse_feed, reply.body, reply.headers.get("content-type", ""), self._url
-        )
+        try:
+            items = await asyncio.to_thread(
+                parse_feed, reply.body, reply.headers.get("content-type", ""), self._url
+            )
+        except PlatformRefused as error:
+            if not cursor.seen:
+                raise
+            # It was a feed before: somebody's page stands in front of it for a while.
+            raise PlatformUnavailable("bad_reply", error.detail, http_status=200) from error
         seen = dict(cursor.seen)
         fresh: list[Listing] = []
         aside: list[DeadLetter] = []

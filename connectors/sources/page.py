@@ -59,11 +59,14 @@ class PageSource:
                 "bad_reply", f"the page is longer than {PAGE_CAP} bytes", http_status=200
             )
         document = read_page(reply.body, reply.headers.get("content-type", ""))
+        known: Mapping[str, str] = held.get("seen") or {}
         if not document.products:
-            raise PlatformRefused("invalid", f"{self._url} describes no product in schema.org JSON-LD")
+            why = f"{self._url} describes no product in schema.org JSON-LD"
+            if known:  # It did before: somebody's page stands in front of it for a while.
+                raise PlatformUnavailable("bad_reply", why, http_status=200)
+            raise PlatformRefused("invalid", why)
         now = self._now()
         seen: dict[str, str] = {}
-        known: Mapping[str, str] = held.get("seen") or {}
         fresh: list[Listing] = []
         aside: list[DeadLetter] = []
         for product in document.products:

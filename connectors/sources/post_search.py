@@ -23,7 +23,8 @@ from connectors.mapping import Unusable
 from connectors.pace import Pace
 from connectors.pages import moment
 from connectors.platform import Page
-from connectors.replies import whole
+from connectors.replies import read_whole
+from connectors.shelves.shelf import part
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.listing import Listing
 
@@ -39,7 +40,7 @@ WITHIN_S = 30.0
 class _Found(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    posts: tuple[dict[str, Any], ...]
+    posts: tuple[Any, ...]
     cursor: str | None = None
 
 
@@ -87,7 +88,7 @@ class PostSearch:
                 if isinstance(error, PlatformUnavailable) and error.retry_after_s is not None:
                     self._pace.be_silent(error.retry_after_s)
                 raise error
-            found = whole(reply, _Found)
+            found = read_whole(reply, _Found)
             # Not every app view heeds "since": what is older is left out here, and ends the search.
             fresh = [post for post in found.posts if not _older(post, after)]
             made = [self._made(post) for post in fresh]
@@ -115,18 +116,16 @@ class PostSearch:
         url = f"{self._app_view}/xrpc/{METHOD}?{urlencode(query)}"
         return await self._client.request("GET", url, headers={"Accept": "application/json"}, cap=CAP)
 
-    def _made(self, post: dict[str, Any]) -> Listing | DeadLetter:
+    def _made(self, post: Any) -> Listing | DeadLetter:
         now = self._now()
-        uri = post.get("uri")
-        author = post.get("author")
+        uri, cid = part(post, "uri"), part(post, "cid")
+        handle = part(post, "author", "handle")
         try:
             parts = split_uri(uri) if isinstance(uri, str) else None
             if parts is None:
                 raise Unusable("wrong_shape", "What was found is no post.")
-            handle = author.get("handle") if isinstance(author, dict) else None
-            cid = post.get("cid")
             return post_listing(
-                Found(*parts, cid if isinstance(cid, str) else None, post.get("record"), handle),
+                Found(*parts, cid if isinstance(cid, str) else None, part(post, "record"), handle),
                 self._network,
                 now,
             )
@@ -142,7 +141,7 @@ class PostSearch:
             )
 
 
-def _older(post: dict[str, Any], after: datetime | None) -> bool:
+def _older(post: Any, after: datetime | None) -> bool:
     """Whether the app view itself had the post before that time."""
-    indexed = moment(post.get("indexedAt"))
+    indexed = moment(part(post, "indexedAt"))
     return after is not None and indexed is not None and indexed < after

@@ -42,8 +42,11 @@ def read_sitemap(body: bytes) -> tuple[Entry, ...]:
         UnreadableSitemap: nothing of it can be read.
     """
     plain = _expanded(body)
-    if not plain.lstrip().startswith(b"<"):
+    start = plain[:1_024].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith((b"http://", b"https://")):
         return tuple(_lines(plain))
+    if not start.startswith(b"<"):
+        raise UnreadableSitemap("the sitemap is neither XML nor a list of addresses")
     found: list[Entry] = []
     try:
         for entry in _entries(io.BytesIO(plain)):
@@ -88,8 +91,6 @@ def _entries(file: IO[bytes]) -> Iterator[Entry]:
 
 
 def _lines(plain: bytes) -> Iterator[Entry]:
-    if b"\x00" in plain[:1_024]:
-        raise UnreadableSitemap("the sitemap is neither XML nor text")
     for line in plain.decode("utf-8-sig", "replace").splitlines()[:MOST_ENTRIES]:
         if _sound(line.strip()):
             yield Entry("page", line.strip())
