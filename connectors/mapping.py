@@ -61,6 +61,10 @@ def seal(fields: Mapping[str, Any], *, now: datetime, strict: bool = False) -> L
         rest = {name: value for name, value in known.items() if name not in broken}
         return seal(rest, now=now, strict=True)
     check_times(listing, now)
+    if any(image.fetched for image in listing.images):
+        # What is found at an address only Takin itself says.
+        told = tuple(image.model_copy(update={"fetched": None}) for image in listing.images)
+        listing = listing.model_copy(update={"images": told})
     return listing
 
 

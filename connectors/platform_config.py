@@ -330,6 +330,24 @@ class CrawlOptions(_Config):
     """How often a page is looked at again whose sitemap does not say when it was changed."""
 
 
+class PicturesOptions(_Config):
+    """Whether ``takin pictures`` fetches the pictures that this platform's listings name, to know them again
+    by their hashes. The pictures themselves are not kept."""
+
+    fetch: bool = False
+    hosts: tuple[Annotated[str, Field(min_length=1, max_length=253)], ...] = Field(default=(), max_length=100)
+    """Hosts beside that of ``base_url`` that they are fetched from, and no other; absent: any host with
+    public addresses."""
+    most: int = Field(default=8, ge=1, le=50)
+    """Pictures of one listing, the first ones."""
+    most_bytes: int = Field(default=10 * 1024 * 1024, ge=1_024, le=50 * 1024 * 1024)
+    """Of one picture; a longer one has no hashes."""
+    within_s: Seconds = 15.0
+    """For one picture, from the first look-up to the last byte."""
+    rate_per_s: float = Field(default=2.0, gt=0, le=1_000, allow_inf_nan=False)
+    """Pictures a second from one host."""
+
+
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "xarf": ("api_key",),
     "coop": ("api_key", "coop"),
@@ -388,6 +406,7 @@ class PlatformConfig(_Config):
     """How its listings are read, where ``kind`` only brings notices to it."""
     crawl: CrawlOptions | None = None
     """The same for a site without an API."""
+    pictures: PicturesOptions = PicturesOptions()
     folder: Path | None = None
     """Where ``kind: csv`` puts its batches and ``kind: desk`` its notices."""
     rate_per_s: float = Field(default=5.0, gt=0, le=10_000, allow_inf_nan=False)

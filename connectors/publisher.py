@@ -105,7 +105,7 @@ def listing_record(listing: Listing, topic: str = LISTINGS.name) -> Record:
         listing,
         kind="listing",
         source=f"takin/connectors/{listing.connector}",
-        event_id=f"{listing.run_id}/{listing.content_hash}/{listing.observed_at.timestamp():.6f}",
+        event_id=f"{listing.run_id}/{listing.judged}/{listing.observed_at.timestamp():.6f}",
         at=listing.observed_at,
     )
     return _at(topic, listing.key, event)

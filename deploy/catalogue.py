@@ -13,6 +13,7 @@ PROCESS = {
     "streams.screening": "screening",
     "streams.auditor": "auditor",
     "streams.desk": "desk",
+    "streams.pictures": "pictures",
 }
 """Where a module's metrics are shown; a module that is not named here goes by its own name."""
 

@@ -132,6 +132,6 @@ class Detection(Message):
 
 
 def detection_id(listing: Listing, ruleset_version: str) -> str:
-    """Deterministic id of the verdict on this snapshot under this rule set."""
-    parts = [listing.platform, listing.listing_id, listing.content_hash, ruleset_version]
+    """Deterministic id of the verdict on this snapshot, as its pictures are known, under this rule set."""
+    parts = [listing.platform, listing.listing_id, listing.judged, ruleset_version]
     return f"d_{digest(parts)[:40]}"

@@ -45,14 +45,47 @@ class Contact(Part):
     value: str = Field(min_length=1, max_length=1024)
 
 
+class Fetched(Part):
+    """What Takin found at a picture's address. Not part of the content hash: the platform showed the address,
+    and the same snapshot stays the same whether its pictures could be fetched or not."""
+
+    at: Instant
+    """When, by our clock."""
+    sha256: Sha256
+    """Of the bytes as they came."""
+    perceptual_hash: str | None = Field(default=None, pattern=r"^pdq:[0-9a-f]{64}$")
+    """Absent where there is too little in the picture to tell it from others."""
+    media_type: str = Field(pattern=r"^image/[a-z]{3,5}$")
+    """What the bytes are, whatever the server called them."""
+    size: int = Field(ge=1)
+    """Bytes."""
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    """In pixels, as it is meant to be seen."""
+
+
 class Image(Part):
     """A picture of the listing."""
 
     url: str = Field(max_length=4096)
     sha256: Sha256 | None = None
-    """Of the bytes as fetched, when they were fetched."""
+    """Of the picture's bytes, where whoever published the listing knew it."""
     perceptual_hash: str | None = Field(default=None, pattern=r"^(pdq|phash):[0-9a-f]{16,64}$")
-    """Scheme and hash, for example ``pdq:`` and 64 hexadecimal digits."""
+    """Scheme and hash, for example ``pdq:`` and 64 hexadecimal digits, likewise."""
+    fetched: Fetched | None = None
+    """What was found there; absent where nobody looked."""
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """The SHA-256 of its bytes, as told and as fetched; each once."""
+        known = (self.sha256, self.fetched.sha256 if self.fetched else None)
+        return tuple(dict.fromkeys(one for one in known if one))
+
+    @property
+    def perceptual(self) -> tuple[str, ...]:
+        """Its perceptual hashes with their scheme, as told and as fetched; each once."""
+        known = (self.perceptual_hash, self.fetched.perceptual_hash if self.fetched else None)
+        return tuple(dict.fromkeys(one for one in known if one))
 
 
 class Listing(Message):
@@ -107,6 +140,15 @@ class Listing(Message):
         """The Kafka key: ``platform:listing_id``."""
         return f"{self.platform}:{self.listing_id}"
 
+    @property
+    def judged(self) -> str:
+        """What a verdict is about: the content hash, and what was found at the pictures' addresses, where
+        somebody looked. The same snapshot with and without that may get two verdicts."""
+        found = [image.fetched for image in self.images if image.fetched]
+        if not found:
+            return self.content_hash
+        return digest([self.content_hash, *(f"{one.sha256} {one.perceptual_hash}" for one in found)])
+
     @classmethod
     def sealed(cls, **fields: Any) -> Self:
         """Build a listing and compute its content hash.
@@ -139,6 +181,10 @@ SHOWN = (
 
 
 def content_hash(listing: Listing) -> str:
-    """SHA-256 over the fields in :data:`SHOWN`; independent of when and by whom it was seen."""
+    """SHA-256 over the fields in :data:`SHOWN`; independent of when and by whom it was seen, and of what was
+    found at the pictures' addresses."""
+    if any(image.fetched for image in listing.images):
+        bare = tuple(image.model_copy(update={"fetched": None}) for image in listing.images)
+        listing = listing.model_copy(update={"images": bare})
     shown = listing.model_dump(mode="json", include=set(SHOWN), exclude_none=True)
     return digest([listing.platform, listing.listing_id, canonical_json(shown)])

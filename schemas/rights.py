@@ -19,6 +19,7 @@ ACCOUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "takin-connector": ("connectors",),
         "takin-intake": ("intake",),
+        "takin-pictures": ("pictures",),
         "takin-screening": ("screening",),
         "takin-notices": ("notices", "relay"),
         "takin-auditor": ("auditor",),
@@ -37,7 +38,11 @@ ACCOUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Account, and the names that it has in the catalogue."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"takin-screening": ("screening",), "takin-notices": ("notices", "notices-reports")}
+    {
+        "takin-pictures": ("takin-pictures",),
+        "takin-screening": ("screening",),
+        "takin-notices": ("notices", "notices-reports"),
+    }
 )
 """Consumer groups of each account that reads in some."""
 OPERATOR = "takin-operator"

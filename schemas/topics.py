@@ -63,8 +63,8 @@ LISTINGS = Topic(
     message=Listing,
     key="platform:listing_id",
     summary="A snapshot of one offer as one platform showed it.",
-    producers=("connectors", "intake", "auditor", "dead-letters command"),
-    consumers=("screening", "auditor", "rules command", "watchlist command"),
+    producers=("connectors", "intake", "pictures", "auditor", "dead-letters command"),
+    consumers=("screening", "pictures", "auditor", "rules command", "watchlist command"),
     retention_days=28,
 )
 REPORTS = Topic(

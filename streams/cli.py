@@ -28,6 +28,7 @@ AREAS = (
     "streams.local.commands",
     "connectors.sandbox.commands",
     "streams.connect.commands",
+    "streams.pictures.commands",
     "streams.screening.commands",
     "streams.watchlist.commands",
     "streams.reference.commands",

@@ -28,7 +28,7 @@ from streams.local.service import Service
 
 PORT_NAMES = (
     *("kafka", "receiver", "notices", "screening", "connect", "intake", "intake-metrics"),
-    *("desk", "desk-metrics", "auditor"),
+    *("desk", "desk-metrics", "auditor", "pictures"),
 )
 
 FROZEN_AFTER_S = 60.0
@@ -133,7 +133,9 @@ def prepare(machine: Machine) -> Prepared:
         _make_key(folder, names or [one.name for one in load_platforms(platforms_file)])
     summary = folder / "connect-summary.json"
     summary.unlink(missing_ok=True)
+    pictures = any(one.pictures.fetch for one in load_platforms(platforms_file))
     shown = ["notices", "desk-metrics", "screening", *workers, "auditor", "connect", "intake-metrics"]
+    shown += ["pictures"] if pictures else []
     idle = {"connect"} if machine.source is None else set()
     idle |= set() if machine.intake else {"intake-metrics"}
     targets = [
@@ -143,7 +145,10 @@ def prepare(machine: Machine) -> Prepared:
     ]
     (folder / "prometheus-targets.json").write_text(json.dumps(targets, indent=2) + "\n", encoding="utf-8")
     return Prepared(
-        services=_services(machine, folder, platforms_file, summary, bootstrap, casebook_url, ports),
+        services=(
+            *_services(machine, folder, platforms_file, summary, bootstrap, casebook_url, ports),
+            *([_pictures(folder, platforms_file, bootstrap, ports["pictures"])] if pictures else []),
+        ),
         bootstrap=bootstrap,
         casebook_url=casebook_url,
         platforms_file=platforms_file,
@@ -354,6 +359,21 @@ def _services(
             )
         )
     return tuple(services)
+
+
+def _pictures(folder: Path, platforms_file: Path, bootstrap: str, port: int) -> Service:
+    """What fetches listings' pictures, where a platform of the file wants that."""
+    return Service(
+        "pictures",
+        takin("pictures", "--metrics-port", str(port)),
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "TAKIN_DATA_DIR": str(folder),
+            "TAKIN_PLATFORMS_FILE": str(platforms_file),
+        },
+        ready=f"http://127.0.0.1:{port}/health",
+        needs=("topics",),
+    )
 
 
 def _group_joined(bootstrap: str) -> Callable[[], Awaitable[bool]]:

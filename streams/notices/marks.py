@@ -84,10 +84,10 @@ def _reach(contact: Contact) -> str:
 
 def _of_pictures(listing: Listing) -> Iterator[Mark]:
     for image in listing.images[:MOST_PICTURES]:
-        if image.sha256:
-            yield Mark("image:" + image.sha256, "picture")
-        if image.perceptual_hash:
-            yield from _bands(image.perceptual_hash)
+        for sha256 in image.exact:
+            yield Mark("image:" + sha256, "picture")
+        for perceptual in image.perceptual:
+            yield from _bands(perceptual)
 
 
 def _bands(perceptual: str) -> Iterator[Mark]:

@@ -110,12 +110,16 @@ class ImageIndex:
         return list(best.values())
 
     def _of(self, image: Image) -> Iterator[tuple[WatchlistEntry, int]]:
-        for entry in self._exact.get(image.sha256 or "", ()):
-            yield entry, 0
-        scheme, _, value = (image.perceptual_hash or "").partition(":")
-        if scheme != "pdq" or len(value) != 64:
-            return
-        for known, apart in self._pdq.near(int(value, 16)):
+        for sha256 in image.exact:
+            for entry in self._exact.get(sha256, ()):
+                yield entry, 0
+        for perceptual in image.perceptual:
+            scheme, _, value = perceptual.partition(":")
+            if scheme == "pdq" and len(value) == 64:
+                yield from self._nearly(int(value, 16))
+
+    def _nearly(self, value: int) -> Iterator[tuple[WatchlistEntry, int]]:
+        for known, apart in self._pdq.near(value):
             for entry in self._near[known]:
                 if apart <= (DISTANCE if entry.distance is None else entry.distance):
                     yield entry, apart

@@ -77,7 +77,7 @@ class Backtest:
         if isinstance(listing, Rejected):
             self.unreadable += 1
             return None
-        identity = (listing.key, listing.content_hash)
+        identity = (listing.key, listing.judged)
         if identity in self._seen:
             self.repeated += 1
             return None

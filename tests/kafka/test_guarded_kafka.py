@@ -43,6 +43,7 @@ pytestmark = pytest.mark.kafka
 WRITES = {
     "takin-connector": {"listings", "dead-letters"},
     "takin-intake": {"listings", "reports", "dead-letters"},
+    "takin-pictures": {"listings"},
     "takin-screening": {"watchlist", "detections", "screening-progress", "dead-letters"},
     "takin-notices": {"case-events", "audit-checkpoints", "dead-letters"},
     "takin-auditor": {"listings"},
@@ -52,6 +53,7 @@ WRITES = {
 READS = {
     "takin-connector": set(),
     "takin-intake": set(),
+    "takin-pictures": {"listings"},
     "takin-screening": {"listings", "watchlist"},
     "takin-notices": {"reports", "detections"},
     "takin-auditor": {"listings", "screening-progress"},

@@ -1,0 +1,1 @@
+"""Listings' pictures: fetched beside the stream, screening waits for none; known by their hashes."""
