@@ -53,6 +53,7 @@ CaseEventType = Literal[
     "hold_asked",
     "hold_confirmed",
     "hold_ended",
+    "erased",
 ]
 
 

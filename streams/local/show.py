@@ -37,6 +37,7 @@ WORDS: Mapping[str, str] = {
     "withdrawn": "we took the notice back",
     "hold_confirmed": "held: nothing is sent",
     "hold_ended": "no longer held",
+    "erased": "personal data erased",
 }
 """Events worth a line, and what they are called on it."""
 

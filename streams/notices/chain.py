@@ -12,6 +12,12 @@ from schemas.message import digest
 GENESIS = "0" * 64
 """What the first row of the chain names as its previous hash."""
 
+ERASED = "sealed_after_erasure"
+"""Act of a row that seals a thing anew after personal data was taken out of it; a tombstone says why."""
+
+SALT_BYTES = 16
+"""Of the salt under which a thing is sealed: who knows all of it but a name cannot try names against the hash."""
+
 STATE = "_state"
 """Ending of the kinds whose rows change: the newest seal counts. Every other thing is sealed once."""
 
@@ -32,7 +38,7 @@ class Act:
     subject: str
     """``kind:key`` of the thing that is sealed, for example ``event:c_1/3``."""
     payload_sha256: str
-    """:func:`content_hash` of the thing."""
+    """:func:`content_hash` of the thing, under the row's salt where it has one; see :func:`salted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class AuditRow:
     act: Act
     previous: str
     hash: str
+    salt: bytes | None = None
+    """Stands beside the chain and not in it: it goes when what it seals is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,22 @@ class Thing:
 
     subject: str
     payload_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What was erased of one thing, as hashes: what the chain sealed before, and what it seals since."""
+
+    erasure_id: str
+    subject: str
+    was: str
+    now: str | None
+    """``None``: nothing of the thing is left."""
+
+
+def salted(salt: bytes | None, payload_sha256: str) -> str:
+    """What the chain holds of a thing: SHA-256 over salt and content hash, each with its length before it."""
+    return payload_sha256 if salt is None else digest([salt, payload_sha256])
 
 
 def to_micros(instant: datetime) -> int:

@@ -495,11 +495,12 @@ def verify(
 ) -> None:
     """Check the audit chain, all that it seals, its signed checkpoints and every file of evidence.
 
-    Exits 1 if anything is amiss, and says what and where.
+    Exits 1 if anything is amiss, and says what and where. What was erased is no break where a tombstone says
+    when, on whose decision and why; those are listed.
 
     Example: takin audit verify --checkpoints checkpoints.jsonl --public-key audit-public.pem
     """
-    from streams.notices.casebook import exhibits, sealing
+    from streams.notices.casebook import erasure, exhibits, sealing
     from streams.notices.checkpoints import CheckpointLog, check_log, load_key, load_public
     from streams.notices.evidence import EvidenceDamaged, EvidenceStore
     from streams.notices.proof import Break
@@ -519,6 +520,7 @@ def verify(
     try:
         verdict = casebook.answer(sealing.verify, signed)
         hashes = casebook.answer(exhibits.every_hash)
+        decisions = casebook.answer(lambda tx: tuple(erasure.decisions(tx)))
     finally:
         casebook.close()
     breaks += verdict.breaks
@@ -535,6 +537,11 @@ def verify(
         print(f"{found}: {len(breaks)} broken")
         raise typer.Exit(1)
     print(f"{found}: the chain holds")
+    for told in decisions:
+        print(
+            f"erased {told.at:%Y-%m-%d %H:%M:%S}Z by {visible(told.by)}: {told.things} things of {told.cases} "
+            f"cases and {told.reports} reports; {visible(told.why)} ({visible(told.basis)})"
+        )
     if not signed:
         print("No checkpoints were compared, so a cut tail or a chain written anew would not show.")
     else:

@@ -33,6 +33,7 @@ WHAT IS IN IT
   events.jsonl        everything that happened to the case, in order
   detections/         why the notice was written: the listing as screened, and the rules
   evidence/           pages as they were answered, WARC 1.1 (ISO 28500)
+  erasures.json       (only where it was so) personal data that was erased, when, by whom and why
   audit/              what proves that none of this was changed later
 
 HOW TO CHECK IT, without Takin
@@ -51,10 +52,14 @@ HOW TO CHECK IT, without Takin
  5. Each thing in audit/sealed.json has the payload_sha256 that the last row about its subject names:
     SHA-256 over these parts, each with its length before it as in 3:
       kind, "text", "", then for each column: its name, its type, its value
+    and, where that row has a salt, SHA-256( salt, that hash in hexadecimal ), again with lengths;
     with the types none (empty), text, number (decimal), instant (microseconds), bytes (here in base64).
     The files of this package are the columns of those things.
  6. Where one subject has several rows (kinds that end in _state), the newest is the present state.
     Rows written after the checkpoint have no path; a later package has it.
+ 7. Where personal data was erased, a row whose act is "sealed_after_erasure" seals what is left, and a thing of
+    the kind "erasure" says when, by whom and why; its body names each thing with the hash that was sealed before
+    and the one since. The row from before stays; what it sealed, and its salt, do not.
 """
 
 
@@ -103,6 +108,7 @@ def build(
             for sha256, content in sorted(evidence.items())
         ),
         _json("evidence/index.json", [_plain(row) for row in dossier.of("evidence")]),
+        *_erasures(dossier),
         *_audit(dossier, checkpoint, public_key_pem),
     ]
     readme = README.format(
@@ -162,6 +168,11 @@ def _answers(dossier: Dossier) -> list[File]:
     return files
 
 
+def _erasures(dossier: Dossier) -> list[File]:
+    rows = [{**_plain(row), "things": json.loads(row.value("body"))} for row in dossier.of("erasure")]
+    return [_json("erasures.json", rows)] if rows else []
+
+
 def _audit(dossier: Dossier, checkpoint: AuditCheckpoint | None, public_key_pem: str | None) -> list[File]:
     paths = _paths(dossier, checkpoint)
     rows = [{**_row(row), "path": paths.get(row.position)} for row in dossier.audit]
@@ -206,6 +217,7 @@ def _row(row: AuditRow) -> dict[str, Any]:
         "payload_sha256": row.act.payload_sha256,
         "previous": row.previous,
         "hash": row.hash,
+        "salt": None if row.salt is None else row.salt.hex(),
     }
 
 

@@ -131,3 +131,18 @@ def test_a_file_of_evidence_that_was_changed_or_removed_is_found(
     said = capsys.readouterr().out
     assert f"evidence {file.name} was changed" in said
     assert f"evidence {file.name} is missing" in said
+
+
+def test_what_was_erased_is_listed_with_when_by_whom_and_why(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "verify"]) == 0
+    said = capsys.readouterr().out
+    assert "erased 2026-03-02 10:08:29Z by Ada: 2 things of 0 cases and 1 reports; a request (GDPR" in said
+
+    sql(data, "DELETE FROM erasure")
+
+    assert main(["audit", "verify"]) == 1
+    said = capsys.readouterr().out
+    assert "was erased, and no tombstone says so" in said
+    assert "erasure:er_" in said

@@ -8,20 +8,22 @@ import hashlib
 import json
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.cli import main
-from streams.notices.casebook import cases, sealing
+from streams.notices.casebook import cases, erasure, sealing
 from streams.notices.casebook.database import Casebook
+from streams.notices.chain import AuditRow
 from streams.notices.checkpoints import CheckpointLog, load_key, make_key, sign
 from streams.notices.evidence import EvidenceStore
 from streams.notices.merkle import Frontier
 from tests.support.casebooks import fill
-from tests.support.notices import T0
+from tests.support.erasable import CANARY, LONG, finished_case
+from tests.support.notices import T0, at
 
 # ---------------------------------------------------------------------------- the independent reader
 
@@ -78,14 +80,17 @@ def check(package: Path, folder: Path) -> dict[str, bytes]:
         if row["path"] is not None:
             leaf = sha(b"\x00", bytes.fromhex(row["hash"]))
             assert climb(leaf, row["position"] - 1, signed["size"], row["path"]) == signed["root"]
-        newest[row["subject"]] = row["payload_sha256"]
+        newest[row["subject"]] = row
     things = json.loads(files["audit/sealed.json"])
     assert {thing["subject"] for thing in things} == newest.keys()
     for thing in things:
         parts: list[str | bytes] = [thing["kind"], "text", ""]
         for name, kind, value in thing["columns"]:
             parts += (name, kind, base64.b64decode(value) if kind == "bytes" else value)
-        assert with_length(*parts) == newest[thing["subject"]]
+        found, row = with_length(*parts), newest[thing["subject"]]
+        if row["salt"] is not None:
+            found = with_length(bytes.fromhex(row["salt"]), found)
+        assert found == row["payload_sha256"]
     # What people read is what was sealed.
     assert files["notice/sent-body"] == columns(files, "outbox")[0]["body"]
     assert files["notice/notice.json"] == columns(files, "notice")[0]["body"]
@@ -109,31 +114,41 @@ def columns(files: dict[str, bytes], kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DATABASE_URL", "TAKIN_AUDIT_KEY_FILE", "TAKIN_CHECKPOINTS_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TAKIN_DATA_DIR", str(tmp_path))
-    store = EvidenceStore(tmp_path / "evidence")
-    casebook = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}")
+    make_key(tmp_path / "audit-key.pem")
+    return tmp_path
+
+
+def sign_rows(place: Path, rows: Sequence[AuditRow]) -> None:
+    tree = Frontier.empty()
+    for row in rows:
+        tree.add(bytes.fromhex(row.hash))
+    log = CheckpointLog(place / "checkpoints.jsonl")
+    key = load_key(place / "audit-key.pem")
+    after = log.resume(key.public_key())
+    log.append(sign(key, tree, head=rows[-1].hash, at=T0, after=after))
+
+
+def make_package(place: Path, reference: str, name: str = "evidence.zip", *, code: int = 0) -> Path:
+    out = place / name
+    assert main(["notices", "package", reference, "--out", str(out)]) == code
+    return out
+
+
+@pytest.fixture
+def package(place: Path) -> Callable[..., Path]:
+    store = EvidenceStore(place / "evidence")
+    casebook = Casebook.open(f"sqlite:///{place / 'casebook.db'}")
     _, notice_id = fill(casebook, 2, page=store.put(b"WARC/1.1 a page"))
     with casebook.read() as tx:
         rows = tuple(sealing.audit_rows(tx))
         reference = cases.notice_by_id(tx, notice_id).human_reference
     casebook.close()
-    make_key(tmp_path / "audit-key.pem")
-    tree = Frontier.empty()
-    signed = rows[:-5]
-    for row in signed:
-        tree.add(bytes.fromhex(row.hash))
-    one = sign(load_key(tmp_path / "audit-key.pem"), tree, head=signed[-1].hash, at=T0, after=None)
-    CheckpointLog(tmp_path / "checkpoints.jsonl").append(one)
-
-    def make(code: int = 0) -> Path:
-        out = tmp_path / "evidence.zip"
-        assert main(["notices", "package", reference, "--out", str(out)]) == code
-        return out
-
-    return make
+    sign_rows(place, rows[:-5])
+    return lambda code=0: make_package(place, reference, code=code)
 
 
 def test_it_is_checked_with_standard_tools_and_holds_everything(
@@ -222,3 +237,38 @@ def test_a_package_is_never_overwritten_and_needs_its_evidence(
     assert not package(2).exists()
 
     assert "is missing" in capsys.readouterr().err
+
+
+def test_what_left_before_an_erasure_is_checked_as_before_and_what_leaves_after_it_says_what_went(
+    place: Path,
+) -> None:
+    store = EvidenceStore(place / "evidence")
+    casebook = Casebook.open(f"sqlite:///{place / 'casebook.db'}")
+    page = b"WARC/1.1 a page of canary"
+    store.put(page)
+    case_id = finished_case(casebook, page=page)
+    with casebook.read() as tx:
+        [item] = cases.items_of_case(tx, case_id)
+        reference = cases.notice_by_id(tx, item.notice_id).human_reference
+        sign_rows(place, tuple(sealing.audit_rows(tx)))
+    before = make_package(place, reference, "before.zip")
+    decision = erasure.Decision("de_1", "request", "Ada", "a request", "GDPR Article 17")
+    erased = casebook.decide(erasure.erase, decision, case_ids=[case_id], now=at(LONG + 1))
+    with casebook.read() as tx:
+        sign_rows(place, tuple(sealing.audit_rows(tx)))
+    casebook.close()
+
+    after = check(make_package(place, reference, "after.zip"), place / "after")
+
+    left = check(before, place / "before")
+    assert CANARY.encode() in left["notice/sent-body"]
+    assert not [path for path, body in after.items() if CANARY.encode() in body]
+    assert not [path for path in after if path.endswith(".warc")]
+    [told] = json.loads(after["erasures.json"])
+    assert (told["decided_by"], told["why"]) == ("Ada", "a request")
+    assert {subject for subject, _, _ in told["things"]} == {subject for subject, _ in erased.things}
+    # The rows that sealed what left are in the chain as they were.
+    old = {row["position"]: row["hash"] for row in json.loads(left["audit/rows.json"])}
+    new = {row["position"]: row["hash"] for row in json.loads(after["audit/rows.json"])}
+    assert {position: new[position] for position in old if position in new}.items() <= old.items()
+    assert len(old.keys() & new.keys()) > 20

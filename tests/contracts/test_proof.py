@@ -4,6 +4,8 @@ In memory the rows are those of a real casebook, read once; what is changed is a
 remembered between runs, which changes nothing: they are pure functions of what they are given.
 """
 
+import contextlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +24,7 @@ from streams.notices import chain, proof
 from streams.notices.casebook import sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Casebook
-from streams.notices.chain import AuditRow, Head, Thing, place
+from streams.notices.chain import ERASED, AuditRow, Head, Thing, Tombstone, place, salted
 from streams.notices.checkpoints import check_log, sign
 from streams.notices.merkle import Frontier
 from tests.support.casebooks import fill
@@ -72,7 +74,19 @@ def signed(audit: Sequence[AuditRow], sizes: Sequence[int]) -> tuple[AuditCheckp
 
 def verdict(copy: Copy, checkpoints: Sequence[AuditCheckpoint], *, most: int = 1) -> proof.Verdict:
     things: Iterator[Thing] = (thing_of(one) for one in copy.stored)
-    return proof.verify_rows(copy.audit, copy.head, things, checkpoints, most=most)
+    things: Iterator[Thing] = (thing_of(one) for one in copy.stored)
+    graves = [grave for one in copy.stored for grave in graves_of(one)]
+    return proof.verify_rows(copy.audit, copy.head, things, checkpoints, tombstones=graves, most=most)
+
+
+def graves_of(one: Stored) -> Iterator[Tombstone]:
+    """What an erasure's row says, if it still is one that can be read."""
+    if one.kind is not sealing.ERASURE:
+        return
+    values = dict(zip(one.kind.columns, one.row, strict=True))
+    with contextlib.suppress(ValueError, TypeError):
+        for subject, was, now in json.loads(values["body"]):
+            yield Tombstone(values["erasure_id"], subject, was, now)
 
 
 def another(value: Any, chance: Random) -> Any:
@@ -113,8 +127,28 @@ def changed(row: AuditRow, chance: Random) -> AuditRow:
 
 def recomputed(audit: Sequence[AuditRow]) -> tuple[tuple[AuditRow, ...], Head]:
     """The whole chain written anew over the rows' acts, with every hash right, and its head."""
-    rows = place(Head(0, chain.GENESIS), [row.act for row in audit])
+    placed = place(Head(0, chain.GENESIS), [row.act for row in audit])
+    rows = tuple(replace(new, salt=old.salt) for new, old in zip(placed, audit, strict=True))
     return rows, Head(len(rows), rows[-1].hash if rows else chain.GENESIS)
+
+
+def unerased(copy: Copy) -> Copy:
+    """The same without any erasure: what is left of a thing stands as if it never had been more.
+
+    A forger who writes the chain anew has no use for tombstones.
+    """
+    stored = tuple(one for one in copy.stored if one.kind is not sealing.ERASURE)
+    now = {thing_of(one).subject: thing_of(one).payload_sha256 for one in stored}
+    again = {row.act.subject for row in copy.audit if row.act.act == ERASED}
+    rows = [
+        replace(row, act=replace(row.act, payload_sha256=salted(row.salt, now[row.act.subject])))
+        if row.act.subject in again
+        else row
+        for row in copy.audit
+        if row.act.act != ERASED and row.act.subject.partition(":")[0] != sealing.ERASURE.name
+    ]
+    audit, head = recomputed(rows)
+    return Copy(audit, head, stored)
 
 
 def flip_audit(copy: Copy, chance: Random) -> Copy:
@@ -193,20 +227,24 @@ def cut_tail(copy: Copy, chance: Random) -> Copy:
 
 def cut_tail_with_head(copy: Copy, chance: Random) -> Copy:
     """The last rows, all that only they seal, and the head: nothing inside the database shows it."""
+    copy = unerased(copy)
     left = copy.audit[: chance.randrange(len(copy.audit))]
-    by_subject = {row.act.subject: row.act.payload_sha256 for row in left}
-    kept = tuple(one for one in copy.stored if by_subject.get(thing_of(one).subject) is not None)
+    by_subject = {row.act.subject: row for row in left}
+    kept = tuple(one for one in copy.stored if thing_of(one).subject in by_subject)
     head = Head(left[-1].position, left[-1].hash) if left else Head(0, chain.GENESIS)
     # Where a thing had changed later, the forger seals its present state as if it had been so before.
     now = {thing_of(one).subject: thing_of(one).payload_sha256 for one in kept}
-    if any(now.get(subject) != was for subject, was in by_subject.items()):
-        acts = [replace(r, act=replace(r.act, payload_sha256=now[r.act.subject])) for r in left]
+    if any(salted(r.salt, now[subject]) != r.act.payload_sha256 for subject, r in by_subject.items()):
+        acts = [
+            replace(r, act=replace(r.act, payload_sha256=salted(r.salt, now[r.act.subject]))) for r in left
+        ]
         left, head = recomputed(acts)
     return Copy(left, head, kept)
 
 
 def rewrite(copy: Copy, chance: Random) -> Copy:
     """A thing is changed and the whole chain written anew, with hashes that fit, and its head."""
+    copy = unerased(copy)
     forged = flip_thing(copy, chance)
     now = {thing_of(one).subject: thing_of(one).payload_sha256 for one in forged.stored}
     was = {row.act.subject for row in copy.audit}
@@ -219,13 +257,15 @@ def rewrite(copy: Copy, chance: Random) -> Copy:
         subject = renamed.get(row.act.subject, row.act.subject)
         if subject is None:
             continue
-        acts.append(replace(row, act=replace(row.act, subject=subject, payload_sha256=now[subject])))
+        payload = salted(row.salt, now[subject])
+        acts.append(replace(row, act=replace(row.act, subject=subject, payload_sha256=payload)))
     rows, head = recomputed(acts)
     return Copy(rows, head, forged.stored)
 
 
 def remove_and_rewrite(copy: Copy, chance: Random) -> Copy:
     """A thing is removed with all its rows, and the chain closed over the gap."""
+    copy = unerased(copy)
     gone = chance.choice(copy.stored)
     stored = tuple(one for one in copy.stored if one is not gone)
     subject = thing_of(gone).subject

@@ -6,7 +6,19 @@ from random import Random
 from schemas.report import Report, Reporter
 from streams.notices import acts, handlers
 from streams.notices.acts import webhooks
-from streams.notices.casebook import accounts, cases, exhibits, filed, frozen, inbox, looks, outbox, tasks
+from streams.notices.casebook import (
+    accounts,
+    cases,
+    erasure,
+    exhibits,
+    filed,
+    frozen,
+    inbox,
+    legal_holds,
+    looks,
+    outbox,
+    tasks,
+)
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.exhibits import Exhibit
 from streams.notices.casebook.frozen import Frozen
@@ -130,6 +142,10 @@ def guard(casebook: Casebook, notice_id: str) -> None:
         content_type="application/json",
         **about,
     )
+    decide(legal_holds.place, case_id, by="Ada", reason="a court asks", now=at(4_109))
+    decide(legal_holds.lift, case_id, by="Ben", reason="the court is done", now=at(4_109))
+    decision = erasure.Decision("de_1", "request", "Ada", "a request", "GDPR Article 17")
+    decide(erasure.erase, decision, report_ids=[report.report_id], now=at(4_109))
     decide(acts.ask_hold, case_id, by="Ada", reason="case 17", expires_at=at(9_000), now=at(4_110))
     decide(acts.confirm_hold, case_id, by="Ben", now=at(4_111))
     decide(acts.release_hold, case_id, by="Ada", now=at(4_112))

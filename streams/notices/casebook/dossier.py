@@ -1,5 +1,6 @@
 """Everything the casebook holds about one notice, read in one consistent view."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,7 +102,9 @@ def _about_cases(tx: Transaction, case_ids: Sequence[str]) -> tuple[Sealed, ...]
     found = detections + _read(tx, sealing.EVENT, t.case_event.c.case_id.in_(case_ids))
     for kind in (sealing.HOLD, sealing.HOLD_CONFIRMED, sealing.HOLD_ENDED):
         found += _read(tx, kind, kind.table.c.case_id.in_(case_ids))
-    return found
+    about = sealing.ERASURE.table.c.about
+    named = [about.contains(json.dumps(f"case:{one}"), autoescape=True) for one in case_ids]
+    return found + _read(tx, sealing.ERASURE, sa.or_(sa.false(), *named))
 
 
 def _read(tx: Transaction, kind: sealing.Kind, where: sa.ColumnElement[bool]) -> tuple[Sealed, ...]:

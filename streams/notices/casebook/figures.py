@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from streams.notices.casebook import deadlines, sealing
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
+from streams.notices.chain import ERASED
 from streams.notices.item import FINAL_CLAIMS, GONE
 
 _OPEN = sa.and_(
@@ -18,6 +19,11 @@ _OPEN = sa.and_(
     t.notice_item.c.claim.not_in(sorted(FINAL_CLAIMS)),
 )
 """The same as :func:`streams.notices.item.is_open`; a test holds the two together."""
+
+
+def is_owed() -> sa.ColumnElement[bool]:
+    """Whether an item is open, as a condition of a query."""
+    return _OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +181,12 @@ def changed_since(tx: Transaction, position: int, *, most: int) -> frozenset[str
     sealed when it changes, so the chain names it.
     """
     rows = tx.execute(
-        sa.select(t.audit.c.subject).where(t.audit.c.position > position).limit(most + 1)
-    ).scalars()
-    subjects = [subject.partition(":") for subject in rows]
-    if len(subjects) > most:
+        sa.select(t.audit.c.subject, t.audit.c.act).where(t.audit.c.position > position).limit(most + 1)
+    ).all()
+    # What is erased loses the platform's id of its listing, by which it would be found again.
+    if len(rows) > most or any(act == ERASED for _, act in rows):
         return None
+    subjects = [subject.partition(":") for subject, _ in rows]
     by_kind: dict[str, set[str]] = {}
     for kind, _, key in subjects:
         by_kind.setdefault(kind, set()).add(key.partition("/")[0])

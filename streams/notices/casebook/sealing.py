@@ -6,6 +6,8 @@ those rows back, as the database holds them, and appends one row of the audit ch
 chain's head is therefore taken last and held only for the commit, whatever else was locked before.
 """
 
+import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +17,23 @@ import sqlalchemy as sa
 
 from schemas.checkpoint import AuditCheckpoint
 from streams.notices.casebook import desk_tables
+from streams.notices.casebook import erasure_tables as e
 from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import report_tables as r
 from streams.notices.casebook import tables as t
 from streams.notices.casebook import webhook_tables as w
-from streams.notices.chain import Act, AuditRow, Head, Thing, Value, content_hash, place
+from streams.notices.chain import (
+    SALT_BYTES,
+    Act,
+    AuditRow,
+    Head,
+    Thing,
+    Tombstone,
+    Value,
+    content_hash,
+    place,
+    salted,
+)
 from streams.notices.proof import Verdict, verify_rows
 
 PENDING = "takin_to_seal"
@@ -231,6 +245,21 @@ WEBHOOK_SECRET = Kind(
     ),
 )
 """Of the secret itself nothing is in the chain, not even encrypted."""
+ERASURE = Kind(
+    "erasure",
+    e.erasure,
+    ("erasure_id",),
+    ("decision_id", "at", "cause", "decided_by", "why", "basis", "about", "body"),
+)
+"""A tombstone: what was erased, when, on whose decision and why."""
+LEGAL_HOLD = Kind("legal_hold", e.legal_hold, ("legal_hold_id",), ("case_id", "reason", "set_by", "set_at"))
+LEGAL_HOLD_LIFTED = Kind(
+    "legal_hold_lifted",
+    e.legal_hold,
+    ("legal_hold_id",),
+    ("lifted_by", "lifted_at", "lift_reason"),
+    once="lifted_at",
+)
 
 KINDS: tuple[Kind, ...] = (
     EVENT,
@@ -264,6 +293,9 @@ KINDS: tuple[Kind, ...] = (
     REPORT_DECIDED,
     WEBHOOK_ADDRESS,
     WEBHOOK_SECRET,
+    ERASURE,
+    LEGAL_HOLD,
+    LEGAL_HOLD_LIFTED,
 )
 """Everything that must be sealed; :func:`things` reads exactly this."""
 
@@ -275,6 +307,7 @@ class Kept:
     at: datetime | None
     actor: str
     act: str
+    salt: bytes | None
 
 
 class Pending:
@@ -282,6 +315,11 @@ class Pending:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, tuple[Value, ...]], tuple[Kind, Kept]] = {}
+
+
+def fresh_salt() -> bytes | None:
+    """A salt that nothing else has."""
+    return os.urandom(SALT_BYTES)
 
 
 def begin(tx: sa.Connection) -> None:
@@ -296,8 +334,9 @@ def keep(
     at: datetime | None = None,
     actor: str = DEFAULT_ACTOR,
     act: str | None = None,
+    plain: bool = False,
 ) -> None:
-    """Seal this row, as it is when the transaction ends.
+    """Seal this row, as it is when the transaction ends; under a salt of its own unless ``plain``.
 
     ``at`` may be left out where the writer is told no time: then the newest time counts that this
     transaction seals, or else that of the last row sealed before.
@@ -308,7 +347,8 @@ def keep(
     pending: Pending = tx.info[PENDING]
     # A row written twice takes its later place, after what led to its last change.
     pending.rows.pop((kind.name, key), None)
-    pending.rows[(kind.name, key)] = (kind, Kept(at, actor, act or kind.name))
+    salt = None if plain else fresh_salt()
+    pending.rows[(kind.name, key)] = (kind, Kept(at, actor, act or kind.name, salt))
 
 
 def flush(tx: sa.Connection) -> None:
@@ -334,7 +374,10 @@ def flush(tx: sa.Connection) -> None:
         last = sa.select(t.audit.c.at).where(t.audit.c.position == head.position)
         newest = tx.execute(last).scalar_one_or_none() or t.EPOCH
     acts = [
-        Act(kept.at or newest, kept.actor, kept.act, thing.subject, thing.payload_sha256)
+        Act(
+            *(kept.at or newest, kept.actor, kept.act, thing.subject),
+            salted(kept.salt, thing.payload_sha256),
+        )
         for thing, kept in wanted
     ]
     rows = place(Head(head.position, head.hash), acts)
@@ -350,8 +393,9 @@ def flush(tx: sa.Connection) -> None:
                 "payload_sha256": row.act.payload_sha256,
                 "previous": row.previous,
                 "hash": row.hash,
+                "salt": kept.salt,
             }
-            for row in rows
+            for row, (_, kept) in zip(rows, wanted, strict=True)
         ],
     )
     tx.execute(
@@ -386,15 +430,20 @@ def head(tx: sa.Connection) -> Head | None:
 def audit_rows(tx: sa.Connection, *, after: int = 0, limit: int | None = None) -> Iterator[AuditRow]:
     """The chain from after a position, in order, a piece at a time."""
     a = t.audit.c
-    query = (
-        sa.select(a.position, a.at, a.actor, a.act, a.subject, a.payload_sha256, a.previous, a.hash)
-        .where(a.position > after)
-        .order_by(a.position)
-        .limit(limit)
-    )
+    query = sa.select(*_ROW).where(a.position > after).order_by(a.position).limit(limit)
     for row in tx.execution_options(yield_per=5_000).execute(query):
-        act = Act(row.at, row.actor, row.act, row.subject, row.payload_sha256)
-        yield AuditRow(row.position, act, row.previous, row.hash)
+        yield _audit_row(row)
+
+
+_ROW = tuple(
+    t.audit.c[name]
+    for name in ("position", "at", "actor", "act", "subject", "payload_sha256", "previous", "hash", "salt")
+)
+
+
+def _audit_row(row: Any) -> AuditRow:
+    act = Act(row.at, row.actor, row.act, row.subject, row.payload_sha256)
+    return AuditRow(row.position, act, row.previous, row.hash, row.salt)
 
 
 def things(tx: sa.Connection) -> Iterator[Thing]:
@@ -406,8 +455,11 @@ def things(tx: sa.Connection) -> Iterator[Thing]:
 
 def rows_about(tx: sa.Connection, subjects: Sequence[str]) -> tuple[AuditRow, ...]:
     """The chain's rows about some things, in order."""
-    wanted = set(subjects)
-    return tuple(row for row in audit_rows(tx) if row.act.subject in wanted)
+    found: list[AuditRow] = []
+    for start in range(0, len(subjects), KEYS_AT_ONCE):
+        wanted = t.audit.c.subject.in_(subjects[start : start + KEYS_AT_ONCE])
+        found += map(_audit_row, tx.execute(sa.select(*_ROW).where(wanted)))
+    return tuple(sorted(found, key=lambda row: row.position))
 
 
 def hashes(tx: sa.Connection, size: int) -> tuple[bytes, ...]:
@@ -421,4 +473,11 @@ def verify(tx: sa.Connection, checkpoints: Sequence[AuditCheckpoint] = ()) -> Ve
 
     ``checkpoints`` have been checked by themselves, see :func:`streams.notices.checkpoints.check_log`.
     """
-    return verify_rows(audit_rows(tx), head(tx), things(tx), checkpoints)
+    return verify_rows(audit_rows(tx), head(tx), things(tx), checkpoints, tombstones=tombstones(tx))
+
+
+def tombstones(tx: sa.Connection) -> Iterator[Tombstone]:
+    """What was erased of each thing."""
+    for row in tx.execute(sa.select(e.erasure.c.erasure_id, e.erasure.c.body)):
+        for subject, was, now in json.loads(row.body):
+            yield Tombstone(row.erasure_id, subject, was, now)

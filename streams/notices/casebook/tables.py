@@ -415,6 +415,8 @@ audit = Table(
     Column("payload_sha256", Text, nullable=False),
     Column("previous", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    Column("salt", LargeBinary),
+    Index("ix_audit_subject", "subject"),
 )
 
 audit_head = Table(
