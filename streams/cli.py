@@ -34,6 +34,7 @@ AREAS = (
     "streams.reference.commands",
     "streams.notices.commands",
     "streams.reports.commands",
+    "streams.privacy.commands",
     "streams.auditor.commands",
     "streams.doctor.commands",
     "streams.desk.commands",

@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     desk_key_file: Path | None = None
     """The desk's own secret, the same for every process that serves the desk or writes reply links;
     absent: ``desk.key`` in ``data_dir``, made at the first start."""
+    privacy_key: str | None = None
+    """Where the key is that hides persons: ``env:NAME`` or ``file:PATH``, several with commas while one is
+    being replaced, the new one first; absent: ``privacy.key`` in ``data_dir``, made when it is first
+    needed."""
     observability_host: str = "127.0.0.1"
     """Address of ``/metrics`` and ``/health``; loopback unless set."""
     log_level: str = "info"
@@ -62,6 +66,11 @@ class Settings(BaseSettings):
     def desk_key(self) -> Path:
         """Where the desk's own secret is, or will be made."""
         return self.desk_key_file or self.data_dir / "desk.key"
+
+    @property
+    def privacy_key_file(self) -> Path:
+        """Where the privacy key is, or will be made, if none is named."""
+        return self.data_dir / "privacy.key"
 
     @property
     def evidence_dir(self) -> Path:

@@ -16,7 +16,8 @@ ERASED = "sealed_after_erasure"
 """Act of a row that seals a thing anew after personal data was taken out of it; a tombstone says why."""
 
 SALT_BYTES = 16
-"""Of the salt under which a thing is sealed: who knows all of it but a name cannot try names against the hash."""
+"""Of the salt under which a thing is sealed: who knows all of it but a name cannot try names against the
+hash."""
 
 STATE = "_state"
 """Ending of the kinds whose rows change: the newest seal counts. Every other thing is sealed once."""

@@ -75,6 +75,7 @@ def serve(
     from streams.notices.notary import Pace
     from streams.notices.sender import demonstration_sender, load_sender
     from streams.notices.service import Checkpoints, NoticeService, serve_until_signal
+    from streams.privacy.keys import load_keys
     from streams.settings import Settings
 
     settings = Settings()
@@ -115,6 +116,7 @@ def serve(
         evidence_dir=settings.evidence_dir,
         mailbox=load_mailbox(mail_file) if (mail_file := mailbox or settings.mailbox_file) else None,
         webhook_secret=settings.webhook_secret,
+        privacy_keys=load_keys(settings.privacy_key, settings.privacy_key_file, make=True),
         unseal=unsealer(settings),
         sink_dir=settings.data_dir / "test-mode",
     )
@@ -539,8 +541,8 @@ def verify(
     print(f"{found}: the chain holds")
     for told in decisions:
         print(
-            f"erased {told.at:%Y-%m-%d %H:%M:%S}Z by {visible(told.by)}: {told.things} things of {told.cases} "
-            f"cases and {told.reports} reports; {visible(told.why)} ({visible(told.basis)})"
+            f"erased {told.at:%Y-%m-%d %H:%M:%S}Z by {visible(told.by)}: {told.things} things of "
+            f"{told.cases} cases and {told.reports} reports; {visible(told.why)} ({visible(told.basis)})"
         )
     if not signed:
         print("No checkpoints were compared, so a cut tail or a chain written anew would not show.")

@@ -1,9 +1,10 @@
 """Messages without what they say of a person: a listing's seller, a reporter, whoever wrote freely. Pure.
 
-What figures and duties rest on stays: times, outcomes, taxa, provisions, our own ids, and the names of our own
-people, who answer for what they decided. Free text goes whole, because nobody can tell what stands in it.
+What figures and duties rest on stays: times, outcomes, taxa, provisions, our own ids, and the names of our
+own people, who answer for what they decided. Free text goes whole, because nobody can tell what stands in it.
 
-Source: Regulation (EU) 2016/679, Articles 5(1)(c) and (e), 11, 17; Directive (EU) 2016/680, Articles 4, 5, 16.
+Source: Regulation (EU) 2016/679, Articles 5(1)(c) and (e), 11, 17; Directive (EU) 2016/680, Articles 4, 5,
+16.
 """
 
 import json
@@ -147,10 +148,12 @@ def _is_plain(event_type: str, name: str, value: Any) -> bool:
             return True
         case str() if _INSTANT.fullmatch(value):
             return True
-        case str() if name == "by" or name == "asked_by":
+        case str() if name in {"by", "asked_by"}:
             return True
         case str():
-            return name in (*_KEPT_FACTS, *_WORDS_OF_OURS.get(event_type, ())) and bool(_CODE.fullmatch(value))
+            return name in (*_KEPT_FACTS, *_WORDS_OF_OURS.get(event_type, ())) and bool(
+                _CODE.fullmatch(value)
+            )
         case list() | tuple():
             return name in _KEPT_FACTS and all(_is_plain(event_type, name, one) for one in value)
     return False

@@ -81,6 +81,21 @@ class EvidenceStore:
             raise EvidenceDamaged(f"evidence {sha256} was changed")
         return content
 
+    def remove(self, sha256: str) -> bool:
+        """Remove a file for good; ``False``: it is not there.
+
+        Raises:
+            ValueError: that is no SHA-256.
+            OSError: it could not be removed.
+        """
+        place = self.path(sha256)
+        try:
+            place.unlink()
+        except FileNotFoundError:
+            return False
+        _settle(place.parent)
+        return True
+
 
 def _settle(folder: Path) -> None:
     """Make a new name in a folder survive a power cut."""

@@ -1,45 +1,78 @@
 """What the notice service takes from Kafka: verdicts of the screening, and reports by people."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from schemas.detection import Detection
 from schemas.report import Report
 from schemas.topics import DETECTIONS, REPORTS
 from streams.notices import handlers
-from streams.notices.casebook import cases, filed, offsets
+from streams.notices.casebook import cases, erased_marks, filed, offsets
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.topic_intake import Batch, Record, SetAside, TopicIntake
+from streams.privacy.keys import PrivacyKeys
+from streams.privacy.marks import came_back, marks_of_listing, marks_of_report
 
 __all__ = ["Batch", "Record", "detection_intake", "report_intake", "take_batch", "take_reports"]
 
 
+Became = Literal["filed", "repeated", "erased"]
+"""What became of a report."""
+
+
 def take_batch(
-    tx: Transaction, batch: Batch[Detection], desk: handlers.Desk, *, now: datetime
+    tx: Transaction,
+    batch: Batch[Detection],
+    desk: handlers.Desk,
+    *,
+    now: datetime,
+    keys: PrivacyKeys | None = None,
 ) -> tuple[handlers.Taken, ...]:
     """One transaction: every detection of the batch and the offsets after it.
+
+    What was erased and comes again from the log is passed over; ``keys`` tell it.
 
     Raises:
         OffsetTaken: another process took them meanwhile; nothing is written.
     """
     offsets.advance(tx, DETECTIONS.name, batch.moves)
-    cases.hold_all(tx, [(one.platform, one.listing_id) for _, one in batch.messages])
+    found = sorted((detection for _, detection in batch.messages), key=lambda one: one.key)
+    marks = [tuple(marks_of_listing(keys, one.listing)) if keys else () for one in found]
+    erased = _erased(tx, marks)
+    cases.hold_all(tx, [(one.platform, one.listing_id) for one in found])
     return tuple(
-        handlers.take_detection(tx, detection, desk, now=now)
-        for _, detection in sorted(batch.messages, key=lambda one: one[1].key)
+        handlers.Taken(None, "erased")
+        if came_back(its, erased, detection.listing.observed_at)
+        else handlers.take_detection(tx, detection, desk, now=now)
+        for detection, its in zip(found, marks, strict=True)
     )
 
 
-def take_reports(tx: Transaction, batch: Batch[Report], *, now: datetime) -> tuple[bool, ...]:
-    """The same for reports: each waits for a person from then. ``False``: it was there already.
+def _erased(tx: Transaction, marks: Sequence[Sequence[str]]) -> Mapping[str, datetime]:
+    return erased_marks.known(tx, {mark for its in marks for mark in its})
+
+
+def take_reports(
+    tx: Transaction, batch: Batch[Report], *, now: datetime, keys: PrivacyKeys | None = None
+) -> tuple[Became, ...]:
+    """The same for reports: each waits for a person from then.
 
     Raises:
         OffsetTaken: as above.
     """
     offsets.advance(tx, REPORTS.name, batch.moves)
-    return tuple(filed.keep(tx, report, now=now) for _, report in batch.messages)
+    marks = [tuple(marks_of_report(keys, one)) if keys else () for _, one in batch.messages]
+    erased = _erased(tx, marks)
+    became: list[Became] = []
+    for (_, report), its in zip(batch.messages, marks, strict=True):
+        if came_back(its, erased, report.received_at):
+            became.append("erased")
+        else:
+            became.append("filed" if filed.keep(tx, report, now=now) else "repeated")
+    return tuple(became)
 
 
 def detection_intake(
@@ -52,6 +85,7 @@ def detection_intake(
     set_aside: SetAside,
     queued: Bell,
     worker: str,
+    keys: PrivacyKeys | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> TopicIntake[Detection, handlers.Taken]:
     """Takes verdicts; rings ``queued`` when a notice was written."""
@@ -67,7 +101,7 @@ def detection_intake(
         metrics,
         topic=DETECTIONS,
         message=Detection,
-        take=lambda tx, batch, now: take_batch(tx, batch, desk, now=now),
+        take=lambda tx, batch, now: take_batch(tx, batch, desk, now=now, keys=keys),
         took=took,
         bootstrap=bootstrap,
         group=group,
@@ -85,20 +119,21 @@ def report_intake(
     group: str,
     set_aside: SetAside,
     worker: str,
+    keys: PrivacyKeys | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> TopicIntake[Report, bool]:
+) -> TopicIntake[Report, Became]:
     """Takes reports that came through the intake; an analyst finds them beside those of the public form."""
 
-    def took(taken: Sequence[bool]) -> None:
-        for fresh in taken:
-            metrics.reports.labels("filed" if fresh else "repeated").inc()
+    def took(taken: Sequence[Became]) -> None:
+        for became in taken:
+            metrics.reports.labels(became).inc()
 
     return TopicIntake(
         casebook,
         metrics,
         topic=REPORTS,
         message=Report,
-        take=lambda tx, batch, now: take_reports(tx, batch, now=now),
+        take=lambda tx, batch, now: take_reports(tx, batch, now=now, keys=keys),
         took=took,
         bootstrap=bootstrap,
         group=f"{group}-reports",

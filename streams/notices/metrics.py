@@ -29,14 +29,14 @@ DETECTIONS = Metric(
     "counter",
     "count",
     "Detections taken from Kafka, by what became of them.",
-    (Label("result", ("noticed", "review", "joined", "repeated", "set_aside")),),
+    (Label("result", ("noticed", "review", "joined", "repeated", "set_aside", "erased")),),
 )
 REPORTS = Metric(
     "takin_notice_reports_total",
     "counter",
     "count",
     "Reports taken from Kafka, by what became of them.",
-    (Label("result", ("filed", "repeated")),),
+    (Label("result", ("filed", "repeated", "erased")),),
 )
 DEAD_LETTERS = Metric(
     "takin_dead_letters_total",

@@ -57,9 +57,10 @@ HOW TO CHECK IT, without Takin
     The files of this package are the columns of those things.
  6. Where one subject has several rows (kinds that end in _state), the newest is the present state.
     Rows written after the checkpoint have no path; a later package has it.
- 7. Where personal data was erased, a row whose act is "sealed_after_erasure" seals what is left, and a thing of
-    the kind "erasure" says when, by whom and why; its body names each thing with the hash that was sealed before
-    and the one since. The row from before stays; what it sealed, and its salt, do not.
+ 7. Where personal data was erased, a row whose act is "sealed_after_erasure" seals what is left, and a thing
+ of
+    the kind "erasure" says when, by whom and why; its body names each thing with the hash that was sealed
+    before and the one since. The row from before stays; what it sealed, and its salt, do not.
 """
 
 

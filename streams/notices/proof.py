@@ -4,8 +4,8 @@ What each part shows:
 
 - the chain: a row changed, removed, inserted or moved; a tail cut without its head row;
 - the seals: a thing (event, notice, answer, look …) changed, removed, or added beside the chain;
-- the tombstones: what is not there any more, or sealed a second time, without somebody's decision to erase it;
-- the checkpoints: a tail cut together with the head row, and a chain written anew with hashes that fit.
+- the tombstones: what is not there any more, or sealed a second time, without somebody's decision to erase
+it; - the checkpoints: a tail cut together with the head row, and a chain written anew with hashes that fit.
 
 Rows written after the newest checkpoint are protected by the chain alone until the next one is signed.
 """

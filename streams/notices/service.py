@@ -40,7 +40,7 @@ from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
 from streams.notices.guards.keeper import Keeper
 from streams.notices.handlers import Desk, Taken
-from streams.notices.intake import detection_intake, report_intake
+from streams.notices.intake import Became, detection_intake, report_intake
 from streams.notices.loops import Bell, keep_on
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.notary import Notary, Pace
@@ -51,6 +51,8 @@ from streams.notices.relay import Relay
 from streams.notices.topic_intake import TopicIntake
 from streams.notices.verifier import Verifier
 from streams.notices.ways import LiveWays, Opener
+from streams.privacy.check import use_keys
+from streams.privacy.keys import PrivacyKeys
 
 log = structlog.get_logger()
 
@@ -92,6 +94,8 @@ class NoticeService:
     """Signs our notices where a platform has no secret of its own."""
     evidence_dir: Path | None = None
     """Where pages are kept as evidence; absent: they are not."""
+    privacy_keys: PrivacyKeys | None = None
+    """Tell what was erased when it comes again; absent: nothing was ever erased."""
     unseal: Opener = lambda _: None
     """Reads the secrets that platforms made at the desk, with the desk's key."""
     sink_dir: Path | None = None
@@ -105,6 +109,12 @@ class NoticeService:
         """
         receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
+        try:
+            await casebook.run(use_keys, self.privacy_keys, now=datetime.now(UTC))
+        except BaseException:
+            receiver_socket.close()
+            casebook.close()
+            raise
         own = [config.name for config in self.platforms if config.self_service]
         bridge = make_bridge(
             self.platforms,
@@ -257,7 +267,7 @@ class NoticeService:
         queued: Bell,
         worker: str,
         now: Callable[[], datetime],
-    ) -> tuple[TopicIntake[Detection, Taken], TopicIntake[Report, bool]]:
+    ) -> tuple[TopicIntake[Detection, Taken], TopicIntake[Report, Became]]:
         """What brings verdicts, and what brings reports."""
         verdicts = detection_intake(
             casebook,
@@ -268,6 +278,7 @@ class NoticeService:
             set_aside=publisher.set_aside,
             queued=queued,
             worker=worker,
+            keys=self.privacy_keys,
             clock=now,
         )
         reports = report_intake(
@@ -277,6 +288,7 @@ class NoticeService:
             group=self.group,
             set_aside=publisher.set_aside,
             worker=worker,
+            keys=self.privacy_keys,
             clock=now,
         )
         return verdicts, reports

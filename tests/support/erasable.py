@@ -107,15 +107,15 @@ def finished_case(
             exhibits.add,
             Exhibit(notice_id, case_id, "listing_page", sha256, "application/warc", 10, at(200), "verifier"),
         )
-    _report(casebook, case_id, number)
+    _report(casebook, case_id, number, seller)
     casebook.decide(acts.ask_hold, case_id, by="Ada", reason="canary asks", expires_at=at(9_000), now=at(400))
     casebook.decide(acts.release_hold, case_id, by="Ada", now=at(401))
     casebook.decide(handlers.fire_deadlines, DESK, now=at(LONG))
     return case_id
 
 
-def _report(casebook: Casebook, case_id: str, number: str) -> None:
-    report = make_report(number)
+def _report(casebook: Casebook, case_id: str, number: str, seller: str) -> None:
+    report = make_report(number, seller=seller)
     casebook.decide(filed.keep, report, now=at(410))
     casebook.decide(
         filed.decide,
@@ -128,7 +128,7 @@ def _report(casebook: Casebook, case_id: str, number: str) -> None:
     )
 
 
-def make_report(number: str = "1") -> Report:
+def make_report(number: str = "1", *, seller: str = "canary-seller") -> Report:
     """A report of the offer, by somebody with a name."""
     return Report(
         report_id="r_" + number.rjust(20, "A"),
@@ -137,7 +137,11 @@ def make_report(number: str = "1") -> Report:
         url=f"https://market.example/canary/{number}",
         what="A canary sells a tusk",
         listing=Listing.sealed(
-            platform="market", observed_at=at(404), connector="form", run_id="r1", **offer(number)
+            platform="market",
+            observed_at=at(404),
+            connector="form",
+            run_id="r1",
+            **offer(number, seller=seller),
         ),
     )
 

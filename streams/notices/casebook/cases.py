@@ -102,8 +102,17 @@ def hold_by_listing(tx: Transaction, platform: str, listing_id: str) -> Case | N
     return Case(*row) if row else None
 
 
-def open_case(tx: Transaction, detection: Detection, *, status: str, now: datetime) -> Case:
-    """A new case for the detection's listing, or the one that another process has just opened."""
+def item_known(tx: Transaction, item_id: str) -> bool:
+    """Whether a notice had this item, also where its case was erased."""
+    found = tx.execute(sa.select(t.notice_item.c.item_id).where(t.notice_item.c.item_id == item_id).limit(1))
+    return found.first() is not None
+
+
+def open_case(tx: Transaction, detection: Detection, *, status: str, now: datetime, number: int = 1) -> Case:
+    """A new case for the detection's listing, or the one that another process has just opened.
+
+    ``number`` is its first round: a listing that comes back after its case was erased goes on counting.
+    """
     listing = detection.listing
     insert_new(
         tx,
@@ -113,7 +122,7 @@ def open_case(tx: Transaction, detection: Detection, *, status: str, now: dateti
             "platform": detection.platform,
             "listing_id": detection.listing_id,
             "url": listing.url,
-            "round": 1,
+            "round": number,
             "status": status,
             "severity": detection.severity,
             "taxon": detection.taxon.scientific_name if detection.taxon else None,

@@ -1,4 +1,5 @@
-"""Taking personal data out of the casebook, with a tombstone in the audit chain for each thing it was taken from.
+"""Taking personal data out of the casebook, with a tombstone in the audit chain for each thing it was taken
+from.
 
 One piece of work is one transaction: the rows, their tombstones, the marks that keep a replay from bringing
 the data back, and the list of files that go as soon as the transaction is committed.
@@ -24,6 +25,7 @@ from streams.notices.casebook import erasure_tables as e
 from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import report_tables as r
 from streams.notices.casebook import tables as t
+from streams.notices.casebook.bytes_search import contains
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.figures import is_owed
 from streams.notices.chain import ERASED, salted
@@ -59,7 +61,8 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Rows of a table from which something is taken. ``change`` gives a row's new values; ``None``: the row goes."""
+    """Rows of a table from which something is taken. ``change`` gives a row's new values; ``None``: the row
+    goes."""
 
     table: sa.Table
     where: sa.ColumnElement[bool]
@@ -106,26 +109,29 @@ def _why_not_one(tx: Transaction, case_id: str) -> str | None:
     ).one_or_none()
     if held is not None:
         return f"is under legal hold by {held.set_by}: {held.reason}"
-    status = tx.execute(sa.select(t.case.c.status).where(t.case.c.case_id == case_id)).scalar_one_or_none()
-    if status is None:
-        return "is not there"
-    if status == "review":
-        return "is open: it waits for a person"
-    if _any(tx, t.notice_item, t.notice_item.c.case_id == case_id, is_owed()):
-        return "is open: its platform still owes a removal"
-    if status == "detected" and not _any(tx, t.notice_item, t.notice_item.c.case_id == case_id):
-        return "is open: nobody has decided about it"
+    return next((why for why, true in _what_is_open(tx, case_id) if true), None)
+
+
+def _what_is_open(tx: Transaction, case_id: str) -> Iterator[tuple[str, bool]]:
+    """What could be in the way, each asked only when nothing before it was."""
     i, o, d, h = t.notice_item.c, t.outbox.c, t.deadline.c, g.hold.c
-    if _any(tx, t.notice_item, i.case_id == case_id, i.next_look_at.is_not(None)):
-        return "is open: its listing is still looked at"
-    theirs = sa.select(i.notice_id).where(i.case_id == case_id)
-    if _any(tx, t.outbox, o.notice_id.in_(theirs), o.state.in_(["queued", "leased", "held"])):
-        return "is open: something about it waits to be sent"
-    if _any(tx, t.deadline, d.case_id == case_id, d.state == "pending"):
-        return "is open: a deadline runs"
-    if _any(tx, g.hold, h.case_id == case_id, h.ended_at.is_(None)):
-        return "is held back from its platform"
-    return None
+    status = tx.execute(sa.select(t.case.c.status).where(t.case.c.case_id == case_id)).scalar_one_or_none()
+    mine = i.case_id == case_id
+    yield "is not there", status is None
+    yield "is open: it waits for a person", status == "review"
+    yield "is open: nobody has decided about it", status == "detected" and not _any(tx, t.notice_item, mine)
+    yield "is open: its platform still owes a removal", _any(tx, t.notice_item, mine, is_owed())
+    yield (
+        "is open: its listing is still looked at",
+        _any(tx, t.notice_item, mine, i.next_look_at.is_not(None)),
+    )
+    waiting = o.notice_id.in_(sa.select(i.notice_id).where(mine))
+    yield (
+        "is open: something about it waits to be sent",
+        _any(tx, t.outbox, waiting, o.state.in_(["queued", "leased", "held"])),
+    )
+    yield "is open: a deadline runs", _any(tx, t.deadline, d.case_id == case_id, d.state == "pending")
+    yield "is held back from its platform", _any(tx, g.hold, h.case_id == case_id, h.ended_at.is_(None))
 
 
 def _any(tx: Transaction, table: sa.Table, *where: sa.ColumnElement[bool]) -> bool:
@@ -143,8 +149,8 @@ def erase(
 ) -> Erased:
     """Take the personal data of these cases and reports away, and say so in the chain.
 
-    Reports that led to one of the cases go with it. ``marks`` are kept so that what Kafka still holds does not
-    come back, see :mod:`streams.notices.casebook.erased_marks`.
+    Reports that led to one of the cases go with it. ``marks`` are kept so that what Kafka still holds does
+    not come back, see :mod:`streams.notices.casebook.erased_marks`.
 
     Raises:
         NotErasable: a case is open or under a hold, a report waits for a person, or something was changed
@@ -173,6 +179,8 @@ def erase(
             sealing.keep(tx, kind, *key, at=now, actor=actor, act=ERASED, plain=True)
     _drop_salts(tx, [subject for subject, _, _ in things])
     erased_marks.keep(tx, marks, now=now)
+    if not things:
+        return Erased()
     happened = {"cause": decision.cause, "basis": decision.basis, "by": decision.by, "things": len(things)}
     for case_id in case_ids:
         events.append(
@@ -192,13 +200,19 @@ def _all_held(tx: Transaction, case_ids: Sequence[str]) -> set[str]:
 def _reports(tx: Transaction, case_ids: Sequence[str], report_ids: Sequence[str]) -> tuple[str, ...]:
     f = r.filed_report.c
     wanted = sa.or_(f.report_id.in_(report_ids), f.case_id.in_(case_ids))
-    rows = tx.execute(sa.select(f.report_id, f.state).where(wanted).order_by(f.report_id)).all()
+    rows = tx.execute(sa.select(f.report_id).where(wanted).order_by(f.report_id)).all()
     if missing := set(report_ids) - {row.report_id for row in rows}:
         raise NotErasable(f"report {min(missing)} is not there")
-    for row in rows:
-        if row.state == "waiting":
-            raise NotErasable(f"report {row.report_id} is open: it waits for a person")
+    if waiting := waiting_reports(tx, case_ids, report_ids):
+        raise NotErasable(f"report {min(waiting)} is open: it waits for a person")
     return tuple(row.report_id for row in rows)
+
+
+def waiting_reports(tx: Transaction, case_ids: Sequence[str], report_ids: Sequence[str]) -> frozenset[str]:
+    """Those of the reports, and of the cases' reports, that wait for a person."""
+    f = r.filed_report.c
+    wanted = sa.or_(f.report_id.in_(report_ids), f.case_id.in_(case_ids))
+    return frozenset(tx.execute(sa.select(f.report_id).where(wanted, f.state == "waiting")).scalars())
 
 
 def _work(tx: Transaction, case_ids: Sequence[str], report_ids: Sequence[str]) -> _Work:
@@ -249,15 +263,9 @@ def _work_on_cases(tx: Transaction, case_ids: Sequence[str], work: _Work) -> Non
         same = sa.and_(t.inbox.c.platform == platform, t.inbox.c.body_sha256 == raw)
         work.targets.append(_Target(t.inbox, same, _answer))
     if notices:
-        named = sa.or_(*(_contains(tx, t.frozen_report.c["items"], one.encode()) for one in notices))
+        named = sa.or_(*(contains(tx, t.frozen_report.c["items"], one.encode()) for one in notices))
         # After the change the rows name the same notices, so the condition still finds them.
         work.targets.append(_Target(t.frozen_report, named, frozen))
-
-
-def _contains(tx: Transaction, column: sa.ColumnElement[bytes], wanted: bytes) -> sa.ColumnElement[bool]:
-    if tx.dialect.name == "sqlite":
-        return sa.func.instr(column, wanted) > 0
-    return sa.func.position(sa.literal(wanted, sa.LargeBinary()).op("IN")(column)) > 0
 
 
 def _case_of(row: Any) -> str:
@@ -345,7 +353,8 @@ def _seals(tx: Transaction, found: _Snapshot) -> dict[str, str]:
         row = newest.get(subject)
         if row is None or salted(row.salt, content) != row.act.payload_sha256:
             raise NotErasable(
-                f"{subject} is not what was sealed: run `takin audit verify` first; an erasure would cover it up"
+                f"{subject} is not what was sealed: run `takin audit verify` first; an erasure would "
+                "cover it up"
             )
         seals[subject] = row.act.payload_sha256
     return seals

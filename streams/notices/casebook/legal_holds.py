@@ -46,7 +46,8 @@ def held(tx: Transaction, case_ids: Collection[str]) -> frozenset[str]:
 
 
 def place(tx: Transaction, case_id: str, *, by: str, reason: str, now: datetime) -> bool:
-    """Put a case under a hold; ``False``: it is under one, which stays as it is. The caller holds the case."""
+    """Put a case under a hold; ``False``: it is under one, which stays as it is. The caller holds the
+    case."""
     if in_force(tx, case_id):
         return False
     legal_hold_id = f"lh_{uuid_utils.uuid7().hex}"

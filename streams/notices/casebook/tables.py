@@ -190,6 +190,7 @@ notice_item = Table(
     Column("look_lease_until", UtcInstant),
     UniqueConstraint("platform", "listing_id", "round", "legal_basis", "action", "revision"),
     Index("ix_notice_item_case_id_round", "case_id", "round"),
+    Index("ix_notice_item_item_id", "item_id"),
     Index("ix_notice_item_platform_closed_at", "platform", "closed_at"),
     Index(
         "ix_notice_item_undecided",

@@ -14,6 +14,7 @@ from streams.notices.handlers.queueing import queue_notice
 from streams.notices.item import GONE, Happening, Item
 from streams.notices.marks import marks_of
 from streams.notices.requirements import Unmet
+from streams.notices.wording import item_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Taken:
 
     case_id: str | None
     result: str
-    """``repeated``, ``joined``, ``review``, ``noticed``, ``set_aside``."""
+    """``repeated``, ``joined``, ``review``, ``noticed``, ``set_aside``; ``erased``: a copy of what was."""
     notice_id: str | None = None
     why: str | None = None
     """Why no notice was written, where a person has to look."""
@@ -42,7 +43,8 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
     case = cases.hold_by_listing(tx, detection.platform, detection.listing_id)
     happened: list[Happening] = []
     if case is None:
-        case = cases.open_case(tx, detection, status="detected", now=now)
+        number = _first_round(tx, detection)
+        case = cases.open_case(tx, detection, status="detected", now=now, number=number)
         happened.append(Happening("case_opened", now, {"url": detection.listing.url}))
     if not cases.add_detection(tx, case.case_id, detection, now=now):
         return Taken(case.case_id, "repeated")
@@ -74,6 +76,14 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
         return write(tx, case, detection, desk, now=now, number=number, previous=item)
     why = "its last notice was withdrawn by us" if withdrawn else "a rule asks for a person"
     return _to_review(tx, case, desk, now=now, why=why, number=number)
+
+
+def _first_round(tx: Transaction, detection: Detection) -> int:
+    """A key is used once for ever: the rounds of a case that was erased are not counted again."""
+    number = 1
+    while cases.item_known(tx, item_id(detection.platform, detection.listing_id, number)):
+        number += 1
+    return number
 
 
 def _link(tx: Transaction, case: cases.Case, detection: Detection, *, now: datetime) -> list[Happening]:

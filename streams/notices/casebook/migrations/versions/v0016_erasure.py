@@ -16,6 +16,7 @@ def upgrade() -> None:
     """Add the tables, the column and the index."""
     op.add_column("audit", sa.Column("salt", sa.LargeBinary(), nullable=True))
     op.create_index("ix_audit_subject", "audit", ["subject"])
+    op.create_index("ix_notice_item_item_id", "notice_item", ["item_id"])
     op.create_table(
         "erasure",
         sa.Column("erasure_id", sa.Text(), nullable=False),
@@ -80,5 +81,6 @@ def downgrade() -> None:
     op.drop_table("privacy_key")
     op.drop_table("erased_mark")
     op.drop_table("erasure")
+    op.drop_index("ix_notice_item_item_id", "notice_item")
     op.drop_index("ix_audit_subject", "audit")
     op.drop_column("audit", "salt")

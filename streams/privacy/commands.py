@@ -1,0 +1,166 @@
+"""``takin privacy …``: erasing on request, legal holds."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from schemas.errors import OperatorError
+from streams.local.visible import visible
+
+BASIS = "Regulation (EU) 2016/679, Article 17(1)"
+
+By = Annotated[str, typer.Option("--as", help="Your name, as it shall stand on record.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it stays on record, so name nobody in it.")]
+CaseNamed = Annotated[str, typer.Argument(metavar="CASE", help="Case id, or a TKN-… reference.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``privacy`` to the command."""
+    privacy = typer.Typer(
+        help="Personal data: erase it on request, and keep what a court needs.", no_args_is_help=True
+    )
+    privacy.command("erase")(erase)
+    privacy.command("hold")(hold)
+    privacy.command("release")(release)
+    privacy.command("holds")(holds)
+    app.add_typer(privacy, name="privacy")
+
+
+def _casebook() -> Any:
+    from streams.notices.casebook.database import Casebook
+    from streams.settings import Settings
+
+    return Casebook.open(Settings().casebook_url, threads=1)
+
+
+def erase(
+    by: By,
+    reason: Reason,
+    seller: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Platform and the account's id, handle or profile address.", metavar="PLATFORM ID"),
+    ] = None,
+    case: Annotated[str | None, typer.Option(help="A case: its id, or a TKN-… reference.")] = None,
+    report: Annotated[str | None, typer.Option(help="A report: its id, or its R-… reference.")] = None,
+    basis: Annotated[str, typer.Option(help="The provision it rests on.")] = BASIS,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; else only what would go is said.")] = False,
+) -> None:
+    """Erase what is personal about a seller, a case or a report; the audit chain keeps that, when and why.
+
+    Says row by row what goes. Open cases and those under a legal hold stay, with the reason, and the exit
+    code is then 1. What Kafka still holds does not come back when it is read again; it leaves Kafka by its
+    topic's retention (`takin topics list`).
+
+    Example: takin privacy erase --seller example-market shop17 --as Kim --reason "request of 3 May" --apply
+    """
+    from streams.notices.acts.commands import case_named
+    from streams.notices.acts.people import person_named, reason_given
+    from streams.notices.evidence import EvidenceStore
+    from streams.privacy.check import use_keys
+    from streams.privacy.erase import Asked, decision_on, remove_files, run
+    from streams.privacy.keys import load_keys
+    from streams.settings import Settings
+
+    if sum(one is not None for one in (seller, case, report)) != 1:
+        raise OperatorError("Say what shall be erased: one of --seller PLATFORM ID, --case or --report.")
+    settings = Settings()
+    now = datetime.now(UTC)
+    keys = load_keys(settings.privacy_key, settings.privacy_key_file, make=True)
+    assert keys is not None, "it was made"
+    decision = decision_on(
+        "request", by=person_named(by), why=reason_given(reason), basis=reason_given(basis)
+    )
+    casebook = _casebook()
+    try:
+        casebook.decide(use_keys, keys, now=now)
+        case_id = casebook.answer(case_named, case) if case else None
+        asked = Asked(case_id, _report_id(report) if report else None, seller)
+        outcome = run(casebook, asked, decision, keys, now=now, apply=apply)
+        removed = remove_files(casebook, EvidenceStore(settings.evidence_dir)) if apply else 0
+    finally:
+        casebook.close()
+    for subject, left in outcome.erased.things:
+        print(f"{'emptied' if left else 'removed'}  {visible(subject)}")
+    for sha256 in outcome.erased.files:
+        print(f"removed  evidence/{sha256[:2]}/{sha256}")
+    for one, why in outcome.refused:
+        print(f"stays    {visible(one)} {visible(why)}")
+    n = len(outcome.erased.things)
+    counted = f"{n} things of {len(outcome.case_ids)} cases and {len(outcome.report_ids)} reports"
+    if apply:
+        print(
+            f"erased {counted}, {removed} files; `takin audit verify` lists decision {decision.decision_id}"
+        )
+    else:
+        print(f"would erase {counted}, {len(outcome.erased.files)} files; nothing was changed: add --apply")
+    if seller is not None:
+        print("A watchlist entry about the account stays until it is removed: see `takin watchlist list`.")
+    if outcome.refused:
+        raise typer.Exit(1)
+
+
+def _report_id(text: str) -> str:
+    from schemas.report import id_of
+
+    return text if text.startswith("r_") else id_of(text) or text
+
+
+def hold(case: CaseNamed, by: By, reason: Reason) -> None:
+    """Put a case under a legal hold: nothing of it is erased, on request or by its age, until it is released.
+
+    Example: takin privacy hold TKN-ABCDE-FGHIJ-KL --as Kim --reason "court of Brno, file 12 T 3/2026"
+    """
+    from streams.notices.acts.commands import case_named
+    from streams.notices.acts.people import person_named, reason_given
+    from streams.notices.casebook import legal_holds
+
+    casebook = _casebook()
+    try:
+        case_id = casebook.answer(case_named, case)
+        fresh = casebook.decide(
+            legal_holds.place,
+            case_id,
+            by=person_named(by),
+            reason=reason_given(reason),
+            now=datetime.now(UTC),
+        )
+    finally:
+        casebook.close()
+    print(f"{case_id} is under legal hold." if fresh else f"{case_id} was under a legal hold already.")
+
+
+def release(case: CaseNamed, by: By, reason: Reason) -> None:
+    """End a case's legal hold.
+
+    Example: takin privacy release TKN-ABCDE-FGHIJ-KL --as Kim --reason "judgment of 3 May is final"
+    """
+    from streams.notices.acts.commands import case_named
+    from streams.notices.acts.people import person_named, reason_given
+    from streams.notices.casebook import legal_holds
+
+    casebook = _casebook()
+    try:
+        case_id = casebook.answer(case_named, case)
+        ended = casebook.decide(
+            legal_holds.lift, case_id, by=person_named(by), reason=reason_given(reason), now=datetime.now(UTC)
+        )
+    finally:
+        casebook.close()
+    if not ended:
+        raise OperatorError(f"{case_id} is under no legal hold: see `takin privacy holds`.")
+    print(f"{case_id} is under no legal hold any more.")
+
+
+def holds() -> None:
+    """Legal holds in force, the oldest first."""
+    from streams.notices.casebook import legal_holds
+
+    casebook = _casebook()
+    try:
+        found = casebook.answer(legal_holds.in_force)
+    finally:
+        casebook.close()
+    for one in found:
+        print(f"{one.case_id}  {one.set_at:%Y-%m-%d}  {visible(one.set_by)}: {visible(one.reason)}")
+    print(f"{len(found)} in force")

@@ -1,0 +1,113 @@
+"""The key behind everything that hides a person: marks of what was erased, and encrypted fields.
+
+One secret of 32 bytes as 64 hexadecimal digits; a key for each purpose is derived from it. While a secret is
+being replaced there are several: the new one first, which is used, and old ones, which are only understood.
+
+Sources: RFC 2104 (HMAC); RFC 5869, whose idea of a key for each purpose is kept with HMAC alone, as the
+secret is random already; NIST SP 800-188, section on keyed hashes of identifiers, which cannot be guessed
+without the key.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schemas.errors import OperatorError
+from schemas.message import digest
+
+SETTING = "TAKIN_PRIVACY_KEY"
+HEX = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyKeys:
+    """One secret or several, the one in use first."""
+
+    roots: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """A name for each secret that tells nothing of it, 16 hexadecimal digits."""
+        return tuple(_derive(root, "id").hex()[:16] for root in self.roots)
+
+    def marks(self, kind: str, *parts: str) -> tuple[str, ...]:
+        """What stands for these parts where they must not stand themselves, under every secret, the newest
+        first.
+
+        The same parts give the same mark; without the secret nobody can try names.
+        """
+        message = digest([kind, *parts]).encode()
+        return tuple(
+            f"{kind}:{hmac.new(_derive(root, 'marks'), message, hashlib.sha256).hexdigest()}"
+            for root in self.roots
+        )
+
+
+def _derive(root: bytes, purpose: str) -> bytes:
+    return hmac.new(root, f"takin/privacy/{purpose}".encode(), hashlib.sha256).digest()
+
+
+def load_keys(references: str | None, default: Path, *, make: bool = False) -> PrivacyKeys | None:
+    """The secrets that ``references`` point at (``env:NAME`` or ``file:PATH``, commas between; newest first).
+
+    Without references the file ``default`` counts; where it is not there, it is made if ``make`` is set, and
+    else there is no key.
+
+    Raises:
+        OperatorError: a variable or file is missing or holds no such secret.
+    """
+    if not references:
+        if not default.exists():
+            if not make:
+                return None
+            _make(default)
+        references = f"file:{default}"
+    return PrivacyKeys(tuple(_resolve(one.strip(), os.environ) for one in references.split(",")))
+
+
+def _resolve(reference: str, environment: Mapping[str, str]) -> bytes:
+    scheme, _, rest = reference.partition(":")
+    if scheme == "env" and rest:
+        text = environment.get(rest, "")
+        if not text:
+            raise OperatorError(f"{SETTING}: the environment variable {rest} is not set.")
+    elif scheme == "file" and rest:
+        try:
+            text = Path(rest).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not text"
+            raise OperatorError(f"{SETTING}: the file {rest} cannot be read: {why}.") from error
+    else:
+        raise OperatorError(f"{SETTING} names each key as env:NAME or file:PATH, with commas between.")
+    if not HEX.fullmatch(text.strip()):
+        raise OperatorError(
+            f"{SETTING}: {reference} does not hold 64 hexadecimal digits: restore it from where you keep it, "
+            "or make one with `openssl rand -hex 32` if there never was one."
+        )
+    return bytes.fromhex(text.strip())
+
+
+def _make(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished = path.parent / f".{secrets.token_hex(8)}"
+        place = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+        try:
+            with os.fdopen(place, "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(unfinished, path)  # whole or not at all: whoever comes second keeps the first one's
+        except FileExistsError:
+            pass
+        finally:
+            unfinished.unlink()
+    except OSError as error:
+        raise OperatorError(
+            f"The privacy key {path} cannot be made: {error.strerror}. Name one with {SETTING}."
+        ) from error
