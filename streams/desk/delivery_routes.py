@@ -116,7 +116,8 @@ def register(app: FastAPI, house: House) -> None:
             "page": number,
             "what": WHAT,
             "results": RESULTS,
-            "own": (None, deliveries.REDELIVERY),
+            "own": (None, deliveries.REDELIVERY) if not (why_not := _why_not(house, request)) else (),
+            "why_not": why_not,
             "problem": problem,
             "said": SAID.get(request.query_params.get("said", "")),
         }
@@ -181,3 +182,17 @@ def register(app: FastAPI, house: House) -> None:
         methods=["POST"],
         responses={**PROBLEMS, 409: {**PROBLEMS[409], "description": "It cannot be sent again now"}},
     )
+
+
+def _why_not(house: House, request: Request) -> str | None:
+    """Why nothing can be sent once more to this platform; ``None``: it can."""
+    if house.acts is None:
+        return "This desk was started without a platforms file, so nothing is sent from here."
+    policy = house.acts.platforms.get(request.state.viewer.platform)
+    if policy is None or not policy.redelivers:
+        return (
+            "Your channel does not know notices by a key: sent once more, it would be a second notice, "
+            "with a case of its own. What failed is tried again by itself; if you lost one, read it in "
+            "your inbox here."
+        )
+    return None

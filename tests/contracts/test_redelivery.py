@@ -191,6 +191,7 @@ def test_the_log_has_every_try_of_the_time_with_its_answer_cut_and_no_letter_to_
             now=at(20),
         )
         row = {"idempotency_key": "l1", "number": 1, "worker": "w1", "started_at": at(21)}
+        row["platform"] = "market"
         tx.execute(sa.insert(t.attempt).values(row))
         sealing.keep(tx, sealing.TRY, "l1", 1, at=at(21))
 
@@ -204,3 +205,25 @@ def test_the_log_has_every_try_of_the_time_with_its_answer_cut_and_no_letter_to_
     assert found[1].said == ""
     assert len(casebook.answer(deliveries.tries, KIM, since=at(5), limit=9)) == 1
     assert casebook.answer(deliveries.tries, KIM, since=T0, limit=9, offset=1) == found[1:]
+
+
+def test_a_platforms_log_is_found_by_an_index_however_much_went_to_others(casebook: Casebook) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, values: Any, *___: Any) -> None:
+        asked.append((statement, values))
+
+    if not casebook.is_sqlite:
+        return  # so few rows PostgreSQL reads one after the other
+    sa.event.listen(casebook.engine, "before_cursor_execute", note)
+    casebook.answer(deliveries.tries, KIM, since=T0, limit=9)
+    casebook.answer(deliveries.redelivered, platform="market", since=T0)
+    with casebook.read() as tx:
+        plans = [
+            str(tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).fetchall())
+            for statement, values in list(asked)
+            if statement.startswith("SELECT")
+        ]
+
+    assert len(plans) == 2
+    assert all("ix_attempt_platform_started_at" in plan for plan in plans)

@@ -75,6 +75,7 @@ def tries(
         .join(t.notice, t.notice.c.notice_id == t.outbox.c.notice_id)
         .where(
             t.attempt.c.started_at >= since,
+            visible_to(viewer, t.attempt.c.platform),
             visible_to(viewer, t.outbox.c.platform),
             t.outbox.c.recipient.is_(None),
         )
@@ -97,7 +98,7 @@ def redelivered(tx: Transaction, *, platform: str, since: datetime) -> int:
     tried = (
         sa.select(t.attempt.c.idempotency_key)
         .join(t.outbox, t.outbox.c.idempotency_key == t.attempt.c.idempotency_key)
-        .where(t.attempt.c.started_at >= since, theirs)
+        .where(t.attempt.c.platform == platform, t.attempt.c.started_at >= since, theirs)
     )
     waiting = sa.select(t.outbox.c.idempotency_key).where(
         theirs, t.outbox.c.state.in_([t.fixed("queued"), t.fixed("leased")])

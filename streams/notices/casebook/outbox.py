@@ -129,6 +129,7 @@ def _hold(tx: Transaction, taken: Sequence[Leased], *, now: datetime, until: dat
                 "number": one.attempt,
                 "worker": worker,
                 "started_at": now,
+                "platform": one.platform,
             }
             for one in taken
         ],

@@ -267,7 +267,11 @@ attempt = Table(
     Column("http_status", Integer),
     Column("retry_after_s", Integer),
     Column("reply", LargeBinary),
+    # That of the entry, a second time: a platform's log is a walk along the index below, however much was
+    # sent to others, and no planner has to find out that it is.
+    Column("platform", Text),
     Index("ix_attempt_started_at", "started_at"),
+    Index("ix_attempt_platform_started_at", "platform", "started_at"),
 )
 
 inbox = Table(

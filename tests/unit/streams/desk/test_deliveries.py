@@ -53,6 +53,25 @@ async def test_a_program_does_the_same_by_its_token(app: FastAPI, casebook: Case
     assert waiting(casebook) == ["bazaar"]
 
 
+async def test_where_a_channel_knows_no_keys_the_page_says_why_nothing_is_sent_again(
+    casebook: Casebook, filled: Filled, tmp_path: Path
+) -> None:
+    house = house_over(casebook, tmp_path)
+    assert house.acts is not None
+    policies = {name: replace(one, redelivers=False) for name, one in house.acts.platforms.items()}
+    browser = Browser(
+        desk_app(replace(house, acts=replace(house.acts, platforms=policies))), casebook, "market"
+    )
+
+    page = await browser.get("/deliveries")
+    answer = await browser.post(f"/notices/{filled.references['market'][3]}/redeliver")
+
+    assert "would be a second notice" in page.text
+    assert "/redeliver" not in page.text
+    assert answer.status_code == 409
+    assert waiting(casebook) == []
+
+
 async def test_a_desk_without_a_platforms_file_sends_nothing(
     casebook: Casebook, filled: Filled, tmp_path: Path
 ) -> None:
