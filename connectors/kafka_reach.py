@@ -35,6 +35,10 @@ def quiet_client() -> Iterator[None]:
         logger.setLevel(before)
 
 
+class NoBroker(OperatorError):
+    """Nobody answers there: who may wait tries again."""
+
+
 async def why_no_answer(bootstrap: str) -> OperatorError:
     """Knock at the brokers once more and say what the first one that said anything meant.
 
@@ -60,7 +64,7 @@ async def why_no_answer(bootstrap: str) -> OperatorError:
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
             if sentence := meaning(error, address, access):
                 return OperatorError(sentence)
-    return OperatorError(
+    return NoBroker(
         f"No Kafka broker answers at {bootstrap}: start one (takin kafka) or set "
         "KAFKA_BOOTSTRAP_SERVERS to where it listens."
     )

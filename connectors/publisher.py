@@ -26,7 +26,7 @@ from aiokafka.errors import (
     UnsupportedVersionError,
 )
 
-from connectors.kafka_reach import why_no_answer
+from connectors.kafka_reach import NoBroker, why_no_answer
 from connectors.pace import backoff_s
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.envelope import cloud_event_headers
@@ -186,12 +186,25 @@ class Publisher:
         self._renewal = asyncio.Lock()
         self._closed = False
 
-    async def start(self, *, within_s: float = 10.0) -> None:
-        """Connect and check that the topics exist.
+    async def start(self, *, within_s: float = 10.0, patient: bool = False) -> None:
+        """Connect and check that the topics exist. ``patient``: wait for a broker, however long none answers.
 
         Raises:
-            OperatorError: no broker answers, or a topic is missing.
+            OperatorError: no broker answers, or none that lets us in, or a topic is missing.
         """
+        failures = 0
+        while True:
+            try:
+                return await self._start(within_s)
+            except NoBroker as error:
+                if not patient:
+                    raise
+                failures += 1
+                wait = _pause_s(failures)
+                log.warning("kafka_away", error=str(error), again_in_s=round(wait, 1))
+                await asyncio.sleep(wait)
+
+    async def _start(self, within_s: float) -> None:
         try:
             async with asyncio.timeout(within_s):
                 await self._check_topics()

@@ -17,11 +17,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from connectors.errors import ConnectorError
 from connectors.shelves.shelf import (
     Ask,
     Manners,
     Row,
     Rows,
+    SearchRefused,
     WrongShape,
     instant,
     part,
@@ -32,6 +34,7 @@ from connectors.shelves.shelf import (
 )
 
 PAGE = 100
+_CLOSED = frozenset({"private", "banned", "quarantined", "gold_only"})
 _COMMUNITY = re.compile(r"/?r/([A-Za-z0-9_]{2,21})(/comments)?/?")
 
 
@@ -66,6 +69,14 @@ class Reddit:
         rows = rows_of(part(document, "data"), "children")
         after = text(part(document, "data", "after"))
         return Rows(rows, Ask(asked.path, {**asked.query, "after": after}) if after else None)
+
+    def trouble(self, status: int, document: Any) -> ConnectorError | None:
+        """One community may be closed or banned, which is no refusal of us."""
+        why = text(part(document, "reason"))
+        if status in (403, 404) and why in _CLOSED:
+            reason = "not_found" if status == 404 else "refused"
+            return SearchRefused(reason, f"HTTP {status}: the community is {why}", http_status=status)
+        return None
 
     def fields(self, row: Row, base: str) -> dict[str, Any]:
         """One post or comment."""

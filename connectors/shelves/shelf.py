@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, PlatformRefused
 
 Row = Mapping[str, Any]
 
@@ -67,6 +67,10 @@ class WrongShape(Exception):
     """The answer is JSON, but not what this API says."""
 
 
+class SearchRefused(PlatformRefused):
+    """One search cannot be answered (a video without comments, a closed community); the others can."""
+
+
 class Shelf(Protocol):
     """One API."""
 
@@ -98,7 +102,7 @@ class Explains(Protocol):
 
     def trouble(self, status: int, document: Any) -> ConnectorError | None:
         """What an answer means that is no page of rows; ``None``: its status says it. ``document`` is
-        ``None`` where the body is not JSON."""
+        ``None`` where the body is not JSON. :class:`SearchRefused` ends this search only."""
 
 
 def rows_of(document: Any, name: str | None = None) -> list[Any]:

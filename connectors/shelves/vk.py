@@ -19,6 +19,7 @@ from connectors.shelves.shelf import (
     Manners,
     Row,
     Rows,
+    SearchRefused,
     instant,
     part,
     pictures,
@@ -41,8 +42,10 @@ LATER: Mapping[int, tuple[str, float | None]] = {
     29: ("throttled", 3_600.0),
 }
 """Codes after which to come back, and after how many seconds."""
-REFUSED: Mapping[int, str] = {5: "unauthorised", 7: "unauthorised", 15: "unauthorised", 18: "not_found"}
+REFUSED: Mapping[int, str] = {5: "unauthorised", 7: "unauthorised"}
 """Other codes after which a person should look; any further one is ``refused``."""
+THIS_ONE: Mapping[int, str] = {15: "unauthorised", 18: "not_found"}
+"""Codes of one wall or community that is closed or gone; the other searches go on."""
 
 
 class VK:
@@ -85,6 +88,8 @@ class VK:
         if code in LATER:
             reason, wait = LATER[code]
             return PlatformUnavailable(reason, f"error {code}", retry_after_s=wait, http_status=status)
+        if code in THIS_ONE:
+            return SearchRefused(THIS_ONE[code], f"error {code}", http_status=status)
         return PlatformRefused(REFUSED.get(code, "refused"), f"error {code}", http_status=status)
 
     def fields(self, row: Row, base: str) -> dict[str, Any]:

@@ -8,8 +8,7 @@ Limits: quota is counted in units: a page of comments is 1 of 10,000 a day; sear
 own. A search is counted here as 100 of ``reads.calls_a_day`` (set it to 10000), so that neither is passed.
 Days end at midnight in California; ours (UTC) end earlier, and quotaExceeded is obeyed.
 Cannot: descriptions in a search are cut; replies to comments, live chat and captions are not read. A video
-whose comments are switched off refuses us: take it out of the words. Reporting needs a user's login: not
-built.
+whose comments are switched off is passed over and told in the log. Reporting needs a user's login: not built.
 ``reads.words`` are words, ``comments:VIDEO_ID`` or ``channel:CHANNEL_ID``. ``reads.base_url`` is
 https://www.googleapis.com. Not run against the live service.
 """
@@ -21,11 +20,23 @@ from urllib.parse import quote
 
 from connectors.errors import ConnectorError, PlatformUnavailable
 from connectors.pages import moment
-from connectors.shelves.shelf import Ask, Manners, Row, Rows, part, pictures, rows_of, several, text
+from connectors.shelves.shelf import (
+    Ask,
+    Manners,
+    Row,
+    Rows,
+    SearchRefused,
+    part,
+    pictures,
+    rows_of,
+    several,
+    text,
+)
 
 SEARCH_UNITS = 100
 SPENT_S = 3_600.0
 _SPENT = frozenset({"quotaExceeded", "dailyLimitExceeded", "rateLimitExceeded", "userRateLimitExceeded"})
+_THIS_ONE = frozenset({"commentsDisabled", "videoNotFound", "channelNotFound"})
 _BELOW = {"comments": "videoId", "channel": "allThreadsRelatedToChannelId"}
 
 
@@ -56,12 +67,15 @@ class YouTube:
         )
 
     def trouble(self, status: int, document: Any) -> ConnectorError | None:
-        """Quota that is spent is said as 403, like a key that is not taken."""
+        """Quota that is spent is said as 403, like a key that is not taken and comments that are off."""
         reasons = {text(part(one, "reason")) for one in several(part(document, "error", "errors"))}
         if status == 403 and reasons & _SPENT:
             return PlatformUnavailable(
                 "throttled", "the day's quota is spent", retry_after_s=SPENT_S, http_status=status
             )
+        if found := sorted(reasons & _THIS_ONE):
+            reason = "not_found" if status == 404 else "refused"
+            return SearchRefused(reason, f"HTTP {status}: {found[0]}", http_status=status)
         return None
 
     def fields(self, row: Row, base: str) -> dict[str, Any]:

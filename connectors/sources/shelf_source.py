@@ -18,14 +18,14 @@ import orjson
 import structlog
 from pydantic import SecretStr
 
-from connectors.errors import ConnectorError, PlatformUnavailable
+from connectors.errors import ConnectorError, PlatformRefused, PlatformUnavailable
 from connectors.http import OutboundClient, Reply, reply_error
 from connectors.mapping import Unusable, seal
 from connectors.pace import Pace, window_s
 from connectors.pages import moment
 from connectors.platform import Page
 from connectors.replies import json_of
-from connectors.shelves.shelf import Ask, Explains, Row, Rows, Shelf, WrongShape
+from connectors.shelves.shelf import Ask, Explains, Row, Rows, SearchRefused, Shelf, WrongShape
 from connectors.sources.refresh import RefreshTokens
 from connectors.sources.tokens import Tokens
 from schemas.dead_letter import DeadLetter, dead_letter
@@ -134,11 +134,23 @@ class ShelfSource:
         """
         state = _State.from_text(since)
         given = False
+        refusals: list[SearchRefused] = []
         try:
             for words in self._words:
-                async for page in self._walk(words, state):
-                    yield page
-                    given = True
+                try:
+                    async for page in self._walk(words, state):
+                        yield page
+                        given = True
+                except SearchRefused as error:
+                    refusals.append(error)
+                    log.warning(
+                        "search_refused", platform=self._platform, words=words[:200], detail=error.detail
+                    )
+            if len(refusals) == len(self._words):
+                last = refusals[-1]
+                raise PlatformRefused(last.reason, last.detail, http_status=last.http_status)
+            if refusals:  # what they cost is kept
+                yield Page((), (), state.to_text())
         except _Spent:
             log.warning("calls_spent", platform=self._platform, calls_a_day=self._calls_a_day)
             yield Page((), (), state.to_text())

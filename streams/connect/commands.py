@@ -53,6 +53,9 @@ def connect(
         str | None,
         typer.Option(help="Only what the platform dates after this: 7d, 12h or a date like 2026-03-01."),
     ] = None,
+    wait_for_kafka: Annotated[
+        bool, typer.Option("--wait-for-kafka", help="Wait while no broker answers; always so with --follow.")
+    ] = False,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Forget how far the last run came.")
     ] = False,
@@ -98,6 +101,7 @@ def connect(
         dry_run=dry_run,
         metrics_port=metrics_port,
         search=search,
+        wait_for_kafka=wait_for_kafka,
         since=instant(since, utc_now(), option="--since") if since is not None else None,
     )
     done = asyncio.run(run_connect(options, settings))

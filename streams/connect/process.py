@@ -51,6 +51,7 @@ class ConnectOptions:
     metrics_port: int | None = None
     search: str | None = None
     since: datetime | None = None
+    wait_for_kafka: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,6 @@ async def run_connect(options: ConnectOptions, settings: Settings) -> dict[str, 
         if options.from_start and not options.dry_run:
             cursors.forget(assignment.connector, assignment.place)
         resumed = assignment.remember and cursors.load(assignment.connector, assignment.place) is not None
-        sink = await _sink(options, settings, run_id, stack)
         if options.metrics_port is not None:
             served = await serve_observability(
                 metrics.registry,
@@ -97,6 +97,7 @@ async def run_connect(options: ConnectOptions, settings: Settings) -> dict[str, 
             )
             stack.push_async_callback(served.stop)
             log.info("observability", url=served.url)
+        sink = await _sink(options, settings, run_id, stack)
         runner = Runner(
             opened.source,
             sink,
@@ -162,7 +163,7 @@ async def _sink(
         return DryRun()
     publisher = Publisher(settings.kafka_bootstrap_servers, now=utc_now, worker=run_id)
     stack.push_async_callback(publisher.aclose)
-    await publisher.start()
+    await publisher.start(patient=options.follow or options.wait_for_kafka)
     return publisher
 
 

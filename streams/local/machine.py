@@ -350,6 +350,7 @@ def _services(
                     "connect",
                     machine.source,
                     mode,
+                    "--wait-for-kafka",
                     *("--summary", str(summary), "--metrics-port", str(ports["connect"])),
                     *pace,
                 ),

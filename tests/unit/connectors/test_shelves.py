@@ -18,7 +18,7 @@ from schemas.errors import OperatorError
 from streams.connect.sources import Opened
 from tests.contracts.rude_server import Asked, answer, rude_server
 from tests.contracts.test_shelves import Clock, Reader, opened
-from tests.support.shelf_servers import Request, Stocked, reddit, youtube
+from tests.support.shelf_servers import Dialect, Request, Stocked, reddit, vk, youtube
 
 BASE = "https://shop.example"
 
@@ -62,15 +62,50 @@ async def test_vk_says_what_is_wrong_in_an_answer_with_status_200(
     assert "words of theirs" not in str(error)
 
 
+def of_youtube(reason: str) -> dict[str, Any]:
+    return {"error": {"code": 403, "errors": [{"reason": reason}]}}
+
+
 @pytest.mark.parametrize(
     ("reason", "kind"), [("quotaExceeded", PlatformUnavailable), ("keyInvalid", PlatformRefused)]
 )
 async def test_youtube_s_spent_quota_is_not_a_key_that_is_not_taken(
     reason: str, kind: type[Exception]
 ) -> None:
-    error = await failing("youtube", 403, {"error": {"code": 403, "errors": [{"reason": reason}]}})
+    error = await failing("youtube", 403, of_youtube(reason))
 
     assert isinstance(error, kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect", "closed", "told", "status", "body"),
+    [
+        ("youtube", youtube, "comments:v1", "commentThreads", 403, of_youtube("commentsDisabled")),
+        ("youtube", youtube, "channel:UC1", "commentThreads", 404, of_youtube("channelNotFound")),
+        ("reddit", reddit, "r/closed", "/r/closed/", 403, {"reason": "private", "error": 403}),
+        ("reddit", reddit, "r/closed", "/r/closed/", 404, {"reason": "banned", "error": 404}),
+        ("vk", vk, "wall:-7", "wall.get", 200, {"error": {"error_code": 15}}),
+        ("vk", vk, "wall:-7", "wall.get", 200, {"error": {"error_code": 18}}),
+    ],
+)  # fmt: skip
+async def test_one_closed_place_stops_no_other_search(
+    name: str, dialect: Dialect, closed: str, told: str, status: int, body: Any
+) -> None:
+    asked_for = "r/carving" if name == "reddit" else "carving"
+    async with rude_server() as server:
+        api = Stocked(dialect)
+        strict = api.manners(server.url)
+        api.fill(3)
+
+        async def manners(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            refused = answer(status, json.dumps(body).encode())
+            await (refused if told in asked.target else strict)(asked, writer)
+
+        server.manners = manners
+        for words in ([closed, asked_for], [asked_for, closed]):
+            assert len(await Reader(name, server.url, {"words": words}).titles()) == 3
+        with pytest.raises(PlatformRefused):
+            await Reader(name, server.url, {"words": [closed, closed]}).titles()
 
 
 def test_a_search_of_youtube_costs_a_hundred_units_and_comments_one() -> None:
