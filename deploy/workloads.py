@@ -28,7 +28,7 @@ PROCESSES: Mapping[str, Mapping[str, Any]] = {
     # Service of the composition; Kafka account; copies; port that others reach; what it keeps between starts.
     "screening": {"of": "screening-1", "account": "takin-screening", "copies": 2},
     "notices": {"of": "notices", "account": "takin-notices", "copies": 2, "port": 8710, "shared": "casebook"},
-    "desk": {"of": "desk", "account": None, "copies": 2, "port": 8720, "shared": "casebook"},
+    "desk": {"of": "desk", "account": "takin-desk", "copies": 2, "port": 8720, "shared": "casebook"},
     "intake": {"of": "intake", "account": "takin-intake", "copies": 2, "port": 8730},
     "auditor": {"of": "auditor", "account": "takin-auditor", "copies": 1, "own": "auditor"},
     "connect-example-market": {

@@ -23,6 +23,7 @@ ACCOUNTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "takin-screening": ("screening",),
         "takin-notices": ("notices", "relay"),
         "takin-auditor": ("auditor",),
+        "takin-desk": ("desk",),
         # Who types commands: the lists, the rules, and what was set aside.
         "takin-operator": (
             "watchlist command",

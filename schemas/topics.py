@@ -64,7 +64,7 @@ LISTINGS = Topic(
     key="platform:listing_id",
     summary="A snapshot of one offer as one platform showed it.",
     producers=("connectors", "intake", "pictures", "auditor", "dead-letters command"),
-    consumers=("screening", "pictures", "auditor", "rules command", "watchlist command"),
+    consumers=("screening", "pictures", "auditor", "desk", "rules command", "watchlist command"),
     retention_days=28,
 )
 REPORTS = Topic(
@@ -86,9 +86,10 @@ WATCHLIST = Topic(
         "rules command",
         "reference command",
         "dead-letters command",
+        "desk",
         "screening",
     ),
-    consumers=("screening", "watchlist command", "rules command", "reference command"),
+    consumers=("screening", "desk", "watchlist command", "rules command", "reference command"),
     others=(RulePackRelease, ReferenceRelease),
     cleanup="compact",
 )

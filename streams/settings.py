@@ -47,6 +47,15 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     """Secret with which our outgoing notices are signed when a platform names none of its own."""
 
+    rules_four_eyes: bool = False
+    """Whether a rule pack is released, retired or rolled back by two people only: one proposes, a lead
+    releases (`takin rules propose`, or the desk, where it is so anyhow)."""
+
+    @property
+    def kafka_named(self) -> str | None:
+        """The brokers, if anybody named them; for a process that also works without Kafka."""
+        return self.kafka_bootstrap_servers if "kafka_bootstrap_servers" in self.model_fields_set else None
+
     @property
     def casebook_url(self) -> str:
         """The casebook's address as given, or the default SQLite file."""

@@ -52,7 +52,8 @@ def desk(
 ) -> None:
     """Serve the desk: platforms answer notices, analysts decide, officers see who is late.
 
-    It needs the casebook only; make a first account with `takin accounts add`.
+    It needs the casebook only; make a first account with `takin accounts add`. With
+    KAFKA_BOOTSTRAP_SERVERS (account takin-desk) it also shows and changes watchlist and rule packs.
 
     Example: takin desk --base https://desk.example.org --platforms platforms.yaml --sender sender.yaml
     """
@@ -94,6 +95,7 @@ def desk(
         sender=policy,
         law=load_law(),
         webhook_secret=settings.webhook_secret,
+        kafka=settings.kafka_named,
     )
     asyncio.run(serve_until_signal(service))
 

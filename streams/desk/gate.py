@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from streams.desk.house import House
@@ -30,8 +31,8 @@ LASTS = timedelta(hours=12)
 TOUCH = timedelta(minutes=1)
 LARGEST_BODY = 256 * 1024
 LARGEST_UPLOAD = 6 * 1024 * 1024
-UPLOADS = "/report/"
-"""Below this address a form may bring a picture."""
+UPLOADS = ("/report/", "/watchlist/upload", "/rules/upload")
+"""Below these addresses a form may bring a file."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -86,7 +87,7 @@ def limited(kind: str) -> Callable[[F], F]:
 
 
 def takes_files(endpoint: F) -> F:
-    """Say that a route reads its form itself, because files come with it."""
+    """Say that a route reads and checks its form itself, because files come with it."""
     endpoint.takes_files = True  # type: ignore[attr-defined]
     return endpoint
 
@@ -148,7 +149,7 @@ def make_gate(house: House) -> Callable[[Request], Any]:
             raise Refused(
                 403, "not_for_you", "This page is not for your role. Ask an administrator if it should be."
             )
-        if request.method not in SAFE_METHODS:
+        if request.method not in SAFE_METHODS and not by_itself:
             check_form(request, request.state.form, session.csrf)
         _in_rate(house, request)
 
@@ -205,6 +206,24 @@ async def read_form(request: Request) -> Form:
     except ValueError as error:
         raise Refused(400, "bad_form", "The form could not be read.") from error
     return Form(tuple(fields))
+
+
+async def read_upload(request: Request, name: str, most: int) -> tuple[Form, str, bytes]:
+    """The fields of a form that brings a file, the file's name, and what is in it; of somebody signed in.
+
+    Raises:
+        Refused: it is not this session's form, brings no file, or one of more than ``most`` bytes.
+    """
+    async with request.form(max_files=1, max_fields=20, max_part_size=64 * 1024) as given:
+        form = Form(tuple((key, value) for key, value in given.multi_items() if isinstance(value, str)))
+        check_form(request, form, request.state.session.csrf)
+        file = given.get(name)
+        if not isinstance(file, UploadFile) or not file.filename:
+            raise Refused(422, "no_file", "Choose a file first.")
+        content = await file.read(most + 1)
+    if len(content) > most:
+        raise Refused(422, "too_large", f"The file is larger than {most:,} bytes: divide it.")
+    return form, file.filename[:200], content
 
 
 def check_form(request: Request, form: Form, expected: str) -> None:

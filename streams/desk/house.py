@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from streams.desk.board import Board
 from streams.desk.keys import DeskKeys
 from streams.desk.limits import RateLimits
+from streams.desk.lists import Lists
 from streams.desk.metrics import DeskMetrics
 from streams.desk.outlets import Outlets
 from streams.desk.pages import Pages
@@ -32,6 +33,8 @@ class House:
     https: bool
     """Whether browsers come by https: then cookies say so."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    lists: Lists | None = None
+    """Watchlist and rule packs; ``None``: no Kafka was set."""
     limits: RateLimits = field(default_factory=RateLimits)
     outlets: Outlets | None = None
     """Where platforms are notified, and what of it they may change; ``None``: no platforms file was given."""

@@ -21,9 +21,11 @@ from streams.desk.app import desk_app
 from streams.desk.board import Board
 from streams.desk.house import House
 from streams.desk.keys import REPLY_LINK, DeskKeys
+from streams.desk.lists import Lists
 from streams.desk.metrics import DeskMetrics
 from streams.desk.outlets import Outlet, Outlets
 from streams.desk.pages import Pages
+from streams.desk.trials import Trials
 from streams.notices.acts import ActRefused
 from streams.notices.bridge import Bridge, desk_of, make_bridge, working_days
 from streams.notices.casebook import deadlines
@@ -31,6 +33,8 @@ from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.evidence import EvidenceStore
 from streams.notices.policy import SenderPolicy
 from streams.notices.reply_link import ReplyLinks
+from streams.watchlist.carrying import carry_out_rest
+from streams.watchlist.mirror import Mirror
 
 log = structlog.get_logger()
 
@@ -53,6 +57,8 @@ class DeskService:
     law: Mapping[str, LegalBasis] | None = None
     webhook_secret: SecretStr | None = None
     """Signs our notices where a platform has no secret of its own."""
+    kafka: str | None = None
+    """Brokers that keep watchlist and rule packs; absent: their screens say what to set."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set.
@@ -82,11 +88,14 @@ class DeskService:
             watching = [
                 asyncio.create_task(health.keep_on()),
                 asyncio.create_task(keep_warm(house.board)),
+                asyncio.create_task(keep_carrying_out(house)),
             ]
             await stopping.wait()
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
+            if house.lists is not None:
+                await house.lists.aclose()
         finally:
             for server in servers:
                 await server.stop()
@@ -115,6 +124,7 @@ class DeskService:
             acts=acts,
             https=self.base.startswith("https://"),
             outlets=outlets_of(self.platforms, bridge) if self.platforms else None,
+            lists=Lists(Mirror(self.kafka), Trials(self.kafka)) if self.kafka else None,
         )
 
 
@@ -152,6 +162,16 @@ async def keep_warm(board: Board, *, every_s: float = 5.0) -> None:
         except CasebookUnavailable:
             log.warning("board_not_made", why="the casebook does not answer")
         await asyncio.sleep(every_s)
+
+
+async def keep_carrying_out(house: House, *, every_s: float = 10.0) -> None:
+    """Have Kafka told what was decided about the lists while it, or the desk, was away."""
+    while house.lists is not None:
+        await asyncio.sleep(every_s)
+        try:
+            await carry_out_rest(house.casebook, house.lists.topic, now=house.clock())
+        except CasebookUnavailable:
+            log.warning("lists_not_carried_out", why="the casebook does not answer")
 
 
 class _Watch:

@@ -1,7 +1,7 @@
 """The rule set: reference data and packs, compiled; each change makes a new one beside it. Pure."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -71,15 +71,28 @@ class ScreeningRuleset:
             one for one in releases.values() if one.state != "retired" and one.sha256 not in self._proven
         ]
         labels = {f"{one.pack}@{one.version}" for one in fresh}
-        # Always over the built-in list: whether a pack is taken must not depend on which list came first.
-        proof = copy.copy(self._home)
-        proof.rules = candidate.rules
-        _, failures = run_pack_tests(proof, labels)
+        _, failures = self._examples(candidate.rules, labels)
         if failures:
             more = f" (and {len(failures) - 1} more examples)" if len(failures) > 1 else ""
             raise BadPack(failures[0] + more)
         self._proven.update(one.sha256 for one in fresh)
         return candidate
+
+    def try_examples(
+        self, releases: Mapping[str, RulePackRelease], labels: Container[str]
+    ) -> tuple[int, list[str]]:
+        """How many examples of the packs with these labels ran beside these releases, and which went wrong.
+
+        Raises:
+            BadPack: a release is refused before any example could run.
+        """
+        return self._examples(RuleBook(lay_over(self._built_in, releases), self.rules.law), labels)
+
+    def _examples(self, rules: RuleBook, labels: Container[str]) -> tuple[int, list[str]]:
+        # Always over the built-in list: whether a pack is taken must not depend on which list came first.
+        proof = copy.copy(self._home)
+        proof.rules = rules
+        return run_pack_tests(proof, labels)
 
     def with_reference(self, release: ReferenceRelease | None) -> Self:
         """See :class:`streams.screening.verdict.Ruleset`; takes a second or two.

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     )
     watchlist.command("list")(list_entries)
     watchlist.command("add")(add)
+    watchlist.command("retire")(retire)
     watchlist.command("remove")(remove)
     watchlist.command("import")(import_file)
     watchlist.command("export")(export)
@@ -31,17 +32,25 @@ def register(app: typer.Typer) -> None:
 
 def list_entries(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    search: Annotated[str, typer.Option(help="Only what says this: value, reason, source, who …")] = "",
+    state: Annotated[
+        str, typer.Option(help="Only live, shadow, quarantined, expired or retired entries.")
+    ] = "",
 ) -> None:
-    """The entries in force, and those that are shadow, quarantined or retired.
+    """The entries in force, and those that are shadow, quarantined, expired or retired.
 
-    Example: takin watchlist list
+    Example: takin watchlist list --state quarantined
     """
     from streams.local.visible import visible
     from streams.settings import Settings
+    from streams.watchlist import finding
     from streams.watchlist.store import read_entries
 
+    if state and state not in finding.STANDINGS:
+        raise OperatorError(f"--state knows {', '.join(finding.STANDINGS)}, not {visible(state)}.")
     entries = asyncio.run(read_entries(Settings().kafka_bootstrap_servers))
-    for _, entry in sorted(entries.items()):
+    found = finding.chosen(entries.values(), finding.Asked(q=search, standing=state), datetime.now(UTC))
+    for entry in sorted(found, key=lambda one: one.entry_id):
         if as_json:
             print(entry.model_dump_json(exclude_none=True))
         else:
@@ -230,6 +239,30 @@ def export(
     ordered = [entry for _, entry in sorted(entries.items())]
     text = write_csv(ordered) if form == "csv" else write_json(ordered)
     sys.stdout.buffer.write(text.encode())  # bytes: a text stream would change the line ends
+
+
+def retire(
+    entry_id: Annotated[str, typer.Argument(help="Id of the entry, see takin watchlist list.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays on the entry.")],
+) -> None:
+    """Have an entry no longer looked for; unlike a removed one it stays to be seen.
+
+    Example: takin watchlist retire code_word.white-plastic.1a2b3c4d --reason "sweets only"
+    """
+    from streams.local.visible import visible
+    from streams.settings import Settings
+    from streams.watchlist.exchange import retired
+    from streams.watchlist.store import read_entries, write_entries
+
+    bootstrap = Settings().kafka_bootstrap_servers
+    entry = asyncio.run(read_entries(bootstrap)).get(entry_id)
+    if entry is None:
+        raise OperatorError(f"The watchlist has no entry {visible(entry_id)!r}: see takin watchlist list.")
+    if not reason.strip():
+        raise OperatorError("Say why it is retired: --reason TEXT.")
+    end = retired(entry, by=getpass.getuser(), why=reason, now=datetime.now(UTC))
+    asyncio.run(write_entries(bootstrap, [end]))
+    print(f"{entry_id} is retired.")
 
 
 def remove(

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas.message import digest
 from schemas.watchlist import WatchlistEntry
+from streams.screening.expressions import Expressions
 from streams.screening.identifiers.entries import keys_of
 from streams.screening.images import KINDS as IMAGES
 from streams.screening.images import hash_of
@@ -138,6 +139,16 @@ def _row(line: int, fields: Any, defaults: Defaults) -> Row:
         raise fields
     if not isinstance(fields, dict):
         raise ValueError("not an entry: an object with kind, value, reason and source is wanted")
+    entry, defaulted = entry_from(fields, defaults)
+    return Row(line, entry, defaulted)
+
+
+def entry_from(fields: Mapping[str, Any], defaults: Defaults) -> tuple[WatchlistEntry, frozenset[str]]:
+    """The entry that some fields say, and which of its fields were left to the defaults.
+
+    Raises:
+        ValueError: it is none that a worker could match with; the message names the field and says why.
+    """
     told = {name: value for name, value in fields.items() if value is not None}
     unknown = sorted(told.keys() - {*COLUMNS, "schema_version", "type"})
     if unknown:
@@ -152,23 +163,30 @@ def _row(line: int, fields: Any, defaults: Defaults) -> Row:
         place = ".".join(str(step) for step in fault["loc"])
         raise ValueError(f"{place}: {fault['msg']}") from None
     check_entry(entry)
-    return Row(line, entry, frozenset(own.keys() - told.keys()))
+    return entry, frozenset(own.keys() - told.keys())
 
 
 def check_entry(entry: WatchlistEntry) -> None:
     """Refuse what no worker could match with.
 
     Raises:
-        ValueError: the value comes down to one letter, or it is no image hash.
+        ValueError: the value comes down to one letter, or it is no image hash, or no expression.
     """
     if entry.kind in IMAGES:
         hash_of(entry)
     elif entry.distance is not None:
         raise ValueError("distance: only an image_pdq entry has one")
+    Expressions([entry])  # raises when its expression is none, or finds every text
     for _ in watchlist_terms([entry]):
         pass  # raises when the value comes down to one letter
     if entry.kind == "phone" and len(re.findall(r"\d", entry.value)) < PHONE_DIGITS:
         raise ValueError(f"a telephone number has {PHONE_DIGITS} digits or more")
+
+
+def retired(entry: WatchlistEntry, *, by: str, why: str, now: datetime) -> WatchlistEntry:
+    """The entry as it is no longer looked for, with who said so and why."""
+    said = f"Retired by {by} on {now:%Y-%m-%d}: {why.strip()[:1_500]}"
+    return entry.model_copy(update={"state": "retired", "state_reason": said})
 
 
 def advice_for(entry: WatchlistEntry) -> str:

@@ -18,6 +18,7 @@ from schemas.watchlist import (
     read_watchlist_message,
 )
 from streams.local.records import consumer_of, producer_at, up_to_now
+from streams.watchlist.records import Write
 
 TOPIC = WATCHLIST.name
 
@@ -161,3 +162,42 @@ def _refused(entry_id: str, error: KafkaError) -> OperatorError:
         f"The broker refused the entry {entry_id} ({type(error).__name__}): "
         "see that it runs, then do it again."
     )
+
+
+async def put(
+    bootstrap: str, writes: Iterable[Write], *, change_id: str, now: datetime, topic: str = TOPIC
+) -> None:
+    """Write the records of one change, all at once; returns when Kafka has them.
+
+    Doing it twice does it once: the same keys hold the same values.
+
+    Raises:
+        OperatorError: no broker answers, or it refused one.
+    """
+    async with consumer_of(bootstrap, topic), producer_at(bootstrap) as producer:
+        sent = []
+        try:
+            for one in writes:
+                headers = cloud_event_headers(
+                    event_id=f"{change_id}/{one.key}",
+                    source="takin/desk",
+                    event_type=_event_type(one.told),
+                    at=now,
+                )
+                sent.append(
+                    await producer.send(topic, key=one.key.encode(), value=one.value, headers=headers)
+                )
+            for acknowledgement in sent:
+                await acknowledgement
+        except KafkaError as error:
+            raise _refused(f"of change {change_id}", error) from error
+
+
+def _event_type(told: Told | None) -> str:
+    if told is None:
+        return "takin.watchlist-entry.removed.v1"
+    return {
+        WatchlistEntry: "takin.watchlist-entry.v1",
+        RulePackRelease: "takin.rule-pack-release.v1",
+        ReferenceRelease: "takin.reference-release.v1",
+    }[type(told)]

@@ -13,9 +13,11 @@ from streams.desk.public_form import reference
 from streams.notices import acts
 from streams.notices.casebook import desk_lists, holds
 from streams.notices.casebook.database import Casebook
+from streams.watchlist.exchange import entry_id_of
 from tests.support.desk import viewer_of
 from tests.support.desk_story import notice_about_two
 from tests.support.filed import file_report
+from tests.support.lists import draft_file, draft_pack
 
 OpenAs = Callable[..., Page]
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -24,6 +26,7 @@ RUN = """() => axe.run(document, {resultTypes: ['violations'],
   .then(found => found.violations.map(one =>
     `${one.id}: ${one.help} (${one.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(' | ')})`))"""
 LARGEST = 150_000
+ENTRY = entry_id_of("code_word", "ice")
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("light", 1_440),
     ("dark", 1_440),
@@ -86,6 +89,10 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         "analyst": [
             *("/review", f"/review/{review.case_id}", "/holds", f"/cases/{case.case_id}"),
             *("/triage", "/triage?decided=true", "/quality", f"/triage/{report}"),
+            *("/watchlist", "/watchlist?q=nothing", "/watchlist/new", f"/watchlist/entries/{ENTRY}"),
+            *("/rules", "/rules/packs/zero-tolerance", "/rules/packs/bangles"),
+            f"/rules/changes/{draft_pack(casebook, 'analyst', now=house.clock())}",
+            f"/watchlist/files/{draft_file(casebook, 'analyst', now=house.clock())}",
         ],
         "auditor": ["/access"],
         "admin": ["/webhook", "/webhook/market-prompt", "/webhook/market-silent"],

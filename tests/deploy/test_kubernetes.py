@@ -68,7 +68,7 @@ def test_a_process_is_a_command_of_ours_may_do_little_and_has_no_secret_in_its_f
     assert mounted == {one["name"] for one in pod(name)["volumes"]}
 
 
-def test_every_process_logs_in_to_kafka_as_itself_and_the_desk_not_at_all() -> None:
+def test_every_process_logs_in_to_kafka_as_itself() -> None:
     accounts = {}
     for name in DEPLOYMENTS:
         [container] = pod(name)["containers"]
@@ -82,7 +82,7 @@ def test_every_process_logs_in_to_kafka_as_itself_and_the_desk_not_at_all() -> N
     assert accounts == {
         "takin-screening": "takin-screening",
         "takin-notices": "takin-notices",
-        "takin-desk": None,
+        "takin-desk": "takin-desk",
         "takin-intake": "takin-intake",
         "takin-auditor": "takin-auditor",
         "takin-connect-example-market": "takin-connector",
@@ -121,6 +121,7 @@ def test_the_network_lets_through_only_what_is_named() -> None:
     assert targets(9093, "egress") == {
         "screening",
         "notices",
+        "desk",
         "intake",
         "auditor",
         "connect-example-market",

@@ -47,6 +47,7 @@ WRITES = {
     "takin-screening": {"watchlist", "detections", "screening-progress", "dead-letters"},
     "takin-notices": {"case-events", "audit-checkpoints", "dead-letters"},
     "takin-auditor": {"listings"},
+    "takin-desk": {"watchlist"},
     "takin-operator": {"listings", "reports", "watchlist", "detections", "dead-letters"},
     "takin-reader": set(),
 }
@@ -57,6 +58,7 @@ READS = {
     "takin-screening": {"listings", "watchlist"},
     "takin-notices": {"reports", "detections"},
     "takin-auditor": {"listings", "screening-progress"},
+    "takin-desk": {"listings", "watchlist"},
     "takin-operator": {"listings", "watchlist", "dead-letters", "case-events"},
     "takin-reader": {"case-events", "audit-checkpoints"},
 }
@@ -131,15 +133,16 @@ async def test_every_process_works_with_its_own_account_and_no_password_is_logge
         "screening": "takin-screening",
         "notices": "takin-notices",
         "auditor": "takin-auditor",
+        "desk": "takin-desk",
     }
-    # The desk and the practice platforms are told nothing: they have no business with Kafka.
+    # The practice platforms are told nothing: they have no business with Kafka.
     services = tuple(
         dataclasses.replace(one, env={**one.env, **guarded.environment(accounts[one.name])})
         if one.name in accounts
         else one
         for one in prepared.services
     )
-    assert {one.name for one in services} == {*accounts, "desk", "sandbox"}
+    assert {one.name for one in services} == {*accounts, "sandbox"}
     for name, value in guarded.environment(OPERATOR).items():
         monkeypatch.setenv(name, value)
     casebook = Casebook.open(prepared.casebook_url, threads=2)

@@ -15,6 +15,7 @@ from streams.notices.casebook import (
     frozen,
     inbox,
     legal_holds,
+    list_changes,
     looks,
     outbox,
     tasks,
@@ -146,6 +147,10 @@ def guard(casebook: Casebook, notice_id: str) -> None:
     decide(legal_holds.lift, case_id, by="Ben", reason="the court is done", now=at(4_109))
     decision = erasure.Decision("de_1", "request", "Ada", "a request", "GDPR Article 17")
     decide(erasure.erase, decision, report_ids=[report.report_id], now=at(4_109))
+    records = {"writes": b"[]", "replaces": b"[]"}
+    told = {"target": "active", "body": b"{}", "reason": "seen", **records}
+    entry = decide(acts.change_entry, "e-1", **told, by="Ada", now=at(4_109))
+    decide(list_changes.finish, entry.change_id, how="written", now=at(4_109))
     decide(acts.ask_hold, case_id, by="Ada", reason="case 17", expires_at=at(9_000), now=at(4_110))
     decide(acts.confirm_hold, case_id, by="Ben", now=at(4_111))
     decide(acts.release_hold, case_id, by="Ada", now=at(4_112))

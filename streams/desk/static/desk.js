@@ -93,6 +93,8 @@
       control.parentElement.open = true;
       const field = control.parentElement.querySelector("select, textarea, input:not([type=hidden])");
       (field || control).focus();
+    } else if (control.tagName === "INPUT") {
+      control.focus();
     } else {
       control.click();
     }

@@ -36,6 +36,12 @@ switches.resume_sending    let it go on
 switches.approve_excess    more than a platform's daily cap, by two people
 allowances.allow_rule      a rule goes on below its stop line for a while
 allowances.finish_task     a step of the ladder that waited for a person was taken
+lists.change_entry         a watchlist entry: add, change or retire it
+lists.take_file            a file of entries: take it as its difference was shown
+lists.propose_pack         a rule pack: put it before a lead,
+lists.release_pack         in force when another person releases it,
+lists.decline_pack         or sent back with the reason
+lists.drop_change          whoever made one of these takes it back
 =========================  =================================================================
 
 """
@@ -44,6 +50,15 @@ from streams.notices.acts.allowances import allow_rule, finish_task
 from streams.notices.acts.answers import ENTERED, enter_answer
 from streams.notices.acts.holds import ask_hold, confirm_hold, lapse_holds, release_hold
 from streams.notices.acts.information import give_information
+from streams.notices.acts.lists import (
+    change_entry,
+    decline_pack,
+    drop_change,
+    propose_pack,
+    release_pack,
+    shown_sha256,
+    take_file,
+)
 from streams.notices.acts.merging import merge
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
 from streams.notices.acts.quality import check_quality
@@ -66,10 +81,13 @@ __all__ = [
     "approve_excess",
     "approve_together",
     "ask_hold",
+    "change_entry",
     "check_quality",
     "confirm_hold",
+    "decline_pack",
     "dismiss",
     "dismiss_report",
+    "drop_change",
     "enter_answer",
     "finish_task",
     "give_information",
@@ -79,10 +97,14 @@ __all__ = [
     "open_from_report",
     "person_named",
     "preview",
+    "propose_pack",
     "redeliver",
     "release_hold",
+    "release_pack",
     "resume_sending",
     "same_person",
+    "shown_sha256",
     "stop_sending",
+    "take_file",
     "withdraw",
 ]

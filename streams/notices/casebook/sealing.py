@@ -19,6 +19,7 @@ from schemas.checkpoint import AuditCheckpoint
 from streams.notices.casebook import desk_tables
 from streams.notices.casebook import erasure_tables as e
 from streams.notices.casebook import guard_tables as g
+from streams.notices.casebook import list_tables as lists
 from streams.notices.casebook import report_tables as r
 from streams.notices.casebook import tables as t
 from streams.notices.casebook import webhook_tables as w
@@ -260,6 +261,30 @@ LEGAL_HOLD_LIFTED = Kind(
     ("lifted_by", "lifted_at", "lift_reason"),
     once="lifted_at",
 )
+LIST_CHANGE = Kind(
+    "list_change",
+    lists.list_change,
+    ("change_id",),
+    (
+        *("kind", "subject", "version", "target", "body", "sha256"),
+        *("made_by", "made_at", "reason", "proposed_at"),
+    ),
+    once="proposed_at",
+)
+"""A change of the watchlist or of a rule pack, from when it is proposed; drafts are nobody's business."""
+LIST_CHANGE_DECIDED = Kind(
+    "list_change_decided",
+    lists.list_change,
+    ("change_id",),
+    (
+        *("sha256", "base", "shown_sha256", "decided_by", "decided_at", "decision", "decision_reason"),
+        *("writes", "replaces"),
+    ),
+    once="decided_at",
+)
+LIST_CHANGE_DONE = Kind(
+    "list_change_done", lists.list_change, ("change_id",), ("done_at", "done_how"), once="done_at"
+)
 
 KINDS: tuple[Kind, ...] = (
     EVENT,
@@ -296,6 +321,9 @@ KINDS: tuple[Kind, ...] = (
     ERASURE,
     LEGAL_HOLD,
     LEGAL_HOLD_LIFTED,
+    LIST_CHANGE,
+    LIST_CHANGE_DECIDED,
+    LIST_CHANGE_DONE,
 )
 """Everything that must be sealed; :func:`things` reads exactly this."""
 
