@@ -36,7 +36,7 @@ from connectors.shelves.shelf import (
 SEARCH_UNITS = 100
 SPENT_S = 3_600.0
 _SPENT = frozenset({"quotaExceeded", "dailyLimitExceeded", "rateLimitExceeded", "userRateLimitExceeded"})
-_THIS_ONE = frozenset({"commentsDisabled", "videoNotFound", "channelNotFound"})
+_THIS_ONE = ("commentsDisabled", "videoNotFound", "channelNotFound")
 _BELOW = {"comments": "videoId", "channel": "allThreadsRelatedToChannelId"}
 
 
@@ -73,9 +73,9 @@ class YouTube:
             return PlatformUnavailable(
                 "throttled", "the day's quota is spent", retry_after_s=SPENT_S, http_status=status
             )
-        if found := sorted(reasons & _THIS_ONE):
+        if (found := next((one for one in _THIS_ONE if one in reasons), None)) is not None:
             reason = "not_found" if status == 404 else "refused"
-            return SearchRefused(reason, f"HTTP {status}: {found[0]}", http_status=status)
+            return SearchRefused(reason, f"HTTP {status}: {found}", http_status=status)
         return None
 
     def fields(self, row: Row, base: str) -> dict[str, Any]:
