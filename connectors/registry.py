@@ -119,6 +119,11 @@ def readable() -> tuple[str, ...]:
     return tuple(sorted({*SHELVES, *QUEUES}))
 
 
+def is_searched(reads: ReadsOptions) -> bool:
+    """Whether that API is asked for words."""
+    return reads.api in SHELVES and SHELVES[reads.api](reads).manners.searches
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -121,7 +121,8 @@ def connectors(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for a program.")] = False,
 ) -> None:
-    """Show how each platform is read and notified, when it was last read, and what is left of a day's calls.
+    """Show how each platform is read and notified, when it was last read, what went wrong last, where reading
+    goes on, and what is left of a day's calls.
 
     It reads the platforms file and the saved places and asks nobody. Example:
 
@@ -136,7 +137,8 @@ def connectors(
     path = platforms or settings.platforms_file
     if path is None:
         raise OperatorError("There is no platforms file: name one with --platforms or TAKIN_PLATFORMS_FILE.")
-    rows = overview(load_platforms(path), settings.data_dir / "cursors", utc_now())
+    folder = settings.data_dir
+    rows = overview(load_platforms(path), folder / "cursors", utc_now(), notes=folder / "connectors")
     typer.echo(json.dumps([one.as_json() for one in rows], ensure_ascii=False) if as_json else table(rows))
 
 

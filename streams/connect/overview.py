@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors.platform_config import PlatformConfig
-from connectors.registry import QUEUES, readable
+from connectors.registry import QUEUES, is_searched, readable
+from connectors.run_notes import Note, every_note
 
 STALE = timedelta(hours=24)
 """A source that has saved no place for so long is called silent."""
@@ -24,39 +25,51 @@ class Overview:
     """The API or feed that is read; ``None``: it is only notified."""
     channel: str
     state: str
-    """``never run``, ``fresh``, ``silent``, or ``only notified``."""
+    """``never run``, ``fresh``, ``silent``, ``failing`` (nothing was read to the end since its last
+    error), or ``only notified``."""
     read_at: str | None
-    """When its place was last saved."""
+    """When its place was last saved, or it last stood at its end."""
     cursors: int
     """Places that are kept: one, and one for each search of its own."""
     calls_left: int | None
     """Of today's budget, where there is one."""
+    cursor: str | None = None
+    """Where reading goes on, in a few words."""
+    last_error: str | None = None
+    """Reason and sentence of the last failure, also of one that is over."""
+    last_error_at: str | None = None
+    can: tuple[str, ...] = ()
+    """Of ``read``, ``search``, ``stream``, ``notify``."""
 
     def as_json(self) -> dict[str, Any]:
         """For a program."""
         return asdict(self)
 
 
-def overview(configs: Sequence[PlatformConfig], folder: Path, now: datetime) -> tuple[Overview, ...]:
-    """Every platform of the file, in its order. ``folder`` is that of the cursors; nothing is asked over the
-    network."""
-    kept = _kept(folder)
-    return tuple(_one(config, kept, now) for config in configs)
+def overview(
+    configs: Sequence[PlatformConfig], folder: Path, now: datetime, *, notes: Path | None = None
+) -> tuple[Overview, ...]:
+    """Every platform of the file, in its order. ``folder`` is that of the cursors, ``notes`` that of what
+    became of the runs; nothing is asked over the network."""
+    kept, noted = _kept(folder), every_note(notes) if notes is not None else ()
+    return tuple(_one(config, kept, noted, now) for config in configs)
 
 
-def _one(config: PlatformConfig, kept: Sequence[Mapping[str, Any]], now: datetime) -> Overview:
+def _one(
+    config: PlatformConfig, kept: Sequence[Mapping[str, Any]], noted: Sequence[Note], now: datetime
+) -> Overview:
     source = config.reads.api if config.reads else "crawl" if config.crawl else _READERS.get(config.kind)
     connector = config.reads.api if config.reads else "crawl" if config.crawl else config.kind
-    mine = [
-        one
-        for one in kept
-        if one["connector"] == connector
-        and (one["place"] == config.name or one["place"].startswith(f"{config.name} search "))
-    ]
-    newest = max((datetime.fromisoformat(one["saved_at"]) for one in mine), default=None)
+    mine = [one for one in kept if one["connector"] == connector and _is_of(config, one["place"])]
+    told = [one for one in noted if one.connector == connector and _is_of(config, one.place)]
+    worst = max((one for one in told if one.failed_at), key=lambda one: one.failed_at or "", default=None)
+    moments = [one["saved_at"] for one in mine] + [one.read_to_end_at for one in told if one.read_to_end_at]
+    newest = max((datetime.fromisoformat(one) for one in moments), default=None)
     state = "only notified" if source is None else "never run"
     if source is not None and newest is not None:
         state = "fresh" if now - newest < STALE else "silent"
+    if source is not None and any(one.is_failing for one in told):
+        state = "failing"
     return Overview(
         config.name,
         source,
@@ -65,7 +78,44 @@ def _one(config: PlatformConfig, kept: Sequence[Mapping[str, Any]], now: datetim
         newest.isoformat(timespec="seconds") if newest else None,
         len(mine),
         _calls_left(config, mine, now),
+        ", ".join(_where(one["cursor"]) for one in mine[:3]) or None,
+        f"{worst.reason}: {worst.detail}" if worst else None,
+        worst.failed_at if worst else None,
+        _can(config, source),
     )
+
+
+def _is_of(config: PlatformConfig, place: str) -> bool:
+    return place == config.name or place.startswith(f"{config.name} search ")
+
+
+def _can(config: PlatformConfig, source: str | None) -> tuple[str, ...]:
+    searched = config.reads is not None and is_searched(config.reads)
+    own = config.kind == "atproto" and config.reads is None and config.crawl is None
+    return (
+        *(("read",) if source is not None else ()),
+        *(("search",) if searched or own else ()),
+        *(("stream",) if own else ()),
+        *(("notify",) if config.kind != "atproto" or (config.atproto and config.atproto.identifier) else ()),
+    )
+
+
+def _where(cursor: str) -> str:
+    """A cursor in a few words.
+
+    >>> _where('{"offset": 7, "at": "x"}'), _where('{"seen": {"a": "b"}}'), _where("17")
+    ('offset 7', '1 known', '17')
+    """
+    try:
+        held = json.loads(cursor)
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        return cursor[:40]
+    if "offset" in held:
+        return f"offset {held['offset']}"
+    known = held.get("seen", held.get("pages"))
+    return f"{len(known)} known" if isinstance(known, dict) else "kept"
 
 
 def _calls_left(config: PlatformConfig, mine: Sequence[Mapping[str, Any]], now: datetime) -> int | None:
@@ -97,7 +147,7 @@ def _kept(folder: Path) -> list[Mapping[str, Any]]:
 
 def table(rows: Sequence[Overview]) -> str:
     """For a person."""
-    head = ("platform", "source", "channel", "state", "last read", "calls left")
+    head = ("platform", "source", "channel", "state", "last read", "calls left", "goes on at")
     cells = [
         (
             one.name,
@@ -106,6 +156,7 @@ def table(rows: Sequence[Overview]) -> str:
             one.state,
             one.read_at or "-",
             "-" if one.calls_left is None else str(one.calls_left),
+            one.cursor or "-",
         )
         for one in rows
     ]
@@ -113,5 +164,8 @@ def table(rows: Sequence[Overview]) -> str:
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (head, *cells)
+    ]
+    lines += [
+        f"{one.name}: last error {one.last_error_at}: {one.last_error}" for one in rows if one.last_error
     ]
     return "\n".join([*lines, f"APIs that reads.api can name: {', '.join(readable())}"])

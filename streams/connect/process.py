@@ -19,6 +19,7 @@ from connectors.metrics import ConnectorMetrics
 from connectors.observability import Health, Progress, serve_observability
 from connectors.publisher import Publisher
 from connectors.registry import PlatformConfig, load_platforms
+from connectors.run_notes import RunNotes
 from connectors.serving import bind, serve
 from schemas.errors import OperatorError
 from streams.connect.runner import Assignment, Runner, Sink
@@ -106,6 +107,7 @@ async def run_connect(options: ConnectOptions, settings: Settings) -> dict[str, 
             metrics=metrics,
             now=utc_now,
             moved=lambda: progress.moved("source"),
+            notes=RunNotes(settings.data_dir / "connectors", utc_now) if assignment.remember else None,
         )
         await _until_signal(runner.run())
         return {**runner.tally.summary(assignment), "run_id": run_id, "resumed": resumed}

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import structlog
 
 from connectors.cursors import CursorStore
-from connectors.errors import PlatformRefused, PlatformUnavailable
+from connectors.errors import ConnectorError, PlatformRefused, PlatformUnavailable
 from connectors.metrics import ConnectorMetrics
 from connectors.pace import Pace, backoff_s
 from connectors.platform import Page
+from connectors.run_notes import RunNotes
 from schemas.dead_letter import DeadLetter
 from schemas.errors import OperatorError
 from schemas.listing import Listing
@@ -104,6 +105,7 @@ class Runner:
         metrics: ConnectorMetrics,
         now: Callable[[], datetime],
         moved: Callable[[], None] = lambda: None,
+        notes: RunNotes | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._source = source
@@ -113,6 +115,7 @@ class Runner:
         self._metrics = metrics
         self._now = now
         self._moved = moved
+        self._notes = notes
         self._sleep = sleep
         self._pace = Pace(assignment.rate) if assignment.rate else None
         self._name = metrics.platform(assignment.platform)
@@ -141,7 +144,7 @@ class Runner:
                 await self._wait_for(error, failures)
                 continue
             except PlatformRefused as error:
-                self._failed(error.reason)
+                self._failed(error)
                 raise OperatorError(
                     f"{self._to.place} cannot be read: {error.detail} ({error.reason})."
                 ) from error
@@ -153,6 +156,8 @@ class Runner:
 
     def _read_to_end(self) -> None:
         self._metrics.last_success.labels(self._to.connector, self._name).set(self._now().timestamp())
+        if self._notes is not None:
+            self._notes.read_to_end(self._to.connector, self._to.place)
         self._moved()
 
     def _finished(self) -> bool:
@@ -216,7 +221,7 @@ class Runner:
             self._metrics.listings.labels(self._to.connector, self._name, "set_aside").inc()
 
     async def _wait_for(self, error: PlatformUnavailable, failures: int) -> None:
-        self._failed(error.reason)
+        self._failed(error)
         if not self._to.follow and failures >= TRIES_ONCE:
             raise OperatorError(
                 f"{self._to.place} cannot be read after {failures} tries: {error.detail} ({error.reason})."
@@ -228,6 +233,8 @@ class Runner:
         )
         await self._sleep(wait)
 
-    def _failed(self, reason: str) -> None:
-        self.tally.failures[reason] += 1
-        self._metrics.failures.labels(self._to.connector, self._name, reason).inc()
+    def _failed(self, error: ConnectorError) -> None:
+        self.tally.failures[error.reason] += 1
+        self._metrics.failures.labels(self._to.connector, self._name, error.reason).inc()
+        if self._notes is not None:
+            self._notes.failed(self._to.connector, self._to.place, error)

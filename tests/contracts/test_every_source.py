@@ -22,6 +22,7 @@ import connectors.sources
 from connectors.cursors import CursorStore
 from connectors.metrics import ConnectorMetrics
 from connectors.registry import KINDS
+from connectors.run_notes import RunNotes, every_note
 from schemas.dead_letter import DeadLetter
 from schemas.errors import OperatorError
 from schemas.listing import Listing
@@ -228,6 +229,7 @@ class Reading:
             metrics=self.metrics,
             now=lambda: self.at,
             sleep=self._sleep,
+            notes=RunNotes(self.folder / "notes", lambda: self.at),
         )
         # What the place asked to be left alone for has passed when the loop has waited for it.
         try:
@@ -344,11 +346,13 @@ async def test_a_refusal_is_told_and_what_was_there_is_read_when_it_is_over(
 
     sentence = await reading.fails()
     assert reason in sentence
+    assert [(one.reason, one.is_failing) for one in every_note(reading.folder / "notes")] == [(reason, True)]
     assert reading.waits == []
 
     reading.server.manners = reading.stock
     await reading.run()
     assert sorted(reading.kafka.titles) == every(3)
+    assert [one.is_failing for one in every_note(reading.folder / "notes")] == [False]
 
 
 @asked_of("429 with Retry-After")
@@ -468,6 +472,7 @@ async def test_no_secret_is_in_a_log_or_an_error(reading: Reading, caplog: pytes
     reading.server.answers(401, f"{SECRET} {TOKEN}".encode())
 
     told = caplog.text + await reading.fails()
+    told += "".join(path.read_text() for path in (reading.folder / "notes").iterdir())
 
     assert not any(one in told for one in (SECRET, TOKEN))
 

@@ -9,11 +9,13 @@ import yaml
 from typer.testing import CliRunner
 
 from connectors.cursors import CursorStore
+from connectors.errors import PlatformUnavailable
 from connectors.platform_config import PlatformConfig
 from connectors.registry import load_platforms, readable
+from connectors.run_notes import RunNotes
 from schemas.errors import OperatorError
 from streams.cli import app
-from streams.connect.overview import overview
+from streams.connect.overview import Overview, overview, table
 
 NOW = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
 SHOP = {
@@ -35,6 +37,37 @@ def test_what_never_ran_and_what_is_only_notified(tmp_path: Path) -> None:
 
     assert (shop.source, shop.channel, shop.state, shop.calls_left) == ("shopify", "desk", "never run", 100)
     assert (mute.source, mute.state, mute.calls_left) == (None, "only notified", None)
+
+
+def test_the_last_error_and_where_reading_goes_on(tmp_path: Path) -> None:
+    notes = RunNotes(tmp_path / "notes", lambda: at)
+    CursorStore(tmp_path).save("shopify", "shop", json.dumps({"seen": {"1": "a", "2": "b"}}), NOW)
+
+    def shown() -> Overview:
+        return overview(configs(), tmp_path, NOW, notes=tmp_path / "notes")[0]
+
+    assert (shown().state, shown().last_error, shown().cursor) == ("fresh", None, "2 known")
+    at = NOW - timedelta(minutes=5)
+    notes.failed("shopify", "shop", PlatformUnavailable("throttled", "HTTP 429\n\u202eno"))
+    notes.failed("shopify", "shop2", PlatformUnavailable("timeout", "another's"))
+    assert (shown().state, shown().last_error) == ("failing", "throttled: HTTP 429 [U+202E]no")
+    assert shown().last_error_at == at.isoformat()
+    assert shown().can == ("read", "notify")
+    at = NOW - timedelta(minutes=4)
+    notes.read_to_end("shopify", "shop")
+    assert (shown().state, shown().last_error_at) == ("fresh", (NOW - timedelta(minutes=5)).isoformat())
+    line = table(overview(configs(), tmp_path, NOW, notes=tmp_path / "notes")).splitlines()[3]
+    assert line.startswith("shop: last error 2026-03-09T11:55")
+    (tmp_path / "notes" / "broken.json").write_text('{"connector": 7, "extra": 1}')
+    assert shown().state == "fresh"
+
+
+def test_a_note_that_cannot_be_kept_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("a file where the folder should be")
+    notes = RunNotes(tmp_path / "notes", lambda: NOW)
+
+    notes.failed("shopify", "shop", PlatformUnavailable("throttled", "HTTP 429"))
+    notes.read_to_end("shopify", "shop")
 
 
 @pytest.mark.parametrize(
