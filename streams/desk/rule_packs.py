@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.resources import files
 
 from schemas.watchlist import RulePackRelease, Told
 from streams.screening.law import Provision, load_law
 from streams.screening.pack_file import BadPack, Pack, parse_pack
+from streams.screening.pack_folder import packaged_texts
 from streams.screening.proposals import live, shadows
 
 PARSED = 32
@@ -17,14 +17,7 @@ PARSED = 32
 @cache
 def built_in() -> Mapping[str, tuple[str, Pack]]:
     """The packs that come with Takin: text and pack, by name."""
-    folder = files("streams.screening") / "packs"
-    found = {}
-    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
-        if entry.name.endswith(".yaml"):
-            text = entry.read_text("utf-8")
-            pack = parse_pack(text, entry.name)
-            found[pack.pack] = (text, pack)
-    return found
+    return {name: (text, parse_pack(text, f"{name}.yaml")) for name, text in packaged_texts().items()}
 
 
 @cache

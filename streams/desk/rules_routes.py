@@ -24,8 +24,8 @@ from streams.notices import acts
 from streams.notices.casebook import list_changes
 from streams.notices.casebook.list_changes import Change
 from streams.screening import proposals
+from streams.screening.earlier import release_before
 from streams.watchlist.carrying import carry_out
-from streams.watchlist.records import unpacked
 
 PROPOSERS = ("analyst", "lead")
 RELEASERS = ("lead",)
@@ -259,7 +259,7 @@ class _Desk:
         if act == "retire" and found.live is not None:
             return await self.drafted(request, found.name, found.live.version, "", target="retired")
         if act == "rollback" and found.live is not None:
-            before = await before_of(self.house, found.name, found.live.sha256)
+            before = await release_before(self.house.casebook, found.name, found.live.sha256)
             if before is None:
                 return await self.drafted(request, found.name, found.live.version, "", target="retired")
             return await self.drafted(request, found.name, before.version, before.text)
@@ -417,23 +417,3 @@ def _records(change: Change, there: Mapping[str, Told], *, by: str, now: datetim
         )
     except ValueError as error:
         raise acts.ActRefused("stale_preview", f"It cannot be released: {error}.") from error
-
-
-async def before_of(house: House, name: str, sha256: str) -> Any:
-    """The release that was in force before the one with this digest; ``None``: what comes with Takin.
-
-    Raises:
-        ActRefused: the one in force came by command, so that nothing is known before it.
-    """
-    past = await house.casebook.look(
-        list_changes.listed, kinds=("pack",), states=("done",), subject=name, limit=PAST
-    )
-    last = next((one for one in past if one.target == "active"), None)
-    if last is None or last.sha256 != sha256:
-        raise acts.ActRefused(
-            "unknown",
-            f"What is in force of {name} was released by command: release the file of the version before.",
-        )
-    whole = await house.casebook.look(list_changes.one, last.change_id)
-    assert whole is not None
-    return proposals.replaced(name, unpacked(whole.replaces or b"[]"))

@@ -20,9 +20,18 @@ def packaged_packs() -> list[Pack]:
     Raises:
         BadPack: one of them is broken.
     """
+    return linked(parse_pack(text, name) for name, text in _packaged())
+
+
+def packaged_texts() -> dict[str, str]:
+    """The texts of the packs that come with Takin, by the pack's name."""
+    return {parse_pack(text, name).pack: text for name, text in _packaged()}
+
+
+def _packaged() -> list[tuple[str, str]]:
     folder = files("streams.screening") / "packs"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-    return linked(parse_pack((folder / name).read_text("utf-8"), name) for name in names)
+    return [(name, (folder / name).read_text("utf-8")) for name in names]
 
 
 def packs_from(folder: Path) -> list[Pack]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from schemas.errors import OperatorError
+from streams.screening import proposal_commands
 
 if TYPE_CHECKING:
     from schemas.watchlist import RulePackRelease
@@ -26,6 +27,7 @@ def register(rules: typer.Typer) -> None:
     rules.command("retire")(retire)
     rules.command("status")(status)
     rules.command("backtest")(backtest_rules)
+    proposal_commands.register(rules)
 
 
 def release(
@@ -45,6 +47,7 @@ def release(
     from streams.settings import Settings
     from streams.watchlist.store import read_releases, write_release
 
+    _one_person_may()
     bootstrap = Settings().kafka_bootstrap_servers
     made = release_of(file, shadow=shadow, released_by=getpass.getuser(), now=datetime.now(UTC))
     there = asyncio.run(read_releases(bootstrap))
@@ -52,6 +55,21 @@ def release(
     asyncio.run(write_release(bootstrap, made))
     effect = "runs in shadow" if shadow else "is in force"
     typer.echo(f"{made.pack}@{made.version} {effect} in each worker within seconds; see takin rules status.")
+
+
+def _one_person_may() -> None:
+    """Refuse where a release takes two people.
+
+    Raises:
+        OperatorError: it does.
+    """
+    from streams.settings import Settings
+
+    if Settings().rules_four_eyes:
+        raise OperatorError(
+            "Here a release takes two people (TAKIN_RULES_FOUR_EYES): `takin rules propose`, then another "
+            "person's `takin rules approve`, or the desk."
+        )
 
 
 def release_of(file: Path, *, shadow: bool, released_by: str, now: datetime) -> "RulePackRelease":
@@ -138,6 +156,7 @@ def retire(
     from streams.settings import Settings
     from streams.watchlist.store import read_releases, write_release
 
+    _one_person_may()
     bootstrap = Settings().kafka_bootstrap_servers
     there = asyncio.run(read_releases(bootstrap))
     found = {
