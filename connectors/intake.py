@@ -1,12 +1,14 @@
 """The intake: where a platform or partner pushes listings, and a citizen or officer files a report.
 
 ``POST /v1/listings`` and ``POST /v1/reports``, JSON, ``Authorization: Bearer <key>``, at most 256 kB;
+``POST /v1/reports/pictures`` keeps one picture for the report that follows, at most 10 MB;
 ``GET /v1/reports/{reference}`` says what became of a report of the same organisation.
 A 202 is given only after Kafka has acknowledged; while Kafka is away the answer is 503 with
 ``Retry-After``. Every other refusal is ``{"code", "message"}`` with one sentence.
 """
 
 import asyncio
+import hashlib
 import math
 import time
 import uuid
@@ -22,6 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from connectors.intake_keys import IntakeKey, KeyRing, Role
+from connectors.intake_pictures import MAX_PICTURE, PICTURE_WITHIN_S, Keep, NoPicture, reference_of
 from connectors.intake_reading import (
     MAX_BATCH,
     SET_HERE,
@@ -121,6 +124,7 @@ class Intake:
         now: Callable[[], datetime],
         guard: RateGuard | None = None,
         follow: Follow | None = None,
+        keep: Keep | None = None,
         kafka_within_s: float = KAFKA_WITHIN_S,
         body_within_s: float = BODY_WITHIN_S,
     ) -> None:
@@ -131,6 +135,9 @@ class Intake:
         self._now = now
         self._guard = guard or RateGuard()
         self._follow = follow
+        self._keep = keep
+        # One at a time: a picture that is being drawn anew takes a hundred megabytes at worst.
+        self._drawing = asyncio.Semaphore(1)
         self._kafka_within_s = kafka_within_s
         self._body_within_s = body_within_s
         self.kafka_answers = True
@@ -143,6 +150,29 @@ class Intake:
     async def reports(self, request: Request) -> Response:
         """``POST /v1/reports``."""
         return await self._guarded("reports", request, self._take_report)
+
+    async def picture(self, request: Request) -> Response:
+        """``POST /v1/reports/pictures``."""
+        return await self._answered("reports", lambda: self._take_picture(request))
+
+    async def _take_picture(self, request: Request) -> Answer:
+        key = self._known("reports", request)
+        if self._keep is None:
+            raise Refused(501, "not_here", "This intake takes no pictures.")
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Refused(415, "compressed", "Send the body uncompressed.")
+        async with asyncio.timeout(PICTURE_WITHIN_S):
+            content = await _body(request, MAX_PICTURE)
+        try:
+            async with self._drawing:
+                kept = await self._keep(content)
+        except NoPicture as error:
+            raise Refused(422, "not_a_picture", f"The body is no picture that is taken: {error}.") from error
+        except OSError as error:
+            log.error("picture_not_kept", error=type(error).__name__)
+            raise Refused(503, "unavailable", "The picture was not kept: send it again later.") from error
+        came = hashlib.sha256(content).hexdigest()
+        return Answer(201, {"picture": reference_of(content, kept, key), "sha256": came}, {})
 
     async def report(self, request: Request) -> Response:
         """``GET /v1/reports/{reference}``."""
@@ -278,16 +308,16 @@ def _told(batch: Batch[T], shown: Callable[[T], Mapping[str, Any]]) -> Answer:
     return Answer(202 if accepted else 422, content, {})
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, most: int = MAX_BODY) -> bytes:
     """The body, given up as soon as it is too long."""
     length = request.headers.get("content-length", "")
-    too_large = Refused(413, "too_large", f"The body may have at most {MAX_BODY} bytes.")
-    if length.isdigit() and len(length) < 19 and int(length) > MAX_BODY:
+    too_large = Refused(413, "too_large", f"The body may have at most {most} bytes.")
+    if length.isdigit() and len(length) < 19 and int(length) > most:
         raise too_large
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_BODY:
+        if len(body) > most:
             raise too_large
     return bytes(body)
 
@@ -307,7 +337,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     415: {"description": "`wrong_media_type` or `compressed`"},
     422: {
         "description": "`wrong_shape`, `missing_id`, `unknown_field`, `unknown_platform`, `too_many`, "
-        "`from_the_future`; a batch of which nothing could be taken"
+        "`unknown_picture`, `from_the_future`; a batch of which nothing could be taken"
     },
     429: {"description": "`too_often`, with `Retry-After`"},
     503: {"description": "`unavailable`: nothing was stored, send it again after `Retry-After`"},
@@ -336,6 +366,29 @@ def intake_app(intake: Intake) -> FastAPI:
         summary="File one report, or up to 500",
         responses=_RESPONSES,
         openapi_extra=_takes(_one_or_many("ReportIn", "reports")),
+        response_class=Response,
+    )
+    app.add_api_route(
+        "/v1/reports/pictures",
+        intake.picture,
+        methods=["POST"],
+        status_code=201,
+        summary="Send one picture (JPEG, PNG, WebP; at most 10 MB) for a report that follows and names it",
+        responses={
+            201: {
+                "description": "`picture`: what the report's `pictures` names it by; `sha256`: of what came"
+            },
+            **{status: _RESPONSES[status] for status in (400, 401, 403, 408, 415, 429, 503)},
+            413: {"description": "`too_large`: more than 10 MB"},
+            422: {"description": "`not_a_picture`"},
+            501: {"description": "`not_here`: this intake takes none"},
+        },
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
         response_class=Response,
     )
     app.add_api_route(

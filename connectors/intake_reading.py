@@ -12,6 +12,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.intake_keys import IntakeKey, ReporterKind
+from connectors.intake_pictures import BadReference, read_references
 from connectors.mapping import OBSERVED_AHEAD, Unusable, seal, sentence
 from schemas.listing import Listing
 from schemas.message import Instant, LanguageTag, PlatformName, canonical_json
@@ -163,6 +164,8 @@ class ReportIn(BaseModel):
     seen_at: Instant | None = None
     reporter: _ReporterIn = _ReporterIn()
     provenance: Provenance | None = None
+    pictures: tuple[str, ...] = ()
+    """What ``POST /v1/reports/pictures`` answered for each; at most five."""
     listing: dict[str, Any] | None = None
     """The listing as the reporter's system captured it."""
 
@@ -185,6 +188,10 @@ def read_report(content: Any, key: IntakeKey, *, known: frozenset[str], now: dat
         raise Refused(422, "from_the_future", "seen_at: this is in the future: mend the date.")
     if filed.platform and known and filed.platform not in known:
         raise Refused(422, "unknown_platform", f"platform: {filed.platform} is not known here: leave it out.")
+    try:
+        pictures = read_references(filed.pictures, key)
+    except BadReference as error:
+        raise Refused(422, error.code, str(error)) from error
     report_id = _report_id(key, canonical_json(content))
     listing = _captured(filed.listing, filed, report_id, now) if filed.listing is not None else None
     return Report(
@@ -203,6 +210,7 @@ def read_report(content: Any, key: IntakeKey, *, known: frozenset[str], now: dat
         language=filed.language,
         seen_at=filed.seen_at,
         provenance=filed.provenance,
+        pictures=pictures,
         through=key.organisation,
         listing=listing,
     )

@@ -41,6 +41,20 @@ def id_of(reference: str) -> str | None:
     return f"r_{found[1]}" if found else None
 
 
+MOST_PICTURES = 5
+
+
+class ReportPicture(Part):
+    """A picture that came with a report."""
+
+    sha256: Sha256
+    """Of the file that is kept: drawn anew, without place, device or comment."""
+    came_sha256: Sha256
+    """Of the bytes as they came."""
+    size: int = Field(ge=1)
+    """Bytes of the file that is kept."""
+
+
 class Report(Message):
     """One report. Kafka key: the report id."""
 
@@ -59,7 +73,9 @@ class Report(Message):
     """What is offered, in the reporter's words."""
     language: LanguageTag | None = None
     picture_sha256: Sha256 | None = None
-    """Of the picture as it is kept, where one came with the report."""
+    """Of the picture as it is kept, where one came with the public form."""
+    pictures: tuple[ReportPicture, ...] = Field(default=(), max_length=MOST_PICTURES)
+    """Those that came otherwise."""
     seen_at: Instant | None = None
     """When the reporter saw it, by their own account."""
     provenance: Provenance | None = None
@@ -67,3 +83,9 @@ class Report(Message):
     """The organisation with whose key it was filed; absent for the public form."""
     listing: Listing | None = None
     """The listing as the reporter's system captured it, if it did."""
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The SHA-256 of each picture as it is kept, in the order in which they came."""
+        named = (self.picture_sha256, *(one.sha256 for one in self.pictures))
+        return tuple(dict.fromkeys(one for one in named if one))

@@ -176,6 +176,13 @@ def intake(
             "--follow", help="Say at GET /v1/reports/REFERENCE what became of one; needs the casebook."
         ),
     ] = False,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures",
+            help="Take pictures of reports into TAKIN_DATA_DIR/evidence, which the desk has to share.",
+        ),
+    ] = False,
 ) -> None:
     """Take listings that platforms push and reports that people file, over HTTP.
 
@@ -197,6 +204,7 @@ def intake(
         port=port,
         metrics_port=metrics_port,
         follow=follow,
+        pictures=pictures,
     )
     asyncio.run(run_intake(options, settings))
 

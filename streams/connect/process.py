@@ -15,6 +15,7 @@ import structlog
 from connectors.cursors import CursorStore
 from connectors.intake import CannotSay, Intake, intake_app
 from connectors.intake_keys import load_keys
+from connectors.intake_pictures import Kept, NoPicture
 from connectors.metrics import ConnectorMetrics
 from connectors.observability import Health, Progress, serve_observability
 from connectors.publisher import Publisher
@@ -25,8 +26,11 @@ from schemas.errors import OperatorError
 from streams.connect.runner import Assignment, Runner, Sink
 from streams.connect.sources import Opened, Wanted, open_source
 from streams.connect.terminal import DryRun, shown_progress
+from streams.desk.pictures import NoPicture as Unreadable
+from streams.desk.pictures import redrawn
 from streams.notices.casebook import filed
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
+from streams.notices.evidence import EvidenceStore, EvidenceTooLarge
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -65,6 +69,8 @@ class IntakeOptions:
     port: int = 8720
     metrics_port: int = 8721
     follow: bool = False
+    pictures: bool = False
+    """Also take pictures of reports into the folder of evidence, which the desk has to share."""
 
 
 def utc_now() -> datetime:
@@ -191,6 +197,7 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
             publisher,
             keys,
             follow=asked.follow if options.follow else None,
+            keep=PictureKeeper(EvidenceStore(settings.evidence_dir)).keep if options.pictures else None,
             platforms=frozenset(config.name for config in configs),
             metrics=metrics,
             now=utc_now,
@@ -216,6 +223,24 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
         stack.push_async_callback(served.stop)
         log.info("intake_ready", url=app.url, observability=served.url)
         await _until_signal(_watch(intake, publisher))
+
+
+class PictureKeeper:
+    """Draws pictures anew into the folder of evidence, as the desk's form does."""
+
+    def __init__(self, evidence: EvidenceStore) -> None:
+        self._evidence = evidence
+
+    async def keep(self, content: bytes) -> Kept:
+        """See :data:`connectors.intake_pictures.Keep`."""
+        return await asyncio.to_thread(self._keep, content)
+
+    def _keep(self, content: bytes) -> Kept:
+        try:
+            drawn = redrawn(content)
+            return Kept(self._evidence.put(drawn), len(drawn))
+        except (Unreadable, EvidenceTooLarge) as error:
+            raise NoPicture(str(error)) from error
 
 
 class CasebookAsked:

@@ -71,13 +71,14 @@ def register(app: FastAPI, house: House) -> None:
         return await _page(house, request, report_id)
 
     @open_to(*REVIEWERS)
-    async def picture(request: Request, report_id: str) -> Response:
+    async def picture(request: Request, report_id: str, number: int = 1) -> Response:
         viewer = request.state.viewer
         found = await house.casebook.look(filed.one, viewer, report_id)
-        if found is None or found.report.picture_sha256 is None or house.evidence is None:
+        kept = found.report.kept if found is not None else ()
+        if not 1 <= number <= len(kept) or house.evidence is None:
             raise HTTPException(404)
         try:
-            content = await asyncio.to_thread(house.evidence.get, found.report.picture_sha256)
+            content = await asyncio.to_thread(house.evidence.get, kept[number - 1])
         except EvidenceDamaged as error:
             raise HTTPException(404) from error
         headers = {"content-security-policy": "default-src 'none'; sandbox"}

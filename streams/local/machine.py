@@ -332,7 +332,7 @@ def _services(
                 "intake",
                 takin(
                     "intake",
-                    *("--keys", str(folder / "intake_keys.yaml"), "--follow"),
+                    *("--keys", str(folder / "intake_keys.yaml"), "--follow", "--pictures"),
                     *("--port", str(ports["intake"]), "--metrics-port", str(ports["intake-metrics"])),
                 ),
                 env,

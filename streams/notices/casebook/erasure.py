@@ -221,8 +221,8 @@ def _work(tx: Transaction, case_ids: Sequence[str], report_ids: Sequence[str]) -
         _work_on_cases(tx, case_ids, work)
     if report_ids:
         f = r.filed_report.c
-        found = tx.execute(sa.select(f.picture_sha256).where(f.report_id.in_(report_ids))).scalars()
-        work.files.update(one for one in found if one)
+        for body in tx.execute(sa.select(f.body).where(f.report_id.in_(report_ids))).scalars():
+            work.files.update(Report.from_bytes(body).kept)
         work.targets.append(_Target(r.filed_report, f.report_id.in_(report_ids), _report))
     return work
 
@@ -368,7 +368,7 @@ def _drop_salts(tx: Transaction, subjects: Sequence[str]) -> None:
 
 def _still_named(tx: Transaction, sha256: str) -> bool:
     return _any(tx, t.evidence, t.evidence.c.sha256 == sha256) or _any(
-        tx, r.filed_report, r.filed_report.c.picture_sha256 == sha256
+        tx, r.filed_report, contains(tx, r.filed_report.c.body, sha256.encode())
     )
 
 

@@ -100,8 +100,8 @@ def keep(
             # PostgreSQL keeps no zero character in a text; the body has the address as it came.
             "url": report.url.replace("\0", "\N{REPLACEMENT CHARACTER}"),
             "body": report.to_bytes(),
-            "picture_sha256": report.picture_sha256,
-            "picture_size": picture_size,
+            "picture_sha256": report.kept[0] if report.kept else None,
+            "picture_size": report.pictures[0].size if report.pictures else picture_size,
             "origin": origin,
             "state": "waiting",
         },

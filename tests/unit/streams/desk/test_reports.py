@@ -19,6 +19,7 @@ from streams.desk.pictures import NoPicture, redrawn
 from streams.notices import acts
 from streams.notices.casebook import events, filed, sealing
 from streams.notices.casebook.database import Casebook
+from streams.notices.evidence import EvidenceStore
 from tests.support.desk import NOW, Browser, Filled, house_over, two_platforms, viewer_of
 
 FIELDS = {"what": "An ivory figure <script>alert(1)</script>", "url": "https://market.example/listing/77"}
@@ -262,6 +263,38 @@ async def test_a_picture_is_drawn_anew_and_shown_to_who_decides(
     assert b"hidden words" not in shown.content
     assert Image.open(io.BytesIO(shown.content)).size == (60, 40)
     assert (await Browser(app, casebook, "officer").get(path)).status_code == 403
+
+
+async def test_each_picture_of_a_partners_report_is_blurred_by_itself_and_has_words(
+    app: FastAPI, casebook: Casebook, tmp_path: Path
+) -> None:
+    evidence = EvidenceStore(tmp_path / "evidence")
+    drawn = [redrawn(picture((60 + number, 40))) for number in range(3)]
+    pictures = [
+        {"sha256": evidence.put(content), "came_sha256": "c" * 64, "size": len(content)} for content in drawn
+    ]
+    told = {
+        "what": "Tusks.",
+        "url": "https://a.example",
+        "reporter": {"kind": "partner"},
+        "pictures": pictures,
+    }
+    one = Report.model_validate({**told, "report_id": "r_" + "A" * 20, "received_at": NOW})
+    casebook.decide(filed.keep, one, now=NOW)
+    analyst = Browser(app, casebook, "analyst")
+
+    page = (await analyst.get(f"/triage/{one.report_id}")).text
+    shown = re.findall(r'<section class="picture".*?<img src="([^"]+)" alt="([^"]+)"', page)
+    contents = [(await analyst.get(path)).content for path, _ in shown]
+    beyond = [(await analyst.get(f"/triage/{one.report_id}/picture?number={number}")) for number in (0, 4)]
+
+    assert [words for _, words in shown] == [
+        f"Picture {number} of 3, sent with the report; not described" for number in (1, 2, 3)
+    ]
+    assert page.count('type="checkbox"') >= 3
+    assert contents == drawn
+    assert [one.status_code for one in beyond] == [404, 404]
+    assert "with 3 pictures" in (await analyst.get("/triage")).text
 
 
 @pytest.mark.parametrize(
