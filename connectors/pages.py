@@ -22,7 +22,7 @@ Node = Mapping[str, Any]
 PRODUCT_TYPES = frozenset({"Product", "IndividualProduct", "ProductModel", "ProductGroup", "SomeProducts"})
 OFFER_TYPES = frozenset({"Offer", "AggregateOffer"})
 _MOST_NODES = 5_000
-_MOST_BLOCKS = 64
+_MOST_BLOCKS = 1_000
 _WRAPPING = re.compile(
     r"\A\s*(?:<!--|//\s*<!\[CDATA\[|<!\[CDATA\[)?(.*?)(?:-->|//\s*\]\]>|\]\]>)?[\s;]*\Z", re.S
 )

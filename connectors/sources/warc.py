@@ -25,7 +25,7 @@ from schemas.listing import Listing
 
 PAGE_CAP = 4 * 1024 * 1024
 """Bytes of one archived page."""
-RECORDS = 50
+RECORDS = 200
 """Records between two cursors."""
 
 
