@@ -66,7 +66,7 @@ def decide(record: Record, screener: Screener, now: datetime, desk: Desk) -> Dec
     if isinstance(listing, Rejected):
         return set_aside(record, listing, now, desk)
     try:
-        verdict = screener.screen(listing, now)
+        verdict = screener.screen(listing, now, told=desk.publish_clear)
         if verdict.outcome == "clear" and not desk.publish_clear:
             return _decision(listing, verdict, None)
         output = detection_output(

@@ -120,6 +120,12 @@ class Gate:
     ) -> None:
         """``may_name`` is asked of each word once: whether it may name an account that matters."""
         self._anchors = tuple(anchors)
+        self._beside: dict[str, frozenset[str]] = {}
+        for known in self._anchors:
+            for word, others in known.pairs.items():
+                self._beside[word] = self._beside.get(word, frozenset()).union(others)
+        self._firsts = frozenset(self._beside)
+        self._letters: set[str] = set()
         self._undisguiser = undisguiser
         self._may_name = may_name
         self._dull: set[str] = set()
@@ -141,16 +147,17 @@ class Gate:
         if len(halves) > 1:
             if self._paired(halves, text):
                 return _CLOSER
-            letters = sum(half[0] == _LETTER for half in halves)
+            letters = len(halves & self._letters)
             if letters > 1 and _short_ones_meet(words) and self._undisguiser.needs_neighbours(text):
                 return _CLOSER
         return _ACCOUNTS if _ACCOUNT in halves else _NONE
 
     def _paired(self, halves: set[str], text: str) -> bool:
         """True when one of the terms whose words are all everyday words stands in the text."""
-        met = [term for anchors in self._anchors for term in anchors.paired(halves)]
-        if not met:
+        beside = self._beside
+        if all(halves.isdisjoint(beside[word]) for word in halves & self._firsts):
             return False
+        met = [term for anchors in self._anchors for term in anchors.paired(halves)]
         folded = fold(text)
         return any(term in folded for term in met)
 
@@ -184,5 +191,7 @@ class Gate:
         halves = frozenset(part for anchors in self._anchors for part in anchors.halves.intersection(parts))
         if len(word) < 3 and len(folded.strip()) == 1:
             # Letters that stand alone may have to be read together.
-            halves |= {_LETTER + folded.strip()}
+            letter = _LETTER + folded.strip()
+            self._letters.add(letter)
+            halves |= {letter}
         return halves | {_ACCOUNT} if self._may_name(word) else halves

@@ -1,7 +1,7 @@
 """The screening of one listing: text to matches to claims to rules to a verdict, pure from end to end."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
 from schemas.listing import Listing, Seller
 from schemas.message import digest
 from schemas.watchlist import WatchlistEntry
-from streams.screening.claims import Claim, named
+from streams.screening.claims import Answer, Claim, named
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.expressions import Expressions, Place
@@ -36,6 +36,7 @@ from streams.screening.verdict import RuleInForce, Verdict
 LOGIC_VERSION = "9"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
+_NONE_IN_IT = Look.NONE
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
 _NONE: Mapping[str, bool] = MappingProxyType({})
 
@@ -110,20 +111,19 @@ class ListingScreener:
             (one.pack.label, one.rule.id, one.rule.outcome, one.pack.shadow) for one in self._rules.rules
         )
 
-    def screen(self, listing: Listing, now: datetime) -> Verdict:  # noqa: ARG002 — part of the contract
-        """Decide on one snapshot; deterministic.
+    def screen(self, listing: Listing, now: datetime, *, told: bool = True) -> Verdict:  # noqa: ARG002
+        """Decide on one snapshot; deterministic. See :class:`streams.screening.verdict.Screener`.
 
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.
         """
         if listing.gone:
             return _NOTHING
-        title, description = self._gate.look(listing.title), self._gate.look(listing.description)
+        look = self._gate.look
+        title, description = look(listing.title), look(listing.description)
+        if title is _NONE_IN_IT and description is _NONE_IN_IT and not self._may_match(listing):
+            return _NOTHING
         quiet = {"title": title is not Look.CLOSER, "description": description is not Look.CLOSER}
-        if quiet["title"] and quiet["description"]:
-            accounts = Look.ACCOUNTS in (title, description)
-            if not (accounts or self._may_match(listing)):
-                return _NOTHING
         fields = self._fields(listing, quiet)
         found = self._vocabulary.read(fields, quiet)
         looks = {"title": title, "description": description}
@@ -145,6 +145,10 @@ class ListingScreener:
             post=post,
         )
         made = claims(around, unweighed)
+        if not (told or seen):  # what is ruled out comes to nothing, whatever the rules
+            made = tuple(claim for claim in made if min(claim.real, claim.offered) is not Answer.NO)
+            if not made:
+                return _NOTHING
         text = " ".join(folded.text for folded in fields.values())
         rulings: list[Ruling] = []
         judged: dict[int, Judgement] = {}
@@ -158,6 +162,8 @@ class ListingScreener:
             facts["permit_form"] = permit_form(numbers)
             facts["contacts"] = contacts
             rulings += self._rules.rule(claim, facts)
+        if not (told or seen or any(one.outcome != "clear" for one in rulings if not one.rule.pack.shadow)):
+            return replace(_NOTHING, rules=tuple(one.finding() for one in rulings))
         return _verdict(rulings, made, seen, fields, self._taxa, judged, numbers)
 
     def _may_match(self, listing: Listing) -> bool:
@@ -167,9 +173,8 @@ class ListingScreener:
             bool(listing.contacts and self._identifiers)
             or bool(listing.images and self._images)
             or bool(self._sellers and seller is not None and self._seller_entry(seller, listing.platform))
-            or any(True for _ in self._places(listing))
-            or self._identifiers.may_number(listing.title)
-            or self._identifiers.may_number(listing.description)
+            or (bool(self._expressions) and any(True for _ in self._places(listing)))
+            or self._identifiers.may_number(listing.title + listing.description)
         )
 
     def _contacts(self, fields: Mapping[str, Folded], listing: Listing) -> list[str]:

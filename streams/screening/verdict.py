@@ -64,8 +64,10 @@ class Screener(Protocol):
         """The rules that can match, so that one that never does is seen too."""
         ...
 
-    def screen(self, listing: Listing, now: datetime) -> Verdict:
+    def screen(self, listing: Listing, now: datetime, *, told: bool = True) -> Verdict:
         """Decide on one snapshot. Pure: ``now`` (aware UTC) is the only clock it may look at.
+
+        Without ``told``, a verdict that comes out ``clear`` need not say why: nobody will read it.
 
         Raises:
             RuleFailed: a rule could not be evaluated on this listing.

@@ -38,7 +38,7 @@ class WordScreener:
     def rules_in_force(self) -> tuple[RuleInForce, ...]:
         return ()
 
-    def screen(self, listing: Listing, now: datetime) -> Verdict:
+    def screen(self, listing: Listing, now: datetime, *, told: bool = True) -> Verdict:
         said = frozenset(listing.title.split())
         if "boom" in said:
             raise RuleFailed("test.boom", "it was told to fail")

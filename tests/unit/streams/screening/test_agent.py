@@ -52,7 +52,7 @@ class TitleScreener:
     def rules_in_force(self) -> tuple[RuleInForce, ...]:
         return ()
 
-    def screen(self, listing: Listing, now: datetime) -> Verdict:
+    def screen(self, listing: Listing, now: datetime, *, told: bool = True) -> Verdict:
         match listing.title:
             case "fails":
                 raise RuleFailed("ivory", "the price has no currency")
