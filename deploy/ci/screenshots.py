@@ -16,6 +16,7 @@ from tests.support.desk import PASSWORD, viewer_of  # noqa: E402
 from tests.support.desk_server import desk_server, story_accounts  # noqa: E402
 from tests.support.desk_story import tell  # noqa: E402
 from tests.support.filed import file_report  # noqa: E402
+from tests.support.lists import draft_pack, pack_text, story_topic  # noqa: E402
 
 FOLDER = ROOT / "deploy" / "screenshots"
 PLATFORM = "market-silent"
@@ -64,6 +65,9 @@ def main() -> None:
             dark = signed_in(browser, base, PLATFORM, scheme="dark", width=420)
             assert house.evidence is not None
             report = file_report(casebook, house.evidence, now=house.clock())
+            pack = draft_pack(
+                casebook, "analyst", now=house.clock(), text=pack_text(version=4), there=story_topic().told
+            )
             for page, path, picture in (
                 (platform, "/inbox", "inbox"),
                 (platform, f"/notices/{line.reference}", "notice"),
@@ -74,6 +78,7 @@ def main() -> None:
                 (stranger, link, "reply-link-phone"),
                 (stranger, "/report/en", "report-phone"),
                 (analyst, f"/triage/{report}", "triage"),
+                (analyst, f"/rules/changes/{pack}", "rules"),
                 (analyst, "/review", "review"),
             ):
                 page.goto(path)

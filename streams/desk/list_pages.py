@@ -1,6 +1,7 @@
 """What the pages of watchlist and rule packs have in common: without a Kafka they say what to set."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +11,18 @@ from streams.desk.gate import Refused
 from streams.desk.house import House
 from streams.desk.lists import Lists
 from streams.notices import acts
+
+SPANS: Mapping[str, tuple[timedelta, str]] = {
+    "1d": (timedelta(days=1), "last day"),
+    "7d": (timedelta(days=7), "last 7 days"),
+    "28d": (timedelta(days=28), "last 28 days"),
+}
+"""How far back something is tried over the listings that Kafka still keeps."""
+USUAL = "7d"
+SHOWN = 100
+"""Listings that a trial found, on the page."""
+TRIAL: Mapping[str, object] = {"spans": SPANS, "usual": USUAL, "shown": SHOWN}
+"""What every page with a trial on it shows."""
 
 
 class NoKafka(Exception):

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,7 +18,7 @@ from streams.desk import export, rule_packs
 from streams.desk.gate import Refused, limited, open_to, read_upload, takes_files
 from streams.desk.house import House
 from streams.desk.limits import DOWNLOADS
-from streams.desk.list_pages import lists_of, with_kafka
+from streams.desk.list_pages import SPANS, TRIAL, USUAL, lists_of, with_kafka
 from streams.desk.trials import is_tried, read_report
 from streams.notices import acts
 from streams.notices.casebook import list_changes
@@ -29,14 +29,6 @@ from streams.watchlist.carrying import carry_out
 
 PROPOSERS = ("analyst", "lead")
 RELEASERS = ("lead",)
-SPANS: Mapping[str, tuple[timedelta, str]] = {
-    "1d": (timedelta(days=1), "last day"),
-    "7d": (timedelta(days=7), "last 7 days"),
-    "28d": (timedelta(days=28), "last 28 days"),
-}
-USUAL = "7d"
-SHOWN = 100
-"""Listings that a back-test changes, on the page; the download has up to 500."""
 PAST = 30
 SAID = {
     "drafted": "It is checked and its examples come out right. Nothing is in force yet.",
@@ -276,11 +268,21 @@ class _Desk:
 
     def trial(self, change: Change) -> dict[str, Any]:
         """What the part of the page about the back-test shows."""
-        report = read_report(change.report, self.house.clock())
-        # What is shown is what is released: the digest goes with this part, which changes by itself.
-        seen = acts.shown_sha256(change)
-        given = {"spans": SPANS, "usual": USUAL, "shown": SHOWN}
-        return {"change": change, "report": report, "seen": seen, **given}
+        where = f"/rules/changes/{change.change_id}"
+        return {
+            **TRIAL,
+            "change": change,
+            "report": read_report(change.report, self.house.clock()),
+            # What is shown is what is released: the digest goes with this part, which changes by itself.
+            "seen": acts.shown_sha256(change),
+            "heading": "Back-test",
+            "effect": "would be judged otherwise",
+            "whole": where,
+            "poll": f"{where}/progress",
+            "run": f"{where}/backtest",
+            "download": f"{where}/download/backtest.json",
+            "may_run": change.state in ("draft", "proposed") and change.target != "stopped",
+        }
 
     async def show(self, request: Request, *, problem: str | None = None) -> Response:
         """Everything that somebody who decides needs to see, and the forms that this person may send."""

@@ -19,8 +19,9 @@ from streams.desk import export
 from streams.desk.gate import Form, Refused, limited, open_to, read_upload, takes_files
 from streams.desk.house import House
 from streams.desk.limits import DOWNLOADS
-from streams.desk.list_pages import lists_of, with_kafka
+from streams.desk.list_pages import SPANS, TRIAL, lists_of, with_kafka
 from streams.desk.lists import entries_of
+from streams.desk.trials import read_report
 from streams.notices import acts
 from streams.notices.casebook import list_changes
 from streams.notices.casebook.list_changes import Change
@@ -147,9 +148,29 @@ class _Desk:
             "history": history,
             "advice": advice_for(entry) if entry else "",
             "fixed": FIXED,
-            "seen": state_of([entry.entry_id], {entry.entry_id: entry}) if entry else "",
+            "unchanged": state_of([entry.entry_id], {entry.entry_id: entry}) if entry else "",
+            **(await self.trial(entry) if entry else {}),
         }
         return self.page(request, "watchlist_entry.html", values, status=status if problem else 200)
+
+    async def trial(self, entry: WatchlistEntry) -> dict[str, Any]:
+        """What came of the newest trial of an entry, whoever ran it."""
+        casebook = self.house.casebook
+        past = await casebook.look(list_changes.listed, kinds=("trial",), subject=entry.entry_id, limit=1)
+        newest = await casebook.look(list_changes.one, past[0].change_id) if past else None
+        where = f"/watchlist/entries/{entry.entry_id}"
+        return {
+            **TRIAL,
+            "report": read_report(newest.report, self.house.clock()) if newest else None,
+            "seen": "",
+            "heading": "What it finds",
+            "effect": "are judged otherwise with it than without it",
+            "whole": where,
+            "poll": f"{where}/trial",
+            "run": f"{where}/trial",
+            "download": "",
+            "may_run": True,
+        }
 
     async def carried(self, change: Change, said: str, where: str) -> Response:
         """Have a decided change written, then lead on; if Kafka is away it waits, and the list says so."""
@@ -206,6 +227,14 @@ def register(app: FastAPI, house: House) -> None:
         return await _retire(desk, request, await _entry(house, request))
 
     @open_to(*KEEPERS)
+    async def tried(request: Request) -> Response:
+        return desk.page(request, "rules_backtest.html", await desk.trial(await _entry(house, request)))
+
+    @open_to(*KEEPERS)
+    async def try_it(request: Request) -> Response:
+        return await _try(desk, request, await _entry(house, request))
+
+    @open_to(*KEEPERS)
     @takes_files
     async def upload(request: Request) -> Response:
         return await _upload(desk, request)
@@ -236,6 +265,8 @@ def register(app: FastAPI, house: House) -> None:
         ("/watchlist/entries/{entry_id}", entry, "GET"),
         ("/watchlist/entries/{entry_id}", change, "POST"),
         ("/watchlist/entries/{entry_id}/retire", retire, "POST"),
+        ("/watchlist/entries/{entry_id}/trial", tried, "GET"),
+        ("/watchlist/entries/{entry_id}/trial", try_it, "POST"),
     ):
         app.add_api_route(path, with_kafka(house, endpoint), methods=[method], include_in_schema=False)
 
@@ -289,6 +320,26 @@ async def _retire(desk: _Desk, request: Request, before: WatchlistEntry) -> Resp
     by, now = request.state.viewer.login, desk.house.clock()
     after = retired(before, by=by, why=why, now=now)
     return await _carry_entry(desk, request, before, after, reason=why, said="retired")
+
+
+async def _try(desk: _Desk, request: Request, entry: WatchlistEntry) -> Response:
+    """Begin to run an entry over the listings that Kafka still keeps: what does it find?"""
+    span = request.state.form.one("since")
+    if span not in SPANS:
+        raise Refused(422, "bad_span", "Choose one of the spans of the list.")
+    body, now = entry.to_bytes(), desk.house.clock()
+    change_id = await desk.house.casebook.run(
+        list_changes.draft,
+        kind="trial",
+        subject=entry.entry_id,
+        body=body,
+        sha256=hashlib.sha256(body).hexdigest(),
+        by=request.state.viewer.login,
+        now=now,
+    )
+    wish = {"what": "entry", "entry_id": entry.entry_id, "since": (now - SPANS[span][0]).isoformat()}
+    await lists_of(desk.house).trials.start(desk.house.casebook, change_id, wish, base="")
+    return RedirectResponse(f"/watchlist/entries/{entry.entry_id}", 303)
 
 
 async def _carry_entry(

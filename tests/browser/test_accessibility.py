@@ -89,8 +89,8 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         "analyst": [
             *("/review", f"/review/{review.case_id}", "/holds", f"/cases/{case.case_id}"),
             *("/triage", "/triage?decided=true", "/quality", f"/triage/{report}"),
-            *("/watchlist", "/watchlist?q=nothing", "/watchlist/new", f"/watchlist/entries/{ENTRY}"),
-            *("/rules", "/rules/packs/zero-tolerance", "/rules/packs/bangles"),
+            *("/watchlist", f"/watchlist/entries/{ENTRY}"),
+            *("/rules", "/rules/packs/bangles"),
             f"/rules/changes/{draft_pack(casebook, 'analyst', now=house.clock())}",
             f"/watchlist/files/{draft_file(casebook, 'analyst', now=house.clock())}",
         ],

@@ -14,6 +14,7 @@ from streams.notices.casebook import cases, desk_lists, desk_pages, events, file
 from streams.notices.casebook.database import Casebook
 from tests.support.desk import viewer_of
 from tests.support.desk_story import notice_about_two
+from tests.support.lists import QuickTrials, pack_text
 
 OpenAs = Callable[..., Page]
 
@@ -300,3 +301,51 @@ def filed_case(casebook: Casebook) -> str:
     [one] = casebook.answer(filed.listed, viewer_of(casebook, "analyst"), waiting=False, limit=2)
     assert one.case_id is not None
     return one.case_id
+
+
+def test_an_analyst_proposes_a_pack_and_a_lead_releases_it(
+    open_as: OpenAs, served: tuple[str, House]
+) -> None:
+    assert served[1].lists is not None
+    trials = served[1].lists.trials
+    assert isinstance(trials, QuickTrials)
+    trials.takes_s = 1.5
+    page = open_as("analyst")
+    page.goto("/rules")
+    ready(page)
+    page.keyboard.press("u")
+    pack = {"name": "bangles.yaml", "mimeType": "text/yaml"}
+    page.locator("#file").set_input_files({**pack, "buffer": pack_text(version=4, when="odd").encode()})
+    page.get_by_role("button", name="Check it").click()
+    expect(page.get_by_role("alert")).to_contain_text("rule bangles.offered")
+
+    page.locator("#file").set_input_files({**pack, "buffer": pack_text(version=4).encode()})
+    page.get_by_role("button", name="Check it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("bangles@4")
+    expect(page.locator("#backtest")).to_contain_text("7 of 9 kept listings read.")
+    expect(page.locator("#backtest")).to_contain_text("1 of 812 listings would be judged otherwise")
+    expect(page.locator(".diff")).to_contain_text("severity: high")
+    page.get_by_label("in force, instead of what is now").check()
+    page.get_by_label("Why").fill("Bangles in parcels are not critical.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    expect(page.get_by_role("status")).to_contain_text("another person, a lead, has to release it")
+
+    lead = open_as("lead")
+    lead.goto("/rules")
+    lead.get_by_role("link", name="bangles@4").click()
+    expect(lead.get_by_text("Bangles in parcels are not critical.")).to_be_visible()
+    ready(lead)
+    lead.keyboard.press("y")
+    expect(lead.get_by_role("status")).to_contain_text("Released: in force in every worker within seconds.")
+    lead.goto("/rules/packs/bangles")
+    expect(lead.get_by_role("heading", name="In force: bangles@4")).to_be_visible()
+
+    page.goto("/watchlist")
+    ready(page)
+    page.keyboard.press("a")
+    page.get_by_label("The word, name").fill("white gold")
+    page.get_by_label("Why").fill("stands for ivory")
+    page.get_by_label("Where that is known from").fill("case 20")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Added")

@@ -14,14 +14,13 @@ from streams.desk.board import Board
 from streams.desk.house import House
 from streams.desk.lists import Lists
 from streams.desk.outlets import Outlet, Outlets
-from streams.desk.trials import Trials
 from streams.notices.casebook import accounts
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.viewer import ROLES
 from streams.notices.reply_link import ReplyLinks
 from tests.support.desk import HASH, house_over
 from tests.support.desk_story import TEMPERS, story_desk
-from tests.support.lists import story_topic
+from tests.support.lists import QuickTrials, story_topic
 
 
 def story_accounts(casebook: Casebook) -> None:
@@ -61,7 +60,8 @@ def desk_server(
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    lists = Lists(story_topic(), Trials("127.0.0.1:1"))
+    topic = story_topic()
+    lists = Lists(topic, QuickTrials(topic))
     house = replace(house_over(casebook, folder, clock=clock), acts=story_desk(), lists=lists)
     house = replace(house, outlets=outlets if outlets is not None else story_outlets(house.outlets))
     house = replace(house, board=Board(casebook, clock=clock))

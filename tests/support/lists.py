@@ -1,10 +1,11 @@
 """The watchlist topic in memory, for tests of what the desk shows and writes."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -111,6 +112,8 @@ class QuickTrials(Trials):
         self.topic = topic
         self.report: dict[str, Any] = report
         self.wishes: list[Mapping[str, Any]] = []
+        self.takes_s = 0.0
+        """So long a back-test is under way first."""
 
     async def check(self, name: str, text: str, *, shadow: bool = False) -> dict[str, Any]:
         """What workers would say."""
@@ -128,7 +131,22 @@ class QuickTrials(Trials):
         """Over already."""
         self.wishes.append(wish)
         report = {"state": "done", "since": wish["since"], "beat": NOW.isoformat(), **trial(), **self.report}
+        if self.takes_s:
+            running = {
+                **report,
+                "state": "running",
+                "read": 7,
+                "of": 9,
+                "beat": datetime.now(UTC).isoformat(),
+            }
+            await casebook.run(list_changes.tried, change_id, report=json.dumps(running), base=base)
+            self.later = asyncio.create_task(self._end(casebook, change_id, report))
+            return
         await casebook.run(list_changes.tried, change_id, report=json.dumps(report), base=base)
+
+    async def _end(self, casebook: Casebook, change_id: str, report: dict[str, Any]) -> None:
+        await asyncio.sleep(self.takes_s)
+        await casebook.run(list_changes.tried, change_id, report=json.dumps(report))
 
 
 def trial(word: str = "Elephant ivory bangle") -> dict[str, Any]:
@@ -188,7 +206,13 @@ def release(text: str, **changes: Any) -> RulePackRelease:
 
 
 def draft_pack(
-    casebook: Casebook, login: str, *, now: datetime, text: str = "", word: str = "Elephant ivory bangle"
+    casebook: Casebook,
+    login: str,
+    *,
+    now: datetime,
+    text: str = "",
+    word: str = "Elephant ivory bangle",
+    there: Mapping[str, Told] | None = None,
 ) -> str:
     """A pack that somebody has uploaded and tried; its id."""
     body = (text or pack_text()).encode()
@@ -196,13 +220,13 @@ def draft_pack(
         list_changes.draft,
         kind="pack",
         subject="bangles",
-        version=1,
+        version=yaml.safe_load(body)["version"],
         body=body,
         sha256=hashlib.sha256(body).hexdigest(),
         by=login,
         now=now,
     )
     report = {"state": "done", "since": now.isoformat(), "beat": now.isoformat(), **trial(word)}
-    base = proposals.base_of({})
+    base = proposals.base_of(there or {})
     casebook.decide(list_changes.tried, change_id, report=json.dumps(report), base=base)
     return change_id

@@ -18,7 +18,8 @@ from streams.notices.casebook.database import Transaction
 
 _c = tables.list_change.c
 
-Kind = Literal["entry", "file", "pack"]
+Kind = Literal["entry", "file", "pack", "trial"]
+"""A ``trial`` is of an entry that stays as it is: a draft for ever, and forgotten like one."""
 State = Literal["draft", "proposed", "decided", "done", "overtaken", "declined", "dropped"]
 DRAFTS_KEPT = timedelta(days=7)
 

@@ -94,6 +94,8 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/watchlist/entries/{entry_id}"): REVIEWERS,
     ("POST", "/watchlist/entries/{entry_id}"): REVIEWERS,
     ("POST", "/watchlist/entries/{entry_id}/retire"): REVIEWERS,
+    ("GET", "/watchlist/entries/{entry_id}/trial"): REVIEWERS,
+    ("POST", "/watchlist/entries/{entry_id}/trial"): REVIEWERS,
     ("GET", "/rules"): REVIEWERS,
     ("POST", "/rules/upload"): REVIEWERS,
     ("GET", "/rules/packs/{pack}"): REVIEWERS,

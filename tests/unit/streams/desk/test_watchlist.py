@@ -19,7 +19,7 @@ from streams.notices.casebook.database import Casebook
 from streams.watchlist.carrying import carry_out_rest
 from streams.watchlist.exchange import entry_id_of
 from tests.support.desk import NOW, Browser, fields_of, house_over
-from tests.support.lists import MemoryTopic, entry
+from tests.support.lists import MemoryTopic, QuickTrials, entry
 
 FIELDS = {
     "kind": "code_word",
@@ -157,6 +157,27 @@ async def test_an_entry_is_retired_with_a_reason_and_stays_to_be_seen(
     assert made.state_reason == f"Retired by analyst on {NOW:%Y-%m-%d}: sweets only"
     assert "sweets only" in page.text
     assert (await ada.get("/watchlist/entries/nothing.here")).status_code == 404
+
+
+async def test_an_entry_is_tried_over_the_kept_listings(
+    ada: Browser, topic: MemoryTopic, casebook: Casebook, tmp_path: Path
+) -> None:
+    topic.hold(entry("jelly"))
+    trials = QuickTrials(topic)
+    house = dataclasses.replace(house_over(casebook, tmp_path), lists=Lists(topic, trials))
+    browser = Browser(desk_app(house), casebook, "analyst")
+    jelly = entry_id_of("code_word", "jelly")
+    where = f"/watchlist/entries/{jelly}"
+    assert "Not run yet." in (await browser.get(where)).text
+
+    sent = await browser.post(f"{where}/trial", {"since": "28d"})
+
+    assert sent.headers["location"] == where
+    assert trials.wishes[0]["entry_id"] == jelly
+    assert "of 812 listings are judged otherwise with it than without it" in (await ada.get(where)).text
+    assert "Elephant ivory bangle" in (await ada.get(f"{where}/trial")).text
+    assert (await browser.post(f"{where}/trial", {"since": "1y"})).status_code == 422
+    assert acts_on(casebook) == []
 
 
 async def test_a_file_shows_what_it_changes_and_is_taken_whole(
