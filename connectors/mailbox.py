@@ -117,8 +117,9 @@ class Mail:
 class Mailbox:
     """An open mailbox. Use as a context manager, one at a time, in one thread."""
 
-    def __init__(self, config: MailboxConfig, password: SecretStr) -> None:
+    def __init__(self, config: MailboxConfig, password: SecretStr, *, longest: int = LONGEST) -> None:
         self._config = config
+        self._longest = longest
         self._password = password
         self._client: Any = None
 
@@ -165,7 +166,7 @@ class Mailbox:
             sizes = self._client.fetch(uids, ["RFC822.SIZE"]) if uids else {}
         for uid in uids:
             size = int(sizes.get(uid, {}).get(b"RFC822.SIZE", 0))
-            if size > LONGEST:
+            if size > self._longest:
                 yield Mail(uid, size, None)
                 continue
             with _told():

@@ -48,13 +48,13 @@ class Letter:
     mail: Message
 
 
-def read_letter(raw: bytes) -> Letter:
-    """Take a mail apart.
+def read_letter(raw: bytes, *, longest: int = LONGEST) -> Letter:
+    """Take a mail of at most ``longest`` bytes apart.
 
     Raises:
         UnreadableAnswer: ``wrong_shape``.
     """
-    mail = _parsed(raw)
+    mail = _parsed(raw, longest)
     try:
         kind = _kind(mail)
         text = "" if kind in ("bounce", "feedback") else _text(mail)
@@ -73,9 +73,9 @@ def read_letter(raw: bytes) -> Letter:
         raise UnreadableAnswer("wrong_shape", f"the mail cannot be read: {type(error).__name__}") from error
 
 
-def _parsed(raw: bytes) -> Message:
-    if len(raw) > LONGEST:
-        raise UnreadableAnswer("wrong_shape", f"the mail has more than {LONGEST:,} bytes")
+def _parsed(raw: bytes, longest: int) -> Message:
+    if len(raw) > longest:
+        raise UnreadableAnswer("wrong_shape", f"the mail has more than {longest:,} bytes")
     if len(_BOUNDARY.findall(raw)) > MOST_PARTS:
         raise UnreadableAnswer("wrong_shape", f"the mail has more than {MOST_PARTS} boundaries")
     try:
@@ -135,26 +135,28 @@ def _date(mail: Message) -> datetime | None:
 
 def _text(mail: Message) -> str:
     plain, html = "", ""
-    for part in _leaves(mail):
+    for part in leaves(mail):
         if part.get_filename() or part.get_content_disposition() == "attachment":
             continue
         if part.get_content_type() == "text/plain" and not plain:
-            plain = _decoded(part)
+            plain = leaf_text(part)
         elif part.get_content_type() == "text/html" and not html:
-            html = _decoded(part)
+            html = leaf_text(part)
     if plain.strip() or not html:
         return plain
     return text_lines(html, frozenset({"head", "blockquote"}))
 
 
-def _leaves(mail: Message) -> Iterator[Message]:
+def leaves(mail: Message) -> Iterator[Message]:
+    """Its parts that are text."""
     for part in mail.walk():
         # What was forwarded or returned is not what was written.
         if not part.is_multipart() and part.get_content_maintype() == "text":
             yield part
 
 
-def _decoded(part: Message) -> str:
+def leaf_text(part: Message) -> str:
+    """What a part says, at most :data:`LONGEST_TEXT` characters; what its charset cannot read is replaced."""
     raw = part.get_payload(decode=True)
     if not isinstance(raw, bytes):
         return ""

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("connectors")(connectors)
     app.command("intake")(intake)
     app.command("intake-key")(intake_key)
+    app.command("intake-mail")(intake_mail)
 
 
 def connect(
@@ -207,6 +208,31 @@ def intake(
         pictures=pictures,
     )
     asyncio.run(run_intake(options, settings))
+
+
+def intake_mail(
+    mailbox: Annotated[Path, typer.Option(help="The mailbox file, see connectors/mailbox.py.")],
+    once: Annotated[bool, typer.Option("--once", help="File what is there, and end.")] = False,
+    metrics_port: Annotated[int, typer.Option(help="Port of /health; 0 takes a free one.")] = 0,
+) -> None:
+    """File what citizens forward to a mailbox (IMAP) as reports, with their pictures.
+
+    Give it a mailbox of its own. A mail is moved to Takin-done when Kafka has its report, and to Takin-aside
+    with its reason when it is none; nothing is deleted. Pictures go to TAKIN_DATA_DIR/evidence, which the
+    desk has to share.
+
+    Example: takin intake-mail --mailbox reports-mailbox.yaml --once
+    """
+    from connectors.mailbox import load_mailbox
+    from streams.connect.process import run_intake_mail
+    from streams.logs import configure
+    from streams.settings import Settings
+
+    settings = Settings()
+    configure(settings.log_level)
+    config = load_mailbox(mailbox)
+    done = asyncio.run(run_intake_mail(config, settings, once=once, metrics_port=metrics_port))
+    sys.stderr.write(f"takin intake-mail: {done.filed} filed, {done.set_aside} set aside.\n")
 
 
 def intake_key(

@@ -16,6 +16,7 @@ from connectors.cursors import CursorStore
 from connectors.intake import CannotSay, Intake, intake_app
 from connectors.intake_keys import load_keys
 from connectors.intake_pictures import Kept, NoPicture
+from connectors.mailbox import MailboxConfig
 from connectors.metrics import ConnectorMetrics
 from connectors.observability import Health, Progress, serve_observability
 from connectors.publisher import Publisher
@@ -23,9 +24,11 @@ from connectors.registry import PlatformConfig, load_platforms
 from connectors.run_notes import RunNotes
 from connectors.serving import bind, serve
 from schemas.errors import OperatorError
+from streams.connect import report_mail
 from streams.connect.runner import Assignment, Runner, Sink
 from streams.connect.sources import Opened, Wanted, open_source
 from streams.connect.terminal import DryRun, shown_progress
+from streams.desk.keys import DeskKeys
 from streams.desk.pictures import NoPicture as Unreadable
 from streams.desk.pictures import redrawn
 from streams.notices.casebook import filed
@@ -175,6 +178,28 @@ async def _sink(
     return publisher
 
 
+async def run_intake_mail(
+    config: MailboxConfig, settings: Settings, *, once: bool, metrics_port: int
+) -> report_mail.Round:
+    """File what comes into a mailbox until a signal, or once.
+
+    Raises:
+        OperatorError
+    """
+    keeper = PictureKeeper(EvidenceStore(settings.evidence_dir))
+    secret = DeskKeys.load_or_make(settings.desk_key).purpose("report-mail-id")
+    async with Publisher(settings.kafka_bootstrap_servers, now=utc_now, worker="intake-mail") as publisher:
+        return await report_mail.serve(
+            config,
+            publisher,
+            keeper.keep_now,
+            secret,
+            once=once,
+            host=settings.observability_host,
+            port=metrics_port,
+        )
+
+
 async def run_intake(options: IntakeOptions, settings: Settings) -> None:
     """Serve the intake until a signal.
 
@@ -233,9 +258,10 @@ class PictureKeeper:
 
     async def keep(self, content: bytes) -> Kept:
         """See :data:`connectors.intake_pictures.Keep`."""
-        return await asyncio.to_thread(self._keep, content)
+        return await asyncio.to_thread(self.keep_now, content)
 
-    def _keep(self, content: bytes) -> Kept:
+    def keep_now(self, content: bytes) -> Kept:
+        """The same, blocking."""
         try:
             drawn = redrawn(content)
             return Kept(self._evidence.put(drawn), len(drawn))
