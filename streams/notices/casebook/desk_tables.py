@@ -19,6 +19,9 @@ account = Table(
     Column("state", Text, nullable=False),
     Column("created_at", UtcInstant, nullable=False),
     Column("changed_at", UtcInstant, nullable=False),
+    # Whom single sign-on knows them as; absent: they sign in with a password.
+    Column("subject", Text),
+    Index("ix_account_subject", "subject", unique=True),
 )
 
 session = Table(

@@ -17,7 +17,14 @@ from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.viewer import Viewer, visible_to
 
 _i, _n, _c, _d = t.notice_item.c, t.notice.c, t.case.c, t.deadline.c
-_SINCE = sa.func.min(_d.due_at, type_=t.UtcInstant()).label("since")
+_BEFORE = t.deadline.alias("before")
+_MISSED_BEFORE = sa.exists().where(
+    _BEFORE.c.notice_id == _d.notice_id,
+    _BEFORE.c.case_id == _d.case_id,
+    _BEFORE.c.state == "missed",
+    sa.tuple_(_BEFORE.c.due_at, _BEFORE.c.kind) < sa.tuple_(_d.due_at, _d.kind),
+)
+"""The same listing missed another duty before: it stands in the list once, by its first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +84,26 @@ def listed(
     limit: int,
 ) -> tuple[Overdue, ...]:
     """The longest overdue first; ``since`` and ``until`` are about when the notice was written."""
-    wanted = [visible_to(viewer, _d.platform), _d.state == "missed", OPEN]
+    wanted = [visible_to(viewer, _d.platform), _d.state == t.fixed("missed"), ~_MISSED_BEFORE, OPEN]
     if platform is not None:
         wanted.append(_d.platform == platform)
     if since is not None:
         wanted.append(_n.queued_at >= since)
     if until is not None:
         wanted.append(_n.queued_at < until)
+    if after is not None:
+        at, *ids = after
+        behind = sa.tuple_(sa.literal(at, t.UtcInstant()), *map(sa.literal, ids))
+        wanted.append(sa.tuple_(_d.due_at, _d.notice_id, _d.case_id) > behind)
     first = (
-        sa.select(_d.notice_id, _d.case_id, _SINCE)
-        .join(t.notice_item, sa.and_(_i.notice_id == _d.notice_id, _i.case_id == _d.case_id))
-        .join(t.notice, _n.notice_id == _d.notice_id)
+        sa.select(_d.notice_id, _d.case_id, _d.due_at.label("since"))
+        # Outer joins keep SQLite from walking over all items: every deadline has its item and its notice.
+        .outerjoin(t.notice_item, sa.and_(_i.notice_id == _d.notice_id, _i.case_id == _d.case_id))
+        .outerjoin(t.notice, _n.notice_id == _d.notice_id)
         .where(*wanted)
-        .group_by(_d.notice_id, _d.case_id)
-        .order_by(sa.literal_column("since"), _d.notice_id, _d.case_id)
+        .order_by(_d.due_at, _d.notice_id, _d.case_id)
         .limit(limit)
     )
-    if after is not None:
-        at, notice_id, case_id = after
-        behind = sa.or_(_d.notice_id > notice_id, sa.and_(_d.notice_id == notice_id, _d.case_id > case_id))
-        first = first.having(sa.or_(_SINCE.element > at, sa.and_(_SINCE.element == at, behind)))
     page = first.subquery()
     rows = tx.execute(
         sa.select(

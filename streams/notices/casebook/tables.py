@@ -367,6 +367,12 @@ deadline = Table(
         postgresql_where=text("state = 'pending'"),
     ),
     Index("ix_deadline_platform_state", "platform", "state"),
+    Index(
+        "ix_deadline_missed",
+        *("due_at", "notice_id", "case_id"),
+        sqlite_where=text("state = 'missed'"),
+        postgresql_where=text("state = 'missed'"),
+    ),
 )
 
 case_event = Table(

@@ -98,11 +98,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Casebook
         )
         tx.exec_driver_sql("UPDATE notice_item SET url = 'javascript:alert(5)'")
         tx.exec_driver_sql("UPDATE case_ SET product = ? WHERE platform = 'bazaar'", (FORMULAS[0],))
-        # Two weeks, so that there is a trend to draw.
-        tx.exec_driver_sql(
-            "UPDATE notice SET queued_at = queued_at - 604800000000 WHERE notice_id IN "
-            "(SELECT min(notice_id) FROM notice)"
-        )
+        # Three weeks, two of them old enough to have a share, so that there is a trend to draw.
+        for kind, weeks in (("min", 2), ("max", 1)):
+            tx.exec_driver_sql(
+                f"UPDATE notice SET queued_at = queued_at - {weeks} * 604800000000, "
+                f"sent_at = sent_at - {weeks} * 604800000000 WHERE notice_id IN "
+                f"(SELECT {kind}(notice_id) FROM notice)"
+            )
         tx.exec_driver_sql(
             "INSERT INTO webhook_address (address_id, platform, address, proposed_by, proposed_at, "
             "tested_at, test_result, test_status) VALUES ('wa_1', 'market', ?, ?, 1, 1, ?, 500)",
