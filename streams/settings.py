@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     desk_base: str | None = None
     """Where browsers see the desk, for example ``https://desk.example.org``: notices then carry a link by
     which they are answered without a login."""
+    sso_file: Path | None = None
+    """The single sign-on file of the desk, see ``streams/desk/sso/config.py``; absent: passwords only."""
     desk_key_file: Path | None = None
     """The desk's own secret, the same for every process that serves the desk or writes reply links;
     absent: ``desk.key`` in ``data_dir``, made at the first start."""

@@ -26,6 +26,7 @@ from streams.desk import (
     reply_routes,
     report_routes,
     rules_routes,
+    sso_routes,
     static_routes,
     token_routes,
     triage_routes,
@@ -41,6 +42,7 @@ from streams.notices.casebook.database import CasebookUnavailable
 AREAS = (
     static_routes,
     login_routes,
+    sso_routes,
     account_routes,
     inbox_routes,
     answer_routes,

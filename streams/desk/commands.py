@@ -46,6 +46,10 @@ def desk(
     reply_base: Annotated[
         str | None, typer.Option(help="Where signed answers are received, as in `takin notices serve`.")
     ] = None,
+    sso: Annotated[
+        Path | None,
+        typer.Option(help="Single sign-on (OpenID Connect): the file that names provider and roles."),
+    ] = None,
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
     ] = 8721,
@@ -54,11 +58,24 @@ def desk(
 
     It needs the casebook only; make a first account with `takin accounts add`. With
     KAFKA_BOOTSTRAP_SERVERS (account takin-desk) it also shows and changes watchlist and rule packs.
+    With --sso people sign in at their own provider, and have the role that the file gives to a claim of
+    theirs, or none:
+
+    issuer: https://login.example.org
+
+    client_id: takin
+
+    client_secret: env:TAKIN_SSO_SECRET
+
+    roles: [{claim: groups, value: wildlife-officers, role: officer}]
+
+    The provider is told to come back to BASE/sso/back.
 
     Example: takin desk --base https://desk.example.org --platforms platforms.yaml --sender sender.yaml
     """
     from connectors.registry import load_platforms
     from streams.desk.service import DeskService, serve_until_signal
+    from streams.desk.sso.config import client_secret, load_sso
     from streams.logs import configure
     from streams.notices.law import load_law
     from streams.notices.sender import demonstration_sender, load_sender
@@ -82,6 +99,8 @@ def desk(
         policy = load_sender(sender, reply_base=answers_at)
     elif configs and all(config.dev_only for config in configs):
         policy = demonstration_sender(reply_base=answers_at)
+    sso_file = sso or settings.sso_file
+    single = load_sso(sso_file) if sso_file is not None else None
     service = DeskService(
         casebook_url=settings.casebook_url,
         key_file=settings.desk_key,
@@ -96,6 +115,8 @@ def desk(
         law=load_law(),
         webhook_secret=settings.webhook_secret,
         kafka=settings.kafka_named,
+        sso=single,
+        sso_secret=client_secret(single) if single is not None else None,
     )
     asyncio.run(serve_until_signal(service))
 

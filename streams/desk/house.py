@@ -11,6 +11,7 @@ from streams.desk.lists import Lists
 from streams.desk.metrics import DeskMetrics
 from streams.desk.outlets import Outlets
 from streams.desk.pages import Pages
+from streams.desk.sso.provider import Provider
 from streams.notices.casebook.database import Casebook
 from streams.notices.evidence import EvidenceStore
 from streams.notices.handlers import Desk
@@ -36,5 +37,7 @@ class House:
     lists: Lists | None = None
     """Watchlist and rule packs; ``None``: no Kafka was set."""
     limits: RateLimits = field(default_factory=RateLimits)
+    sso: Provider | None = None
+    """``None``: everybody signs in with a password."""
     outlets: Outlets | None = None
     """Where platforms are notified, and what of it they may change; ``None``: no platforms file was given."""

@@ -41,7 +41,9 @@ WRONG = "Login or password is wrong."
 TOO_MANY = "Too many failed attempts: wait 15 minutes, or ask an administrator for a new password."
 
 
-class _Door:
+class Door:
+    """What lets people in, by whatever way they came."""
+
     def __init__(self, house: House) -> None:
         self.house = house
 
@@ -51,15 +53,23 @@ class _Door:
         )
 
     def form_page(
-        self, request: Request, template: str, *, problem: str | None, status: int = 200
+        self,
+        request: Request,
+        template: str,
+        *,
+        problem: str | None,
+        status: int = 200,
+        sign_out: str | None = None,
     ) -> Response:
         """A form before the login; it needs a cookie and a token made from it."""
         house = self.house
         cookie = request.cookies.get(form_cookie(house)) or secrets.token_urlsafe(24)
         values = {
             "problem": problem,
+            "sign_out": sign_out,
             "then": local_path(request.query_params.get("then", "/")),
             "form_token": house.keys.form_token(cookie),
+            "sso": house.sso.config.name if house.sso is not None else None,
         }
         page = house.pages.html(template, request, values, status=status)
         self.cookie(page, form_cookie(house), cookie)
@@ -97,7 +107,7 @@ class _Door:
 
 def register(app: FastAPI, house: House) -> None:
     """Add the pages."""
-    door = _Door(house)
+    door = Door(house)
 
     @open_to(EVERYONE)
     async def home(request: Request) -> Response:
@@ -108,7 +118,10 @@ def register(app: FastAPI, house: House) -> None:
     async def login_page(request: Request) -> Response:
         if request.state.viewer is not None:
             return RedirectResponse(HOME[request.state.viewer.role], 303)
-        return door.form_page(request, "login.html", problem=None)
+        out = None
+        if house.sso is not None and "out" in request.query_params:
+            out = await house.sso.sign_out_address()
+        return door.form_page(request, "login.html", problem=None, sign_out=out)
 
     @open_to(EVERYONE)
     async def login(request: Request) -> Response:
@@ -172,7 +185,8 @@ def register(app: FastAPI, house: House) -> None:
     @open_to(*SIGNED_IN)
     async def logout(request: Request) -> Response:
         await house.casebook.run(accounts.end_session, request.cookies[session_cookie(house)])
-        response = RedirectResponse("/login", 303)
+        # The page behind it links to the provider's own end of a session: a form may lead nowhere else.
+        response = RedirectResponse("/login" if house.sso is None else "/login?out=1", 303)
         response.delete_cookie(session_cookie(house), path="/", secure=house.https, httponly=True)
         return response
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from schemas.metric import Label, Metric
 from streams.notices.desk_answer import Word
 
-LOGINS_END = ("right", "code_asked", "wrong", "wrong_code", "blocked")
+LOGINS_END = ("right", "code_asked", "wrong", "wrong_code", "blocked", "sso", "sso_refused")
 REPORTS_END = ("filed", "too_many")
 WAYS = ("page", "link", "api")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from connectors.egress import EgressRefused
+from connectors.egress import EgressPolicy, EgressRefused
+from connectors.errors import PlatformRefused, PlatformUnavailable
+from connectors.http import HttpLimits, OutboundClient
 from connectors.observability import Health, serve_observability
 from connectors.platform_config import PlatformConfig
 from connectors.self_service import mark_of, new_secret, read_address
@@ -25,6 +27,8 @@ from streams.desk.lists import Lists
 from streams.desk.metrics import DeskMetrics
 from streams.desk.outlets import Outlet, Outlets
 from streams.desk.pages import Pages
+from streams.desk.sso.config import SsoConfig
+from streams.desk.sso.provider import Provider, ProviderAway
 from streams.desk.trials import Trials
 from streams.notices.acts import ActRefused
 from streams.notices.bridge import Bridge, desk_of, make_bridge, working_days
@@ -60,6 +64,10 @@ class DeskService:
     kafka: str | None = None
     """Brokers that keep watchlist and rule packs; absent: their screens say what to set."""
 
+    sso: SsoConfig | None = None
+    """``None``: everybody signs in with a password."""
+    sso_secret: SecretStr | None = None
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set.
 
@@ -70,9 +78,10 @@ class DeskService:
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
         bridge = make_bridge(self.platforms, default_secret=self.webhook_secret)
         registry = CollectorRegistry()
+        client = sso_client(self.sso) if self.sso is not None else None
         servers = []
         try:
-            house = self._house(casebook, bridge, registry)
+            house = self._house(casebook, bridge, registry, client)
             servers.append(await serve(desk_app(house), self.host, self.port, purpose="the desk", sock=sock))
             health = _Watch(casebook)
             servers.append(
@@ -100,9 +109,17 @@ class DeskService:
             for server in servers:
                 await server.stop()
             await bridge.aclose()
+            if client is not None:
+                await client.aclose()
             casebook.close()
 
-    def _house(self, casebook: Casebook, bridge: Bridge, registry: CollectorRegistry) -> House:
+    def _house(
+        self,
+        casebook: Casebook,
+        bridge: Bridge,
+        registry: CollectorRegistry,
+        client: OutboundClient | None,
+    ) -> House:
         keys = DeskKeys.load_or_make(self.key_file)
         links = ReplyLinks(self.base, keys.purpose(REPLY_LINK))
         acts = None
@@ -123,9 +140,44 @@ class DeskService:
             evidence=EvidenceStore(self.evidence_dir),
             acts=acts,
             https=self.base.startswith("https://"),
+            sso=provider_of(self.sso, client, secret=self.sso_secret, base=self.base)
+            if self.sso is not None and client is not None
+            else None,
             outlets=outlets_of(self.platforms, bridge) if self.platforms else None,
             lists=Lists(Mirror(self.kafka), Trials(self.kafka)) if self.kafka else None,
         )
+
+
+def sso_client(config: SsoConfig) -> OutboundClient:
+    """The client with limits that goes to the identity provider, and nowhere but where the file allows."""
+    private = config.private_address or config.local
+    policy = EgressPolicy.for_base_url(config.issuer, private=private, more_hosts=config.hosts)
+    limits = HttpLimits(total_s=10.0, connections=2)
+    return OutboundClient(policy, limits, ca_file=str(config.ca_file) if config.ca_file else None)
+
+
+def provider_of(
+    config: SsoConfig,
+    client: OutboundClient,
+    *,
+    secret: SecretStr | None,
+    base: str,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Provider:
+    """The identity provider as the routes ask it."""
+
+    async def exchange(
+        method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
+    ) -> tuple[int, bytes]:
+        try:
+            reply = await client.request(method, url, headers=headers, content=content)
+        except (PlatformUnavailable, PlatformRefused) as error:
+            raise ProviderAway(error.detail) from error
+        if not reply.complete:
+            raise ProviderAway("it answers with more than is read")
+        return reply.status, reply.body
+
+    return Provider(config, exchange, base=base, secret=secret, clock=clock)
 
 
 def outlets_of(configs: Sequence[PlatformConfig], bridge: Bridge) -> Outlets:

@@ -26,6 +26,8 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/login"): EVERYONE,
     ("GET", "/login/code"): EVERYONE,
     ("POST", "/login/code"): EVERYONE,
+    ("GET", "/sso"): EVERYONE,
+    ("GET", "/sso/back"): EVERYONE,
     ("POST", "/logout"): SIGNED_IN,
     ("GET", "/account"): SIGNED_IN,
     ("POST", "/account/password"): SIGNED_IN,
