@@ -23,6 +23,7 @@ from streams.desk import (
     login_routes,
     overdue_routes,
     quality_routes,
+    question_routes,
     reply_routes,
     report_routes,
     rules_routes,
@@ -63,6 +64,7 @@ AREAS = (
     delivery_routes,
     webhook_routes,
     webhook_api,
+    question_routes,
 )
 """Modules with a ``register(app, house)`` that adds their routes."""
 

@@ -30,6 +30,8 @@ class Outlet:
     """Its channel knows tests."""
     own: bool
     """Its people may change address and secret."""
+    dev: bool = False
+    """It is for development, and is spoken to also in test mode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,16 +129,21 @@ def carried(drafted: Draft) -> Carried | None:
     """The body as the platform's channel takes it, without what lets its holder answer as the platform."""
     if drafted.body is None or drafted.sha256 is None or drafted.notice is None:
         return None
-    subject, text = None, drafted.body.decode("utf-8", "replace")
-    if drafted.content_type.startswith("message/"):
-        subject, text = _mail(drafted.body)
-    elif drafted.content_type.startswith("application/json"):
-        text = json.dumps(_short(json.loads(drafted.body)), ensure_ascii=False, indent=1)
+    subject, text = as_read(drafted.body, drafted.content_type)
     if drafted.notice.reply_page:
         text = text.replace(drafted.notice.reply_page, HIDDEN_LINK)
     if len(text) > MOST_SHOWN:
         text = text[:MOST_SHOWN] + "\n… (the rest is not shown)"
     return Carried(drafted.content_type, len(drafted.body), drafted.sha256, subject, text)
+
+
+def as_read(body: bytes, content_type: str) -> tuple[str | None, str]:
+    """Subject, where there is one, and text of a body."""
+    if content_type.startswith("message/"):
+        return _mail(body)
+    if content_type.startswith("application/json"):
+        return None, json.dumps(_short(json.loads(body)), ensure_ascii=False, indent=1)
+    return None, body.decode("utf-8", "replace")
 
 
 def _mail(body: bytes) -> tuple[str, str]:

@@ -196,7 +196,12 @@ def outlets_of(configs: Sequence[PlatformConfig], bridge: Bridge) -> Outlets:
 
     return Outlets(
         platforms={
-            config.name: Outlet(config.base, testable=config.kind == "sandbox", own=config.self_service)
+            config.name: Outlet(
+                config.base,
+                testable=config.kind == "sandbox",
+                own=config.self_service,
+                dev=config.dev_only,
+            )
             for config in configs
         },
         read_address=read,

@@ -88,7 +88,14 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
         ],
         "analyst": [
             *("/review", f"/review/{review.case_id}", "/holds", f"/cases/{case.case_id}"),
-            *("/triage", "/triage?decided=true", "/quality", f"/triage/{report}"),
+            *(
+                "/triage",
+                "/triage?decided=true",
+                "/quality",
+                "/questions",
+                f"/questions/{line.reference}",
+                f"/triage/{report}",
+            ),
             *("/watchlist", f"/watchlist/entries/{ENTRY}"),
             *("/rules", "/rules/packs/bangles"),
             f"/rules/changes/{draft_pack(casebook, 'analyst', now=house.clock())}",

@@ -49,7 +49,7 @@ lists.drop_change          whoever made one of these takes it back
 from streams.notices.acts.allowances import allow_rule, finish_task
 from streams.notices.acts.answers import ENTERED, enter_answer
 from streams.notices.acts.holds import ask_hold, confirm_hold, lapse_holds, release_hold
-from streams.notices.acts.information import give_information
+from streams.notices.acts.information import give_information, write_information
 from streams.notices.acts.lists import (
     change_entry,
     decline_pack,
@@ -107,4 +107,5 @@ __all__ = [
     "stop_sending",
     "take_file",
     "withdraw",
+    "write_information",
 ]

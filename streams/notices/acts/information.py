@@ -27,14 +27,46 @@ def give_information(
         ActRefused: ``empty``, ``too_long``, ``not_sent`` (it never had the notice), ``withdrawn``,
             ``no_way`` (no channel of the platform carries it), ``cannot_write``.
     """
+    for item in cases.items_of_notice(tx, notice_id):
+        cases.hold(tx, item.case_id)
+    information, (body, content_type) = write_information(tx, notice_id, desk, text=text, now=now)
+    row, items = cases.notice_by_id(tx, notice_id), cases.items_of_notice(tx, notice_id)
+    text_sha256 = hashlib.sha256(text.encode()).hexdigest()
+    fresh = outbox.add(
+        tx,
+        idempotency_key=information.key,
+        notice_id=notice_id,
+        platform=row.platform,
+        purpose="information",
+        recipient=None,
+        body=body,
+        content_type=content_type,
+        now=now,
+    )
+    if fresh:
+        facts = {"purpose": "information", "key": information.key, "text_sha256": text_sha256}
+        entries = [
+            events.Entry(item.case_id, notice_id, (Happening("follow_up_queued", now, facts),))
+            for item in items
+        ]
+        events.append_to_many(tx, entries, now=now, actor=actor(by) if by else "person")
+    return fresh
+
+
+def write_information(
+    tx: Transaction, notice_id: str, desk: Desk, *, text: str, now: datetime
+) -> tuple[Information, tuple[bytes, str]]:
+    """What a platform would be sent, with its bytes and their media type; nothing is changed.
+
+    Raises:
+        ActRefused: as :func:`give_information`.
+    """
     if not text.strip():
         raise ActRefused("empty", "Say what the platform is to be told.")
     if len(text) > LONGEST:
         raise ActRefused("too_long", f"That is longer than {LONGEST:,} characters: say it shorter.")
     row = cases.notice_by_id(tx, notice_id)
     items = cases.items_of_notice(tx, notice_id)
-    for item in items:
-        cases.hold(tx, item.case_id)
     if row.sent_at is None:
         raise ActRefused("not_sent", f"{row.platform} does not have {row.human_reference} yet.")
     if all(item.withdrawn for item in items):
@@ -57,23 +89,4 @@ def give_information(
             f"No channel of {row.platform} carries it: tell them by telephone, or give the platform "
             "`mail:` in the platforms file.",
         )
-    body, content_type = rendered
-    fresh = outbox.add(
-        tx,
-        idempotency_key=information.key,
-        notice_id=notice_id,
-        platform=row.platform,
-        purpose="information",
-        recipient=None,
-        body=body,
-        content_type=content_type,
-        now=now,
-    )
-    if fresh:
-        facts = {"purpose": "information", "key": information.key, "text_sha256": text_sha256}
-        entries = [
-            events.Entry(item.case_id, notice_id, (Happening("follow_up_queued", now, facts),))
-            for item in items
-        ]
-        events.append_to_many(tx, entries, now=now, actor=actor(by) if by else "person")
-    return fresh
+    return information, rendered

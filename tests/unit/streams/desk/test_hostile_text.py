@@ -131,7 +131,12 @@ def pages(filled: Filled) -> dict[str, list[str]]:
             "/cases",
             *(f"/cases/{one}" for one in filled.cases["market"]),
         ],
-        "analyst": ["/review", *(f"/review/{one}" for one in filled.cases["market"])],
+        "analyst": [
+            "/questions",
+            f"/questions/{filled.references['market'][0]}",
+            "/review",
+            *(f"/review/{one}" for one in filled.cases["market"]),
+        ],
         "auditor": ["/access"],
     }
 
