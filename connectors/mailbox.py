@@ -29,9 +29,35 @@ ASIDE = "Takin-aside"
 HEADER_BYTES = 65_536
 """What is read of a mail that is longer than any that is read whole."""
 
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
 
 class MailboxUnavailable(Exception):
     """The mail server did not answer, or not as IMAP asks: try again later."""
+
+
+class AnswerBy(BaseModel):
+    """By which mail server those are answered who report by mail."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    sender: str = Field(max_length=320, pattern=r"^[^@\s<>]+@[A-Za-z0-9.-]+$")
+    """``From`` of the answer; its envelope has no sender."""
+    host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:-]+$")
+    """The operator's own outgoing mail server."""
+    port: int = Field(default=587, ge=1, le=65_535)
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    """``none`` only for a server on this very machine."""
+    username: str | None = Field(default=None, max_length=256)
+    """Its password is the mailbox's."""
+    follow_at: str | None = Field(default=None, max_length=500, pattern=r"^https?://[!-~]+$")
+    """Where a report is followed by its reference, for example ``https://desk.example.org/report/en/follow``."""
+
+    @model_validator(mode="after")
+    def _private(self) -> Self:
+        if self.tls == "none" and self.host not in _THIS_MACHINE:
+            raise ValueError("tls may be none only for a server on this machine")
+        return self
 
 
 class MailboxConfig(BaseModel):
@@ -61,10 +87,12 @@ class MailboxConfig(BaseModel):
     """Wait between two looks into an empty folder."""
     at_once: int = Field(default=50, ge=1, le=1_000)
     """Mails taken by one look."""
+    answers: AnswerBy | None = None
+    """For ``takin intake-mail``: who reports is told the reference. Absent: nobody is answered."""
 
     @model_validator(mode="after")
     def _private(self) -> Self:
-        if self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+        if self.tls == "none" and self.host not in _THIS_MACHINE:
             raise ValueError("tls may be none only for a server on this machine")
         return self
 

@@ -17,9 +17,11 @@ from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
-from connectors.channels.mail_report import LONGEST_REPORT, NoReport, read_report_mail, report_of
-from connectors.errors import UnreadableAnswer
+from connectors.channels.mail_report import LONGEST_REPORT, NoReport, Told, read_report_mail, report_of
+from connectors.channels.report_answer import answer_mail, send
+from connectors.errors import PlatformUnavailable, UnreadableAnswer
 from connectors.intake_pictures import Kept, NoPicture
 from connectors.mailbox import Mail, Mailbox, MailboxConfig, MailboxUnavailable, password_of
 from connectors.observability import Progress, serve_observability
@@ -32,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 KAFKA_WITHIN_S = 10.0
 STALL_S = 300.0
+ANSWERED = 10_000
+"""Reports of which it is remembered that they were answered."""
 
 
 class OpenMailbox(Protocol):
@@ -96,15 +100,18 @@ class ReportPost:
         secret: bytes,
         clock: Callable[[], datetime],
         flood: Flood | None = None,
+        answer: Callable[[Told, str], None] | None = None,
     ) -> None:
         """``file`` returns when the report is safe and raises :class:`KafkaAway` otherwise; ``keep`` draws a
-        picture anew and raises :class:`NoPicture`."""
+        picture anew and raises :class:`NoPicture`; ``answer`` tells a sender the id and never raises."""
         self._mailbox = mailbox
         self._file = file
         self._keep = keep
         self._secret = secret
         self._clock = clock
         self._flood = flood or Flood()
+        self._answer = answer
+        self._answered: deque[str] = deque(maxlen=ANSWERED)
 
     def round(self) -> Round:
         """Deal with what is there, one mail after the other.
@@ -115,18 +122,25 @@ class ReportPost:
         filed = aside = 0
         with self._mailbox() as mailbox:
             for mail in mailbox.waiting():
-                why_not = self._take(mail)
-                if why_not is None:
-                    mailbox.done(mail.uid)
-                    filed += 1
-                else:
-                    log.warning("mail_set_aside", reason=why_not, size=mail.size)
-                    mailbox.set_aside(mail.uid, why_not)
+                taken = self._take(mail)
+                if isinstance(taken, str):
+                    log.warning("mail_set_aside", reason=taken, size=mail.size)
+                    mailbox.set_aside(mail.uid, taken)
                     aside += 1
+                    continue
+                mailbox.done(mail.uid)
+                filed += 1
+                self._tell(*taken)
         return Round(filed, aside)
 
-    def _take(self, mail: Mail) -> str | None:
-        """``None``: its report is safe; else why somebody must read it."""
+    def _tell(self, told: Told, report_id: str) -> None:
+        """Once at most: the mail has been moved, and what is delivered twice is answered once."""
+        if self._answer is not None and report_id not in self._answered:
+            self._answered.append(report_id)
+            self._answer(told, report_id)
+
+    def _take(self, mail: Mail) -> str | tuple[Told, str]:
+        """What it told and the id of its report, which is safe; or why somebody must read it."""
         if mail.raw is None:
             return "too_large"
         try:
@@ -139,9 +153,10 @@ class ReportPost:
         if self._flood.full(told.sender, now):
             return "too_many"
         pictures = tuple(dict.fromkeys(one for content in told.pictures for one in self._kept(content)))
-        self._file(report_of(told, pictures, secret=self._secret, raw=mail.raw, now=now))
+        report = report_of(told, pictures, secret=self._secret, raw=mail.raw, now=now)
+        self._file(report)
         self._flood.count(told.sender, now)
-        return None
+        return told, report.report_id
 
     def _kept(self, content: bytes) -> Iterator[ReportPicture]:
         try:
@@ -150,6 +165,27 @@ class ReportPost:
             return  # the words are a report without it, and the mail itself stays in its folder
         came = hashlib.sha256(content).hexdigest()
         yield ReportPicture(sha256=kept.sha256, came_sha256=came, size=kept.size)
+
+
+def answering(
+    config: MailboxConfig, password: SecretStr, loop: asyncio.AbstractEventLoop
+) -> Callable[[Told, str], None]:
+    """What answers by the mailbox file's mail server; an answer that cannot be sent is not sent later."""
+    by = config.answers
+    assert by is not None, "asked only where there is one"
+
+    def answer(told: Told, report_id: str) -> None:
+        if told.sender == by.sender.lower():
+            return
+        body = answer_mail(told, report_id, by, now=datetime.now(UTC))
+        ca_file = str(config.ca_file) if config.ca_file else None
+        sending = send(by, password, told.sender, body, ca_file=ca_file)
+        try:
+            asyncio.run_coroutine_threadsafe(sending, loop).result()
+        except PlatformUnavailable as error:
+            log.warning("report_not_answered", report_id=report_id, why=error.detail)
+
+    return answer
 
 
 async def serve(
@@ -181,6 +217,7 @@ async def serve(
         keep=keep,
         secret=secret,
         clock=lambda: datetime.now(UTC),
+        answer=answering(config, password, loop) if config.answers else None,
     )
     progress = Progress()
     progress.expect("mailbox", within_s=config.poll_s + STALL_S)

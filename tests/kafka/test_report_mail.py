@@ -1,20 +1,23 @@
 """A mailbox whose mails become reports: real IMAP, real Kafka, and nothing is moved before Kafka has it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from email import message_from_bytes
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 
-from connectors.channels.mail_report import LONGEST_REPORT
+from connectors.channels.mail_report import LONGEST_REPORT, read_report_mail
 from connectors.mailbox import Mailbox
 from connectors.publisher import KafkaAway, Publisher, TopicNames
-from schemas.report import Report
+from schemas.report import Report, reference
 from streams.connect.process import PictureKeeper, utc_now
-from streams.connect.report_mail import Flood, ReportPost, Round
+from streams.connect.report_mail import Flood, ReportPost, Round, answering
 from streams.notices.casebook.filed import Allowance
 from streams.notices.evidence import EvidenceStore
 from tests.support.broker import Broker, MakeTopic, read_all
@@ -121,3 +124,56 @@ def test_a_flood_from_one_sender_is_set_aside_and_others_are_taken(imap: ImapSer
     assert all(b"takin-too_many" in flags for _, flags in user.folder("Takin-aside"))
     assert flood.full("eve@mail.example", utc_now())
     assert not flood.full("eve@mail.example", utc_now() + timedelta(hours=1, seconds=5))
+
+
+async def test_who_reports_is_told_the_reference_once_and_nothing_of_what_came(
+    imap: ImapServer, tmp_path: Path
+) -> None:
+    user, evidence, server = imap.user(), EvidenceStore(tmp_path), _MailServer()
+    async with server.running() as port:
+        config = user.config(
+            answers={
+                **{"sender": "Report@monitor.example", "host": "127.0.0.1", "port": port, "tls": "none"},
+                "follow_at": "https://desk.example/report/en/follow",
+            }
+        )
+        user.put(
+            *(mail(number, From=sender).as_bytes() for number, sender in ((1, "kim@mail.example"),) * 2),
+            mail(2, From="report@monitor.example").as_bytes(),
+            mail(3, Auto_Submitted="auto-replied").as_bytes(),
+        )
+        taken: list[Report] = []
+        answer = answering(config, SecretStr(PASSWORD), asyncio.get_running_loop())
+        await asyncio.to_thread(post_of(user, evidence, taken.append, answer=answer).round)
+    with_nobody_there = await asyncio.to_thread(answer, read_report_mail(mail(4).as_bytes()), "r_" + "A" * 20)
+
+    assert with_nobody_there is None, "an answer that cannot be sent stops nothing"
+    assert len(taken) == 3
+    [(sender, recipients, content)] = server.taken
+    said = message_from_bytes(content)
+    assert (sender, recipients) == ("<>", ["kim@mail.example"])
+    assert (said["Auto-Submitted"], said["In-Reply-To"]) == ("auto-replied", "<1@mail.example>")
+    assert reference(taken[0].report_id).encode() in content
+    assert b"m.example/1" not in content
+    assert b"Ivory" not in content
+
+
+class _MailServer:
+    """Takes mail."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str | None, list[str], bytes]] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        assert isinstance(envelope.original_content, bytes)
+        self.taken.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.original_content))
+        return "250 OK"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[int]:
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(lambda: SMTP(self, hostname="mail", loop=loop), "127.0.0.1", 0)
+        try:
+            yield listening.sockets[0].getsockname()[1]
+        finally:
+            listening.close()

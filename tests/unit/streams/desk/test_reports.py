@@ -282,6 +282,9 @@ async def test_each_picture_of_a_partners_report_is_blurred_by_itself_and_has_wo
     one = Report.model_validate({**told, "report_id": "r_" + "A" * 20, "received_at": NOW})
     casebook.decide(filed.keep, one, now=NOW)
     analyst = Browser(app, casebook, "analyst")
+    with casebook.read() as tx:
+        row = tx.exec_driver_sql("SELECT picture_sha256, picture_size FROM filed_report").one()
+    assert tuple(row) == (pictures[0]["sha256"], pictures[0]["size"])
 
     page = (await analyst.get(f"/triage/{one.report_id}")).text
     shown = re.findall(r'<section class="picture".*?<img src="([^"]+)" alt="([^"]+)"', page)
