@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from schemas.dead_letter import DeadLetterReason, DeadLetterStage
 from schemas.metric import PLATFORM, Known, Label, Metric
 
-CONNECTOR = Label("connector", source="the kind of source: file, feed, page, or intake", at_most=10)
+CONNECTOR = Label("connector", source="the kind of source, one a process, or intake", at_most=10)
 FETCH_REASONS = (
     "timeout", "connect", "reset", "server_error", "throttled", "bad_reply", "clock",
     "invalid", "unauthorised", "not_found", "conflict", "redirect", "refused",
@@ -36,6 +36,13 @@ FAILURES = Metric(
     "Fetches that failed, by the reason of connectors.errors.",
     (CONNECTOR, PLATFORM, Label("reason", FETCH_REASONS)),
 )
+CALLS_LEFT = Metric(
+    "takin_connector_calls_left",
+    "gauge",
+    "count",
+    "What is left of a source's calls of today (UTC); at 0 reading goes on tomorrow.",
+    (CONNECTOR, PLATFORM),
+)
 INTAKE_REQUESTS = Metric(
     "takin_intake_requests_total",
     "counter",
@@ -51,7 +58,7 @@ DEAD_LETTERS = Metric(
     (Label("stage", get_args(DeadLetterStage)), Label("reason", get_args(DeadLetterReason))),
 )
 
-METRICS = (LISTINGS, LAST_SUCCESS, FAILURES, INTAKE_REQUESTS, DEAD_LETTERS)
+METRICS = (LISTINGS, LAST_SUCCESS, FAILURES, CALLS_LEFT, INTAKE_REQUESTS, DEAD_LETTERS)
 """Everything that connectors and the intake count."""
 
 
@@ -69,6 +76,7 @@ class ConnectorMetrics:
         self.listings = LISTINGS.make(Counter, registry)
         self.last_success = LAST_SUCCESS.make(Gauge, registry)
         self.failures = FAILURES.make(Counter, registry)
+        self.calls_left = CALLS_LEFT.make(Gauge, registry)
         self.intake_requests = INTAKE_REQUESTS.make(Counter, registry)
         self.dead_letters = DEAD_LETTERS.make(Counter, registry)
 

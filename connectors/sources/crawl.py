@@ -84,6 +84,8 @@ class CrawlSource:
     ) -> None:
         self._base = base
         self._limits = limits
+        self.calls_left = limits.calls_a_day
+        """Of today's calls, as of the last one."""
         self._platform = platform
         self._client = client
         self._agent = agent_of(user_agent)
@@ -245,12 +247,14 @@ class CrawlSource:
         if state.day != today:
             state.day, state.calls = today, 0
         if state.calls >= self._limits.calls_a_day:
+            self.calls_left = 0
             raise _Spent
         silent = self._pace.silent_for_s
         if silent > 0:
             raise PlatformUnavailable("throttled", "the site asked to be left alone", retry_after_s=silent)
         await self._pace.turn()
         state.calls += 1
+        self.calls_left = self._limits.calls_a_day - state.calls
         return await self._client.request("GET", url, headers=headers, cap=cap)
 
     # ---- what came back ------------------------------------------------------------------------------

@@ -115,6 +115,8 @@ class ShelfSource:
         self._words = tuple(words) or ("",)
         self._key = key
         self._calls_a_day = calls_a_day
+        self.calls_left = calls_a_day
+        """Of today's calls, as of the last one."""
         self._whole_every = whole_every
         self._since = since
         self._tokens: Tokens | None = None
@@ -283,6 +285,7 @@ class ShelfSource:
         if state.day != today:
             state.day, state.calls = today, 0
         if state.calls + ask.cost > self._calls_a_day:
+            self.calls_left = 0
             raise _Spent
         silent = self._pace.silent_for_s
         if silent > 0:
@@ -291,6 +294,7 @@ class ShelfSource:
             )
         await self._pace.turn()
         state.calls += ask.cost
+        self.calls_left = max(self._calls_a_day - state.calls, 0)
         headers = {"Accept": "application/json", **ask.headers}
         if self._tokens is not None:
             headers.update(self._shelf.key_headers(await self._tokens.current()))

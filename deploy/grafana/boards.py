@@ -120,6 +120,9 @@ CONNECTORS = Board(
         Panel("Fetches that failed", "By reason; it tries again by itself.", "cps",
               ((f"sum by (platform, reason) (rate(takin_connector_failures_total{{@}}[{RATE}]))",
                 "{{platform}} {{reason}}"),), "ConnectorFails", width=12),
+        Panel("Calls left today", "Of a source's daily budget; at 0 it reads on tomorrow.", "short",
+              (("min by (connector, platform) (takin_connector_calls_left{@})", "{{connector}} {{platform}}"),),
+              "ConnectorFails", width=12),
         Panel("Pictures of listings", "Pictures a second that were to be fetched, by what became of them.", "cps",
               ((f"sum by (platform, result) (rate(takin_pictures_total{{@}}[{RATE}]))", "{{platform}} {{result}}"),),
               "ConnectorFails"),
@@ -127,7 +130,7 @@ CONNECTORS = Board(
               (("sum(takin_pictures_lag{@})", "listings"),), "ConnectorFails"),
         Panel("Requests to the intake", "By route and HTTP status.", "reqps",
               ((f"sum by (route, status) (rate(takin_intake_requests_total{{@}}[{RATE}]))", "{{route}} {{status}}"),),
-              "ConnectorFails", width=12),
+              "ConnectorFails"),
     ),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import random
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
@@ -36,6 +36,15 @@ class Source(Protocol):
 
     def read(self, since: str | None) -> AsyncIterator[Page]:
         """Pages, each with the cursor from which to go on after it."""
+
+
+@runtime_checkable
+class Budgeted(Protocol):
+    """A source that may ask only so often a day."""
+
+    @property
+    def calls_left(self) -> int:
+        """Of today's calls, as of the last one."""
 
 
 class Sink(Protocol):
@@ -163,8 +172,13 @@ class Runner:
     def _finished(self) -> bool:
         return self._to.limit is not None and self.tally.read >= self._to.limit
 
+    def _count_calls(self) -> None:
+        if isinstance(self._source, Budgeted):
+            self._metrics.calls_left.labels(self._to.connector, self._name).set(self._source.calls_left)
+
     async def _take(self, page: Page) -> str | None:
         """Publish a page; its cursor once all of it is safe."""
+        self._count_calls()
         listings, letters, whole = self._within_limit(page)
         wanted = [one for one in listings if not self._too_old(one)]
         self.tally.too_old += len(listings) - len(wanted)
@@ -234,6 +248,7 @@ class Runner:
         await self._sleep(wait)
 
     def _failed(self, error: ConnectorError) -> None:
+        self._count_calls()
         self.tally.failures[error.reason] += 1
         self._metrics.failures.labels(self._to.connector, self._name, error.reason).inc()
         if self._notes is not None:

@@ -492,6 +492,21 @@ async def test_the_pace_is_kept_as_the_server_sees_it(reading: Reading) -> None:
         assert at - began >= number / 20
 
 
+@pytest.mark.parametrize("reading", ["crawl"], indirect=True)
+@pytest.mark.parametrize(("budget", "left"), [(100, 95), (4, 0)])
+async def test_what_is_left_of_a_day_s_calls_is_on_the_metrics(
+    reading: Reading, budget: int, left: int
+) -> None:
+    reading.stock.fill(3)
+    reading.changes = {"crawl__calls_a_day": budget}
+
+    await reading.run()
+
+    labels = {"connector": "crawl", "platform": "market"}
+    assert reading.metrics.registry.get_sample_value("takin_connector_calls_left", labels) == left
+    assert len(reading.stock.asked) == budget - left
+
+
 @pytest.mark.parametrize("reading", ["sandbox", "telegram", "post_search"], indirect=True)
 async def test_a_server_that_gives_the_same_page_again_and_again_does_not_hold_us(reading: Reading) -> None:
     reading.stock.fill(3)

@@ -120,6 +120,18 @@ def test_a_search_of_youtube_costs_a_hundred_units_and_comments_one() -> None:
     assert shelf.first("channel:UC7").query["allThreadsRelatedToChannelId"] == "UC7"
 
 
+async def test_a_search_of_youtube_is_a_hundred_off_what_is_left_of_the_day() -> None:
+    async with rude_server() as server:
+        server.manners = Stocked(youtube).manners(server.url)
+        made = opened("youtube", server.url, Clock())
+        left: list[int] = [made.source.calls_left]  # type: ignore[attr-defined]
+        [_ async for _ in made.source.read(None)]
+        left.append(made.source.calls_left)  # type: ignore[attr-defined]
+        await made.close()  # type: ignore[misc]
+
+    assert left == [10_000, 9_900]
+
+
 def test_a_comment_on_a_video_is_a_listing_with_its_own_address() -> None:
     said = {
         "textOriginal": "ivory, write to me",
