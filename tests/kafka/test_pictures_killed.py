@@ -1,6 +1,6 @@
 """``takin pictures`` killed again and again: every picture of every listing is fetched in the end.
 
-``pytest -m long tests/kafka/test_pictures_killed.py``; the oracle is the picture server's own list.
+``pytest -m long tests/kafka/test_pictures_killed.py``; the oracle is the topic itself.
 """
 
 import asyncio
