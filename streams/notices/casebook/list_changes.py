@@ -22,6 +22,8 @@ Kind = Literal["entry", "file", "pack", "trial"]
 """A ``trial`` is of an entry that stays as it is: a draft for ever, and forgotten like one."""
 State = Literal["draft", "proposed", "decided", "done", "overtaken", "declined", "dropped"]
 DRAFTS_KEPT = timedelta(days=7)
+REPORTS_KEPT = timedelta(days=28)
+"""What a trial said of listings is kept as long as Kafka keeps the listings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,13 @@ def draft(
     report: str | None = None,
     base: str | None = None,
 ) -> str:
-    """Keep what somebody uploaded until they take or propose it; old drafts are forgotten. Its id."""
+    """Keep what somebody uploaded until they take or propose it; its id. What is old is forgotten."""
     tx.execute(sa.delete(tables.list_change).where(_c.state == "draft", _c.made_at < now - DRAFTS_KEPT))
+    tx.execute(
+        sa.update(tables.list_change)
+        .where(_c.report.is_not(None), _c.made_at < now - REPORTS_KEPT)
+        .values(report=None)
+    )
     change_id = new_id()
     tx.execute(
         sa.insert(tables.list_change).values(
