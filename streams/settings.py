@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     """Where the key is that hides persons: ``env:NAME`` or ``file:PATH``, several with commas while one is
     being replaced, the new one first; absent: ``privacy.key`` in ``data_dir``, made when it is first
     needed."""
+    retention_file: Path | None = None
+    """YAML table of how long what is kept; absent: ``streams/privacy/retention.yaml``."""
     observability_host: str = "127.0.0.1"
     """Address of ``/metrics`` and ``/health``; loopback unless set."""
     log_level: str = "info"

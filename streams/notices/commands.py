@@ -76,6 +76,7 @@ def serve(
     from streams.notices.sender import demonstration_sender, load_sender
     from streams.notices.service import Checkpoints, NoticeService, serve_until_signal
     from streams.privacy.keys import load_keys
+    from streams.privacy.retention import load_table
     from streams.settings import Settings
 
     settings = Settings()
@@ -116,6 +117,7 @@ def serve(
         evidence_dir=settings.evidence_dir,
         mailbox=load_mailbox(mail_file) if (mail_file := mailbox or settings.mailbox_file) else None,
         webhook_secret=settings.webhook_secret,
+        retention=load_table(settings.retention_file),
         privacy_keys=load_keys(settings.privacy_key, settings.privacy_key_file, make=True),
         unseal=unsealer(settings),
         sink_dir=settings.data_dir / "test-mode",

@@ -182,6 +182,13 @@ DEADLINES_UNFIRED = Metric(
     "count",
     "Deadlines that are due and have not fired; above 0 for seconds only.",
 )
+RETENTION_OVERDUE = Metric(
+    "takin_retention_overdue",
+    "gauge",
+    "records",
+    "Things that should have been erased more than a week ago, by kind (10,000 and more show as 10,000).",
+    (Label("what", source="the kinds of the retention table", at_most=10),),
+)
 UNPUBLISHED = Metric("takin_case_events_unpublished", "gauge", "records", "Events that wait for the relay.")
 LAG = Metric(
     "takin_consumer_lag_records",
@@ -258,8 +265,8 @@ TASKS = Metric("takin_escalation_tasks", "gauge", "count", "Steps that wait for 
 METRICS = (
     DETECTIONS, REPORTS, DEAD_LETTERS, ATTEMPTS, ATTEMPT_SECONDS, ANSWERS, LOOKS, EVIDENCE_LOST,
     AUDIT_UNSIGNED, AUDIT_CHECKPOINT_AT, AUDIT_BROKEN, RESPONSE_SECONDS, DEADLINES_RESOLVED,
-    DEADLINES_PENDING, DEADLINES_LATE, DEADLINES_UNFIRED, CASE_EVENTS, UNPUBLISHED, LOOP_ERRORS,
-    OUTBOX, OUTBOX_AGE, INBOX, INBOX_AGE, NOTICES_OPEN, OLDEST_OPEN, LAG, BREAKER, CHANNEL_DOWN,
+    DEADLINES_PENDING, DEADLINES_LATE, DEADLINES_UNFIRED, CASE_EVENTS, UNPUBLISHED, RETENTION_OVERDUE,
+    LOOP_ERRORS, OUTBOX, OUTBOX_AGE, INBOX, INBOX_AGE, NOTICES_OPEN, OLDEST_OPEN, LAG, BREAKER, CHANNEL_DOWN,
     CHANNEL_HEALTH, FALLBACKS, STOPS, HOLDS, KEPT_BACK, CAP_LEFT, BELOW_LINE, TASKS,
 )  # fmt: skip
 """Everything that the notice service shows."""
@@ -289,6 +296,7 @@ class NoticeMetrics:
         self.deadlines_late = DEADLINES_LATE.make(Gauge, registry)
         self.deadlines_overdue = DEADLINES_UNFIRED.make(Gauge, registry)
         self.case_events = CASE_EVENTS.make(Counter, registry)
+        self.retention_overdue = RETENTION_OVERDUE.make(Gauge, registry)
         self.unpublished = UNPUBLISHED.make(Gauge, registry)
         self.loop_errors = LOOP_ERRORS.make(Counter, registry)
         self.outbox = OUTBOX.make(Gauge, registry)

@@ -53,6 +53,8 @@ from streams.notices.verifier import Verifier
 from streams.notices.ways import LiveWays, Opener
 from streams.privacy.check import use_keys
 from streams.privacy.keys import PrivacyKeys
+from streams.privacy.overdue import Overdue
+from streams.privacy.retention import Rule
 
 log = structlog.get_logger()
 
@@ -94,6 +96,8 @@ class NoticeService:
     """Signs our notices where a platform has no secret of its own."""
     evidence_dir: Path | None = None
     """Where pages are kept as evidence; absent: they are not."""
+    retention: Sequence[Rule] = ()
+    """How long what is kept; what should have been erased is shown."""
     privacy_keys: PrivacyKeys | None = None
     """Tell what was erased when it comes again; absent: nothing was ever erased."""
     unseal: Opener = lambda _: None
@@ -234,6 +238,7 @@ class NoticeService:
                 "relay": relay.step,
                 "gauges": gauges.step,
                 "guards": keeper.step,
+                "retention": Overdue(casebook, self.retention, metrics).step,
             }
             if notary is not None:
                 steps["notary"] = notary.step

@@ -1,6 +1,7 @@
-"""``takin privacy …``: erasing on request, legal holds."""
+"""``takin privacy …``: erasing on request and by age, legal holds."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
         help="Personal data: erase it on request, and keep what a court needs.", no_args_is_help=True
     )
     privacy.command("erase")(erase)
+    privacy.command("retention")(retention)
     privacy.command("hold")(hold)
     privacy.command("release")(release)
     privacy.command("holds")(holds)
@@ -104,6 +106,65 @@ def _report_id(text: str) -> str:
     from schemas.report import id_of
 
     return text if text.startswith("r_") else id_of(text) or text
+
+
+def retention(
+    by: Annotated[str, typer.Option("--as", help="Who runs it, as it stands on record.")] = "retention job",
+    table: Annotated[
+        Path | None,
+        typer.Option(help="How long what is kept; else TAKIN_RETENTION_FILE, or Takin's own table."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; else only what is due is said.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is due: the default.")] = False,
+) -> None:
+    """Erase what is older than it may get, piece by piece; run it daily.
+
+    The table says what, how long, from which event, why and on which legal basis. Open cases and those under
+    a legal hold stay. What is interrupted goes on at the next run. Figures of reports do not change.
+
+    Example: takin privacy retention --apply
+    """
+    from streams.notices.acts.people import person_named
+    from streams.notices.evidence import EvidenceStore
+    from streams.privacy import retention as job
+    from streams.privacy.check import use_keys
+    from streams.privacy.erase import remove_files
+    from streams.privacy.keys import load_keys
+    from streams.settings import Settings
+
+    if apply and dry_run:
+        raise OperatorError("Say either --apply or --dry-run.")
+    settings = Settings()
+    rules = job.load_table(table or settings.retention_file)
+    who = person_named(by)
+    casebook = _casebook()
+    try:
+        found = casebook.answer(job.due, rules, now=datetime.now(UTC))
+        for one in found:
+            held = f", {one.held} more under legal hold" if one.held else ""
+            print(
+                f"{one.rule.what:<18} kept {one.rule.keep_days} days from {visible(one.rule.start)}: "
+                f"{one.count} due{held} ({visible(one.rule.basis)})"
+            )
+        if not apply:
+            print("nothing was changed: add --apply")
+            return
+        keys = load_keys(settings.privacy_key, settings.privacy_key_file, make=True)
+        assert keys is not None, "it was made"
+        casebook.decide(use_keys, keys, now=datetime.now(UTC))
+        store, stays = EvidenceStore(settings.evidence_dir), 0
+        wanted = {one.rule.what: one.count for one in found}
+        for piece in job.run(casebook, rules, keys, by=who, clock=lambda: datetime.now(UTC)):
+            remove_files(casebook, store)
+            print(f"{piece.rule.what}: {piece.done} of {wanted[piece.rule.what]}")
+            for one, why in piece.stays:
+                print(f"stays    {visible(one)}: {visible(why)}")
+            stays += len(piece.stays)
+        remove_files(casebook, store)
+    finally:
+        casebook.close()
+    if stays:
+        raise typer.Exit(1)
 
 
 def hold(case: CaseNamed, by: By, reason: Reason) -> None:

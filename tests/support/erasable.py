@@ -90,7 +90,8 @@ def finished_case(
     with casebook.read() as tx:
         [item] = cases.items_of_notice(tx, notice_id)
     due = looks.LookDue(notice_id, case_id, "market", item.listing_id, item.url, "a" * 64)
-    for seconds in (200, 300, LONG):
+
+    def look(seconds: float) -> None:
         casebook.decide(
             handlers.take_look,
             due,
@@ -101,6 +102,9 @@ def finished_case(
             body_sha256="b" * 64,
             observer="verifier",
         )
+
+    look(200)
+    look(300)
     if page is not None:
         sha256 = hashlib.sha256(page).hexdigest()
         casebook.decide(
@@ -110,6 +114,7 @@ def finished_case(
     _report(casebook, case_id, number, seller)
     casebook.decide(acts.ask_hold, case_id, by="Ada", reason="canary asks", expires_at=at(9_000), now=at(400))
     casebook.decide(acts.release_hold, case_id, by="Ada", now=at(401))
+    look(LONG)
     casebook.decide(handlers.fire_deadlines, DESK, now=at(LONG))
     return case_id
 

@@ -21,6 +21,7 @@ from schemas.report import Report
 from schemas.response import PlatformResponse
 from streams.notices import erasing
 from streams.notices.casebook import cases, erased_marks, events, sealing
+from streams.notices.casebook import desk_tables as d
 from streams.notices.casebook import erasure_tables as e
 from streams.notices.casebook import guard_tables as g
 from streams.notices.casebook import report_tables as r
@@ -114,7 +115,7 @@ def _why_not_one(tx: Transaction, case_id: str) -> str | None:
 
 def _what_is_open(tx: Transaction, case_id: str) -> Iterator[tuple[str, bool]]:
     """What could be in the way, each asked only when nothing before it was."""
-    i, o, d, h = t.notice_item.c, t.outbox.c, t.deadline.c, g.hold.c
+    i, o, h, due = t.notice_item.c, t.outbox.c, g.hold.c, t.deadline.c
     status = tx.execute(sa.select(t.case.c.status).where(t.case.c.case_id == case_id)).scalar_one_or_none()
     mine = i.case_id == case_id
     yield "is not there", status is None
@@ -130,7 +131,7 @@ def _what_is_open(tx: Transaction, case_id: str) -> Iterator[tuple[str, bool]]:
         "is open: something about it waits to be sent",
         _any(tx, t.outbox, waiting, o.state.in_(["queued", "leased", "held"])),
     )
-    yield "is open: a deadline runs", _any(tx, t.deadline, d.case_id == case_id, d.state == "pending")
+    yield "is open: a deadline runs", _any(tx, t.deadline, due.case_id == case_id, due.state == "pending")
     yield "is held back from its platform", _any(tx, g.hold, h.case_id == case_id, h.ended_at.is_(None))
 
 
@@ -144,10 +145,13 @@ def erase(
     *,
     case_ids: Sequence[str] = (),
     report_ids: Sequence[str] = (),
+    inbox_ids: Sequence[int] = (),
+    access_ids: Sequence[int] = (),
     marks: Iterable[str] = (),
     now: datetime,
 ) -> Erased:
-    """Take the personal data of these cases and reports away, and say so in the chain.
+    """Take the personal data of these cases, reports, answers and lines of the access log away; the chain
+    says so.
 
     Reports that led to one of the cases go with it. ``marks`` are kept so that what Kafka still holds does
     not come back, see :mod:`streams.notices.casebook.erased_marks`.
@@ -161,6 +165,10 @@ def erase(
         raise NotErasable("; ".join(f"case {one} {why}" for one, why in refused.items()))
     reports = _reports(tx, case_ids, report_ids)
     work = _work(tx, case_ids, reports)
+    if inbox_ids:
+        work.targets.append(_Target(t.inbox, t.inbox.c.inbox_id.in_(inbox_ids), _answer))
+    if access_ids:
+        work.targets.append(_Target(d.access, d.access.c.access_id.in_(access_ids), None))
     before = _snapshot(tx, work.targets)
     seals = _seals(tx, before)
     for target in work.targets:
