@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from streams.cli import main
-from streams.notices.casebook import sealing
+from streams.notices.casebook import filed, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.evidence import EvidenceStore
-from tests.support.erasable import finished_case, where_named
+from tests.support.erasable import finished_case, make_report, where_named
+from tests.support.notices import T0
 
 WHO = ["--as", "Kim", "--reason", "a request of 3 May"]
 
@@ -100,6 +101,22 @@ def test_a_report_goes_alone(casebook: Casebook, capsys: pytest.CaptureFixture[s
     named = where_named(casebook)
     assert not [place for place in named if place.startswith("filed_report")]
     assert "detection.body" in named
+
+
+def test_a_report_goes_with_its_pictures_but_not_with_those_of_another(
+    casebook: Casebook, tmp_path: Path
+) -> None:
+    store = EvidenceStore(tmp_path / "evidence")
+    mine, shared = store.put(b"picture 1"), store.put(b"picture 2")
+    for report in (make_report("7", pictures=(mine, shared)), make_report("8", pictures=(shared,))):
+        casebook.decide(filed.keep, report, now=T0)
+        casebook.decide(filed.decide, report.report_id, "dismissed", by="ada", reason="no", now=T0)
+
+    assert main(["privacy", "erase", "--report", "r_" + "7".rjust(20, "A"), "--apply", *WHO]) == 0
+    assert [store.path(one).exists() for one in (mine, shared)] == [False, True]
+
+    assert main(["privacy", "erase", "--report", "r_" + "8".rjust(20, "A"), "--apply", *WHO]) == 0
+    assert not store.path(shared).exists()
 
 
 CANNOT = [

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from schemas.case_event import CaseEvent
 from schemas.listing import Contact, Image, Listing, Seller
-from schemas.report import Report, Reporter
+from schemas.report import Report, Reporter, ReportPicture
 from streams.notices import acts, handlers
 from streams.notices.casebook import cases, exhibits, filed, inbox, looks
 from streams.notices.casebook import tables as t
@@ -133,7 +133,9 @@ def _report(casebook: Casebook, case_id: str, number: str, seller: str) -> None:
     )
 
 
-def make_report(number: str = "1", *, seller: str = "canary-seller") -> Report:
+def make_report(
+    number: str = "1", *, seller: str = "canary-seller", pictures: tuple[str, ...] = ()
+) -> Report:
     """A report of the offer, by somebody with a name."""
     return Report(
         report_id="r_" + number.rjust(20, "A"),
@@ -141,6 +143,7 @@ def make_report(number: str = "1", *, seller: str = "canary-seller") -> Report:
         reporter=Reporter(kind="citizen", name="Canary", email="canary@reporter.example"),
         url=f"https://market.example/canary/{number}",
         what="A canary sells a tusk",
+        pictures=tuple(ReportPicture(sha256=one, came_sha256="2" * 64, size=9) for one in pictures),
         listing=Listing.sealed(
             platform="market",
             observed_at=at(404),

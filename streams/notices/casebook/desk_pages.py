@@ -13,11 +13,12 @@ from schemas.case_event import CaseEvent
 from schemas.detection import Detection
 from schemas.notice import Notice, NoticeItem
 from schemas.response import PlatformResponse
-from streams.notices.casebook import cases, deadlines, events, exhibits, inbox, links
+from streams.notices.casebook import cases, deadlines, events, exhibits, inbox, legal_holds, links
 from streams.notices.casebook import tables as t
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.deadlines import Deadline
 from streams.notices.casebook.exhibits import Exhibit
+from streams.notices.casebook.legal_holds import LegalHold
 from streams.notices.casebook.links import Linked
 from streams.notices.casebook.viewer import Viewer, visible_to
 from streams.notices.item import Item
@@ -129,6 +130,8 @@ class CasePage:
     """Notice id, reference and round of each notice, in order."""
     linked: tuple[Linked, ...] = ()
     """Cases with the same seller, contact or picture that the viewer may see, the newest first."""
+    legal_hold: LegalHold | None = None
+    """Keeps everything of the case from being erased."""
 
 
 def case(tx: Transaction, viewer: Viewer, case_id: str) -> CasePage | None:
@@ -177,6 +180,7 @@ def case(tx: Transaction, viewer: Viewer, case_id: str) -> CasePage | None:
         events=events.of_case(tx, case_id),
         notices=tuple((one.notice_id, one.human_reference, one.round) for one in notices),
         linked=tuple(links.of_case(tx, case_id, viewer)),
+        legal_hold=next(iter(legal_holds.in_force(tx, case_id)), None),
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
-from streams.notices.casebook import cases, events, holds
+from streams.notices.casebook import cases, events, holds, legal_holds
 from streams.notices.casebook.database import Casebook
 from tests.support.desk import NOW, Browser, Filled, approve
 
@@ -95,3 +95,17 @@ async def test_a_bad_form_asks_for_nothing(
     assert answer.status_code == 422
     assert 'role="alert"' in answer.text
     assert types(casebook, case_id) == before
+
+
+async def test_an_officer_sees_that_a_case_is_under_a_legal_hold(
+    app: FastAPI, casebook: Casebook, filled: Filled
+) -> None:
+    browser = Browser(app, casebook, "officer")
+    case_id = filled.review[0]
+    assert "Legal hold" not in (await browser.get(f"/cases/{case_id}")).text
+
+    casebook.decide(legal_holds.place, case_id, by="Ada", reason="file <b>12</b>", now=NOW)
+
+    page = (await browser.get(f"/cases/{case_id}")).text
+    assert "Legal hold since" in page
+    assert "file &lt;b&gt;12" in page
