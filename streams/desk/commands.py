@@ -48,7 +48,7 @@ def desk(
     ] = None,
     sso: Annotated[
         Path | None,
-        typer.Option(help="Single sign-on (OpenID Connect): the file that names provider and roles."),
+        typer.Option(help="Single sign-on (OpenID Connect): names provider and roles; else TAKIN_SSO_FILE."),
     ] = None,
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
