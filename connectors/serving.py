@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -77,9 +77,18 @@ class RunningServer:
 
 
 async def serve(
-    app: Any, host: str, port: int, *, purpose: str, sock: socket.socket | None = None
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    purpose: str,
+    sock: socket.socket | None = None,
+    trusted_proxies: Sequence[str] = (),
 ) -> RunningServer:
     """Start serving and return when the port answers.
+
+    ``trusted_proxies`` are addresses and networks whose ``X-Forwarded-For`` is believed; from any other the
+    header is only what somebody wrote, whatever the environment says.
 
     Raises:
         OperatorError: the port cannot be used.
@@ -95,6 +104,8 @@ async def serve(
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=64 * 1024,
         timeout_graceful_shutdown=5,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[sock]), name=f"http-{purpose}")

@@ -1,6 +1,7 @@
 """``takin desk`` and ``takin accounts``."""
 
 import asyncio
+import ipaddress
 import json
 import re
 import sys
@@ -49,6 +50,13 @@ def desk(
     sso: Annotated[
         Path | None,
         typer.Option(help="Single sign-on (OpenID Connect): names provider and roles; else TAKIN_SSO_FILE."),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR",
+            help="Address or network of a proxy before it, whose X-Forwarded-For is believed.",
+        ),
     ] = None,
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics and /health; 0 takes a free one.")
@@ -114,11 +122,21 @@ def desk(
         sender=policy,
         law=load_law(),
         webhook_secret=settings.webhook_secret,
+        trusted_proxies=[_network(one) for one in trusted_proxy or ()],
         kafka=settings.kafka_named,
         sso=single,
         sso_secret=client_secret(single) if single is not None else None,
     )
     asyncio.run(serve_until_signal(service))
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise OperatorError(
+            f"--trusted-proxy {visible(text)!r} is no address or network: use 127.0.0.1 or 10.0.0.0/24."
+        ) from error
 
 
 def _casebook() -> "Casebook":

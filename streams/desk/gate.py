@@ -4,6 +4,7 @@ A route says who may use it with :func:`open_to`; one that says nothing is open 
 """
 
 import hmac
+import ipaddress
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -156,6 +157,19 @@ def make_gate(house: House) -> Callable[[Request], Any]:
     return gate
 
 
+def visitor_address(request: Request) -> str:
+    """Where a request comes from, as it is counted: of IPv6 the first 64 bits, the rest being one's own to
+    choose (RFC 6177)."""
+    host = request.client.host if request.client else ""
+    try:
+        found = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
+    return str(found)
+
+
 def _in_rate(house: House, request: Request) -> None:
     """Refuse who asks too often: counted by token or account, where nobody is signed in by address."""
     kind = getattr(request.scope["endpoint"], "rate", None)
@@ -163,7 +177,7 @@ def _in_rate(house: House, request: Request) -> None:
         return
     viewer = request.state.viewer
     by_address = viewer is None or kind == LINKS
-    visitor = (request.client.host if request.client else "unknown") if by_address else viewer.account_id
+    visitor = visitor_address(request) if by_address else viewer.account_id
     wait = house.limits.wait_s(kind, visitor)
     if wait > 0:
         raise TooOften(wait)

@@ -19,6 +19,7 @@ from streams.desk.gate import (
     local_path,
     open_to,
     session_cookie,
+    visitor_address,
 )
 from streams.desk.house import House
 from streams.notices.casebook import accounts
@@ -98,11 +99,18 @@ class Door:
         self.cookie(response, session_cookie(house), token)
         return response
 
-    async def blocked(self, login: str, address: str) -> bool:
-        by_login, by_address = await self.house.casebook.look(
-            accounts.failures, login=login, address=address, since=self.house.clock() - WINDOW
+    async def attempt(self, login: str, address: str) -> int | None:
+        """Count a try; ``None``: there were too many, at this desk and any beside it."""
+        now = self.house.clock()
+        return await self.house.casebook.run(
+            accounts.attempt,
+            login=login,
+            address=address,
+            now=now,
+            since=now - WINDOW,
+            per_login=PER_LOGIN,
+            per_address=PER_ADDRESS,
         )
-        return by_login >= PER_LOGIN or by_address >= PER_ADDRESS
 
 
 def register(app: FastAPI, house: House) -> None:
@@ -128,8 +136,8 @@ def register(app: FastAPI, house: House) -> None:
         door.check(request)
         form = request.state.form
         name = form.one("login").strip().lower()[:128]
-        address = request.client.host if request.client else "unknown"
-        if await door.blocked(name, address):
+        tried = await door.attempt(name, visitor_address(request))
+        if tried is None:
             house.metrics.logins.labels("blocked").inc()
             return door.form_page(request, "login.html", problem=TOO_MANY, status=429)
         account = await house.casebook.look(accounts.by_login, name)
@@ -140,11 +148,12 @@ def register(app: FastAPI, house: House) -> None:
             form.one("password"),
         )
         if account is None or not right:
-            await house.casebook.run(accounts.failed, login=name, address=address, now=house.clock())
             house.metrics.logins.labels("wrong").inc()
             return door.form_page(request, "login.html", problem=WRONG, status=401)
         if account.totp_secret is None:
             await house.casebook.run(accounts.forgive, name)
+        else:
+            await house.casebook.run(accounts.not_failed, tried)
         house.metrics.logins.labels("right" if account.totp_secret is None else "code_asked").inc()
         then = local_path(form.one("then", "/"))
         return await door.let_in(account, whole=account.totp_secret is None, then=then)
@@ -162,14 +171,12 @@ def register(app: FastAPI, house: House) -> None:
         if session is None or session.whole:
             return RedirectResponse("/login", 303)
         account, form = session.account, request.state.form
-        address = request.client.host if request.client else "unknown"
-        if await door.blocked(account.login, address):
+        if await door.attempt(account.login, visitor_address(request)) is None:
             house.metrics.logins.labels("blocked").inc()
             return door.form_page(request, "code.html", problem=TOO_MANY, status=429)
         secret = house.keys.open(account.totp_secret or "")
         step = passwords.step_of(secret, form.one("code"), house.clock()) if secret else None
         if step is None or not await house.casebook.run(accounts.use_code, account.account_id, step):
-            await house.casebook.run(accounts.failed, login=account.login, address=address, now=house.clock())
             house.metrics.logins.labels("wrong_code").inc()
             return door.form_page(
                 request,

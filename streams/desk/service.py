@@ -61,6 +61,8 @@ class DeskService:
     law: Mapping[str, LegalBasis] | None = None
     webhook_secret: SecretStr | None = None
     """Signs our notices where a platform has no secret of its own."""
+    trusted_proxies: Sequence[str] = ()
+    """Whose word for where a request comes from is taken; see :func:`connectors.serving.serve`."""
     kafka: str | None = None
     """Brokers that keep watchlist and rule packs; absent: their screens say what to set."""
 
@@ -82,7 +84,16 @@ class DeskService:
         servers = []
         try:
             house = self._house(casebook, bridge, registry, client)
-            servers.append(await serve(desk_app(house), self.host, self.port, purpose="the desk", sock=sock))
+            servers.append(
+                await serve(
+                    desk_app(house),
+                    self.host,
+                    self.port,
+                    purpose="the desk",
+                    sock=sock,
+                    trusted_proxies=self.trusted_proxies,
+                )
+            )
             health = _Watch(casebook)
             servers.append(
                 await serve_observability(

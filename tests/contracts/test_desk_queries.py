@@ -1,6 +1,7 @@
 """What the desk reads of the casebook, on both databases: tenants are kept apart in the queries."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,20 @@ def test_a_login_exists_once(casebook: Casebook) -> None:
 
     assert casebook.decide(accounts.add, login="officer", **fields) is None
     assert casebook.decide(accounts.add, login="officer2", **fields) is not None
+
+
+def test_tries_to_get_in_at_the_same_moment_are_counted_one_after_the_other(casebook: Casebook) -> None:
+    limits: dict[str, Any] = {"since": NOW - timedelta(minutes=15), "per_login": 3, "per_address": 5}
+
+    def attempt(login: str) -> int | None:
+        return casebook.decide(accounts.attempt, login=login, address="192.0.2.1", now=NOW, **limits)
+
+    with ThreadPoolExecutor(8) as pool:
+        kim = [one for one in pool.map(attempt, ["kim"] * 8) if one is not None]
+        ada = [one for one in pool.map(attempt, ["ada"] * 8) if one is not None]
+
+    assert (len(kim), len(ada)) == (3, 2)
+    casebook.decide(accounts.not_failed, kim[0])
+    assert attempt("kim") is not None
+    casebook.decide(accounts.forgive, "kim")
+    assert attempt("ada") is not None

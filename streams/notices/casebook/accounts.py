@@ -194,10 +194,36 @@ def failures(tx: Transaction, *, login: str, address: str, since: datetime) -> t
     return count(f.login == login), count(f.address == address)
 
 
-def failed(tx: Transaction, *, login: str, address: str, now: datetime) -> None:
-    """A login failed; old failures are swept out."""
+def attempt(
+    tx: Transaction,
+    *,
+    login: str,
+    address: str,
+    now: datetime,
+    since: datetime,
+    per_login: int,
+    per_address: int,
+) -> int | None:
+    """Count a try to get in as a failure before it is looked at, so that many at once are no more than many
+    one after the other, whichever processes they came to; ``None``: there were too many since then.
+
+    Old failures are swept out. What proves right is taken back with :func:`not_failed` or :func:`forgive`.
+    """
+    if tx.dialect.name != "sqlite":  # SQLite has one writer at a time anyway
+        for number, what in ((7248153, login), (7248154, address)):
+            tx.execute(sa.select(sa.func.pg_advisory_xact_lock(number, sa.func.hashtext(what))))
+    by_login, by_address = failures(tx, login=login, address=address, since=since)
+    if by_login >= per_login or by_address >= per_address:
+        return None
     tx.execute(sa.delete(d.login_failure).where(d.login_failure.c.at < now - timedelta(days=1)))
-    tx.execute(sa.insert(d.login_failure).values(at=now, login=login, address=address))
+    done = tx.execute(sa.insert(d.login_failure).values(at=now, login=login, address=address))
+    [failure_id] = done.inserted_primary_key or (None,)
+    return failure_id
+
+
+def not_failed(tx: Transaction, failure_id: int) -> None:
+    """The try was right; those before it still count."""
+    tx.execute(sa.delete(d.login_failure).where(d.login_failure.c.failure_id == failure_id))
 
 
 def forgive(tx: Transaction, login: str) -> None:
