@@ -75,7 +75,7 @@ def serve(
     from streams.notices.notary import Pace
     from streams.notices.sender import demonstration_sender, load_sender
     from streams.notices.service import Checkpoints, NoticeService, serve_until_signal
-    from streams.privacy.keys import load_keys
+    from streams.privacy.keys import KeyRing
     from streams.privacy.retention import load_table
     from streams.settings import Settings
 
@@ -118,7 +118,7 @@ def serve(
         mailbox=load_mailbox(mail_file) if (mail_file := mailbox or settings.mailbox_file) else None,
         webhook_secret=settings.webhook_secret,
         retention=load_table(settings.retention_file),
-        privacy_keys=load_keys(settings.privacy_key, settings.privacy_key_file, make=True),
+        privacy_keys=KeyRing(settings.privacy_key, settings.privacy_key_file),
         unseal=unsealer(settings),
         sink_dir=settings.data_dir / "test-mode",
     )

@@ -9,11 +9,11 @@ from schemas.report import Report
 from schemas.topics import DETECTIONS, REPORTS
 from streams.notices import handlers
 from streams.notices.casebook import cases, erased_marks, filed, offsets
-from streams.notices.casebook.database import Casebook, Transaction
+from streams.notices.casebook.database import Casebook, CasebookUnavailable, Transaction
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.topic_intake import Batch, Record, SetAside, TopicIntake
-from streams.privacy.keys import PrivacyKeys
+from streams.privacy.keys import SETTING, PrivacyKeys, no_keys
 from streams.privacy.marks import came_back, marks_of_listing, marks_of_report
 
 __all__ = ["Batch", "Record", "detection_intake", "report_intake", "take_batch", "take_reports"]
@@ -41,7 +41,7 @@ def take_batch(
     offsets.advance(tx, DETECTIONS.name, batch.moves)
     found = sorted((detection for _, detection in batch.messages), key=lambda one: one.key)
     marks = [tuple(marks_of_listing(keys, one.listing)) if keys else () for one in found]
-    erased = _erased(tx, marks)
+    erased = _erased(tx, keys, marks)
     cases.hold_all(tx, [(one.platform, one.listing_id) for one in found])
     return tuple(
         handlers.Taken(None, "erased")
@@ -51,7 +51,15 @@ def take_batch(
     )
 
 
-def _erased(tx: Transaction, marks: Sequence[Sequence[str]]) -> Mapping[str, datetime]:
+class PrivacyKeyMissing(CasebookUnavailable):
+    """What was erased cannot be told from what is new: nothing is taken until the key is there."""
+
+
+def _erased(
+    tx: Transaction, keys: PrivacyKeys | None, marks: Sequence[Sequence[str]]
+) -> Mapping[str, datetime]:
+    if keys is None and erased_marks.any_kept(tx):
+        raise PrivacyKeyMissing(f"something was erased under a privacy key that {SETTING} does not name here")
     return erased_marks.known(tx, {mark for its in marks for mark in its})
 
 
@@ -65,7 +73,7 @@ def take_reports(
     """
     offsets.advance(tx, REPORTS.name, batch.moves)
     marks = [tuple(marks_of_report(keys, one)) if keys else () for _, one in batch.messages]
-    erased = _erased(tx, marks)
+    erased = _erased(tx, keys, marks)
     became: list[Became] = []
     for (_, report), its in zip(batch.messages, marks, strict=True):
         if came_back(its, erased, report.received_at):
@@ -85,7 +93,7 @@ def detection_intake(
     set_aside: SetAside,
     queued: Bell,
     worker: str,
-    keys: PrivacyKeys | None = None,
+    keys: Callable[[], PrivacyKeys | None] = no_keys,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> TopicIntake[Detection, handlers.Taken]:
     """Takes verdicts; rings ``queued`` when a notice was written."""
@@ -101,7 +109,7 @@ def detection_intake(
         metrics,
         topic=DETECTIONS,
         message=Detection,
-        take=lambda tx, batch, now: take_batch(tx, batch, desk, now=now, keys=keys),
+        take=lambda tx, batch, now: take_batch(tx, batch, desk, now=now, keys=keys()),
         took=took,
         bootstrap=bootstrap,
         group=group,
@@ -119,7 +127,7 @@ def report_intake(
     group: str,
     set_aside: SetAside,
     worker: str,
-    keys: PrivacyKeys | None = None,
+    keys: Callable[[], PrivacyKeys | None] = no_keys,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> TopicIntake[Report, Became]:
     """Takes reports that came through the intake; an analyst finds them beside those of the public form."""
@@ -133,7 +141,7 @@ def report_intake(
         metrics,
         topic=REPORTS,
         message=Report,
-        take=lambda tx, batch, now: take_reports(tx, batch, now=now, keys=keys),
+        take=lambda tx, batch, now: take_reports(tx, batch, now=now, keys=keys()),
         took=took,
         bootstrap=bootstrap,
         group=f"{group}-reports",

@@ -51,8 +51,8 @@ from streams.notices.relay import Relay
 from streams.notices.topic_intake import TopicIntake
 from streams.notices.verifier import Verifier
 from streams.notices.ways import LiveWays, Opener
-from streams.privacy.check import use_keys
-from streams.privacy.keys import PrivacyKeys
+from streams.privacy.check import check_keys
+from streams.privacy.keys import PrivacyKeys, no_keys
 from streams.privacy.overdue import Overdue
 from streams.privacy.retention import Rule
 
@@ -98,8 +98,8 @@ class NoticeService:
     """Where pages are kept as evidence; absent: they are not."""
     retention: Sequence[Rule] = ()
     """How long what is kept; what should have been erased is shown."""
-    privacy_keys: PrivacyKeys | None = None
-    """Tell what was erased when it comes again; absent: nothing was ever erased."""
+    privacy_keys: Callable[[], PrivacyKeys | None] = no_keys
+    """Tell what was erased when it comes again."""
     unseal: Opener = lambda _: None
     """Reads the secrets that platforms made at the desk, with the desk's key."""
     sink_dir: Path | None = None
@@ -114,7 +114,7 @@ class NoticeService:
         receiver_socket = bind(self.receiver_host, self.receiver_port, purpose="the receiver of answers")
         casebook = await asyncio.to_thread(Casebook.open, self.casebook_url)
         try:
-            await casebook.run(use_keys, self.privacy_keys, now=datetime.now(UTC))
+            await casebook.look(check_keys, self.privacy_keys())
         except BaseException:
             receiver_socket.close()
             casebook.close()

@@ -11,8 +11,7 @@ from streams.privacy.keys import SETTING, PrivacyKeys
 def use_keys(tx: Transaction, keys: PrivacyKeys | None, *, now: datetime) -> None:
     """:func:`check_keys`, and from now on the newest is one of those that the casebook needs.
 
-    Every process that has a key says so at its start, so that two with different keys cannot work side by
-    side.
+    Whoever erases says so first, so that nobody goes on with another key.
 
     Raises:
         OperatorError: as there.

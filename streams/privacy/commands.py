@@ -59,7 +59,7 @@ def erase(
     from streams.notices.acts.commands import case_named
     from streams.notices.acts.people import person_named, reason_given
     from streams.notices.evidence import EvidenceStore
-    from streams.privacy.check import use_keys
+    from streams.privacy.check import check_keys, use_keys
     from streams.privacy.erase import Asked, decision_on, remove_files, run
     from streams.privacy.keys import load_keys
     from streams.settings import Settings
@@ -75,7 +75,10 @@ def erase(
     )
     casebook = _casebook()
     try:
-        casebook.decide(use_keys, keys, now=now)
+        if apply:
+            casebook.decide(use_keys, keys, now=now)
+        else:
+            casebook.answer(check_keys, keys)
         case_id = casebook.answer(case_named, case) if case else None
         asked = Asked(case_id, _report_id(report) if report else None, seller)
         outcome = run(casebook, asked, decision, keys, now=now, apply=apply)

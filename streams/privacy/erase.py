@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.errors import OperatorError
-from streams.notices.casebook import erasure, erasure_search
+from streams.notices.casebook import erasure, erasure_search, privacy_keys
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.notices.casebook.erasure import Cause, Decision, Erased
 from streams.notices.erasing import names_somebody
@@ -85,6 +85,7 @@ def _erase(tx: Transaction, asked: Asked, decision: Decision, keys: PrivacyKeys,
     refused += [(one, "is open: it waits for a person") for one in waiting]
     report_ids = tuple(one for one in report_ids if one not in waiting)
     marks = (*marks, *_marks_of_cases(tx, case_ids, keys))
+    privacy_keys.use(tx, keys.ids[0], now=now)
     try:
         erased = erasure.erase(tx, decision, case_ids=case_ids, report_ids=report_ids, marks=marks, now=now)
     except erasure.NotErasable as error:

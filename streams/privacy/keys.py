@@ -48,6 +48,33 @@ class PrivacyKeys:
         )
 
 
+class KeyRing:
+    """The keys of a process that runs on: asked for again until there are some.
+
+    The first erasure makes the file; a process that was there before then knows its marks without a restart.
+    """
+
+    def __init__(self, references: str | None, default: Path) -> None:
+        self._references = references
+        self._default = default
+        self._keys: PrivacyKeys | None = None
+
+    def __call__(self) -> PrivacyKeys | None:
+        """The keys; ``None``: there are none yet.
+
+        Raises:
+            OperatorError: as :func:`load_keys`.
+        """
+        if self._keys is None:
+            self._keys = load_keys(self._references, self._default)
+        return self._keys
+
+
+def no_keys() -> PrivacyKeys | None:
+    """There are none."""
+    return None
+
+
 def _derive(root: bytes, purpose: str) -> bytes:
     return hmac.new(root, f"takin/privacy/{purpose}".encode(), hashlib.sha256).digest()
 

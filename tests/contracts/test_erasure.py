@@ -23,7 +23,7 @@ from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.erasure import Decision, NotErasable
 from streams.notices.casebook.frozen import Frozen
 from streams.notices.chain import ERASED
-from streams.notices.intake import Batch, Record, take_batch, take_reports
+from streams.notices.intake import Batch, PrivacyKeyMissing, Record, take_batch, take_reports
 from streams.privacy.erase import Asked, run
 from streams.privacy.keys import PrivacyKeys
 from streams.reports.frozen import corrections, facts_of
@@ -159,6 +159,18 @@ def test_one_who_may_write_cannot_erase_without_saying_so(casebook: Casebook) ->
 
     [found] = casebook.answer(sealing.verify).breaks
     assert "no tombstone says so" in found.what
+
+
+def test_a_tombstone_of_what_was_never_sealed_so_shows(casebook: Casebook) -> None:
+    erase(casebook, finished_case(casebook))
+    with casebook.write() as tx:
+        _one_more(tx)
+        [key] = tx.execute(sa.select(erasure_tables.erasure.c.erasure_id)).scalars()
+        tx.execute(sa.delete(erasure_tables.erasure).where(erasure_tables.erasure.c.erasure_id != key))
+        sealing.keep(tx, sealing.ERASURE, key, at=T0)
+
+    found = [one.what for one in casebook.answer(sealing.verify).breaks]
+    assert any("names event:c_none/1, which was not sealed" in one for one in found)
 
 
 def test_what_was_changed_is_not_covered_up_by_erasing_it(casebook: Casebook) -> None:
@@ -299,6 +311,8 @@ def test_what_was_erased_does_not_come_back_from_the_log_and_what_is_new_does(ca
         with casebook.write() as tx:
             return [one.result for one in take_batch(tx, Batch(records, {}), DESK, now=T0, keys=with_keys)]
 
+    with pytest.raises(PrivacyKeyMissing):
+        take(None)
     assert sorted(take(keys)) == ["erased", "erased", "noticed"]
     assert where_named(casebook) == set()
     mine, strange = (

@@ -40,7 +40,7 @@ def service(kafka: LocalKafka, url: str, keys: PrivacyKeys | None = KEYS) -> Not
         receiver_port=0,
         observability_host="127.0.0.1",
         observability_port=0,
-        privacy_keys=keys,
+        privacy_keys=lambda: keys,
     )
 
 
