@@ -27,9 +27,9 @@ KAFKA = {
 PROCESSES: Mapping[str, Mapping[str, Any]] = {
     # Service of the composition; Kafka account; copies; port that others reach; what it keeps between starts.
     "screening": {"of": "screening-1", "account": "takin-screening", "copies": 2},
-    "notices": {"of": "notices", "account": "takin-notices", "copies": 2, "port": 8710, "shared": "casebook"},
-    "desk": {"of": "desk", "account": "takin-desk", "copies": 2, "port": 8720, "shared": "casebook"},
-    "intake": {"of": "intake", "account": "takin-intake", "copies": 2, "port": 8730},
+    "notices": {"of": "notices", "account": "takin-notices", "copies": 2, "port": 8710, "shared": "evidence"},
+    "desk": {"of": "desk", "account": "takin-desk", "copies": 2, "port": 8720, "shared": "evidence"},
+    "intake": {"of": "intake", "account": "takin-intake", "copies": 2, "port": 8730, "shared": "evidence"},
     "auditor": {"of": "auditor", "account": "takin-auditor", "copies": 1, "own": "auditor"},
     "connect-example-market": {
         "of": "connect-example-market",
