@@ -127,3 +127,20 @@ def test_the_longest_overdue_stands_first_and_pages_join(casebook: Casebook) -> 
     assert [one.listing_id for one in later] == ["1", "2"]
     earlier = casebook.answer(overdue.listed, OFFICER, until=written, limit=9)
     assert [one.listing_id for one in earlier] == ["0"]
+
+
+def test_the_list_is_the_same_in_whatever_pieces_it_is_walked(
+    casebook: Casebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        sent(casebook, str(number), seconds=number)
+    fire(casebook, 1.5 * DECIDE_S)  # every listing has missed more than one duty
+    wanted = ({}, {"since": at(1)}, {"until": at(3)}, {"since": at(1), "until": at(2)}, {"platform": "other"})
+    whole = [casebook.answer(overdue.listed, OFFICER, limit=9, **one) for one in wanted]  # type: ignore[arg-type]
+    monkeypatch.setattr(overdue, "WALKED", 1)
+    monkeypatch.setattr(overdue, "MOST_WALKED", 1)
+
+    for limit in (1, 2, 9):
+        found = [casebook.answer(overdue.listed, OFFICER, limit=limit, **one) for one in wanted]  # type: ignore[arg-type]
+        assert found == [lines[:limit] for lines in whole]
+    assert [len(lines) for lines in whole] == [4, 3, 3, 1, 0]

@@ -7,6 +7,7 @@ a :class:`~streams.notices.casebook.viewer.Viewer` and keeps to what they may se
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,13 +19,7 @@ from streams.notices.casebook.viewer import Viewer, visible_to
 
 _i, _n, _c, _d = t.notice_item.c, t.notice.c, t.case.c, t.deadline.c
 _BEFORE = t.deadline.alias("before")
-_MISSED_BEFORE = sa.exists().where(
-    _BEFORE.c.notice_id == _d.notice_id,
-    _BEFORE.c.case_id == _d.case_id,
-    _BEFORE.c.state == "missed",
-    sa.tuple_(_BEFORE.c.due_at, _BEFORE.c.kind) < sa.tuple_(_d.due_at, _d.kind),
-)
-"""The same listing missed another duty before: it stands in the list once, by its first."""
+"""A duty about the same listing that was missed earlier: it stands in the list once, by its first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,44 +79,28 @@ def listed(
     limit: int,
 ) -> tuple[Overdue, ...]:
     """The longest overdue first; ``since`` and ``until`` are about when the notice was written."""
-    wanted = [visible_to(viewer, _d.platform), _d.state == t.fixed("missed"), ~_MISSED_BEFORE, OPEN]
-    if platform is not None:
-        wanted.append(_d.platform == platform)
-    if since is not None:
-        wanted.append(_n.queued_at >= since)
-    if until is not None:
-        wanted.append(_n.queued_at < until)
-    if after is not None:
-        at, *ids = after
-        behind = sa.tuple_(sa.literal(at, t.UtcInstant()), *map(sa.literal, ids))
-        wanted.append(sa.tuple_(_d.due_at, _d.notice_id, _d.case_id) > behind)
-    first = (
-        sa.select(_d.notice_id, _d.case_id, _d.due_at.label("since"))
-        # Outer joins keep SQLite from walking over all items: every deadline has its item and its notice.
-        .outerjoin(t.notice_item, sa.and_(_i.notice_id == _d.notice_id, _i.case_id == _d.case_id))
-        .outerjoin(t.notice, _n.notice_id == _d.notice_id)
-        .where(*wanted)
-        .order_by(_d.due_at, _d.notice_id, _d.case_id)
-        .limit(limit)
-    )
-    page = first.subquery()
-    rows = tx.execute(
-        sa.select(
-            *(page.c.notice_id, page.c.case_id, page.c.since),
-            *(_n.human_reference, _n.platform, _i.round, _i.listing_id, _c.taxon, _c.product),
-            *(_i.claim, _i.content, _i.decided_at),
+    places = _places(tx, viewer, platform=platform, since=since, until=until, after=after, limit=limit)
+    firsts = {(notice_id, case_id): at for at, notice_id, case_id in places}
+    found: dict[Key, sa.Row[Any]] = {}
+    for ids in _parts(list(firsts)):
+        rows = tx.execute(
+            sa.select(
+                *(_i.notice_id, _i.case_id, _n.human_reference, _n.platform, _i.round, _i.listing_id),
+                *(_c.taxon, _c.product, _i.claim, _i.content, _i.decided_at),
+            )
+            .join_from(t.notice_item, t.notice, _n.notice_id == _i.notice_id)
+            .join(t.case, _c.case_id == _i.case_id)
+            .where(_i.notice_id.in_(ids))
         )
-        .select_from(page)
-        .join(t.notice_item, sa.and_(_i.notice_id == page.c.notice_id, _i.case_id == page.c.case_id))
-        .join(t.notice, _n.notice_id == page.c.notice_id)
-        .join(t.case, _c.case_id == page.c.case_id)
-        .order_by(page.c.since, page.c.notice_id, page.c.case_id)
-    ).all()
-    keys = [(row.notice_id, row.case_id) for row in rows]
-    clocks, waiting = _clocks(tx, keys), _waiting(tx, keys)
+        found |= {(row.notice_id, row.case_id): row for row in rows}
+    clocks, waiting = _clocks(tx, list(firsts)), _waiting(tx, list(firsts))
     return tuple(
-        replace(Overdue(*tuple(row)), clocks=clocks.get(key, ()), waiting=waiting.get(key, ()))
-        for row, key in zip(rows, keys, strict=True)
+        replace(
+            Overdue(*key, at, *tuple(found[key])[2:]),
+            clocks=clocks.get(key, ()),
+            waiting=waiting.get(key, ()),
+        )
+        for key, at in firsts.items()
     )
 
 
@@ -129,6 +108,79 @@ Key = tuple[str, str]
 """Notice and case."""
 AT_ONCE = 500
 """Notices asked about in one statement."""
+WALKED, MOST_WALKED = 4, 20_000
+"""Missed deadlines looked at in one statement: so many times the limit at first, and at most."""
+
+
+def _places(
+    tx: Transaction,
+    viewer: Viewer,
+    *,
+    platform: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    after: Place | None,
+    limit: int,
+) -> list[Place]:
+    """Where the page's lines stand, in order.
+
+    The missed deadlines are walked by their index, piece by piece, until the page is full: asked for all at
+    once, PostgreSQL takes them for very few and sorts them every time.
+    """
+    found: list[Place] = []
+    size = WALKED * limit
+    while len(found) < limit:
+        walked = [visible_to(viewer, _d.platform), _d.state == t.fixed("missed")]
+        if platform is not None:
+            walked.append(_d.platform == platform)
+        if since is not None:  # no duty is due before its notice is written
+            walked.append(_d.due_at >= since)
+        if after is not None:
+            at, *ids = after
+            behind = sa.tuple_(sa.literal(at, t.UtcInstant()), *map(sa.literal, ids))
+            walked.append(sa.tuple_(_d.due_at, _d.notice_id, _d.case_id) > behind)
+        piece = (
+            sa.select(_d.due_at, _d.notice_id, _d.case_id, _d.kind)
+            .where(*walked)
+            .order_by(_d.due_at, _d.notice_id, _d.case_id)
+            .limit(size)
+            .subquery("piece")
+        )
+        rows = tx.execute(_judged(piece, since, until)).all()
+        # Two duties may have been missed in the same moment: one line all the same.
+        lines = dict.fromkeys((row.due_at, row.notice_id, row.case_id) for row in rows if row.listed)
+        found += lines
+        if len(rows) < size:
+            break
+        after = (rows[-1].due_at, rows[-1].notice_id, rows[-1].case_id)
+        size = min(2 * size, MOST_WALKED)
+    return found[:limit]
+
+
+def _judged(
+    piece: sa.Subquery, since: datetime | None, until: datetime | None
+) -> sa.Select[tuple[datetime, str, str, bool]]:
+    """A piece of missed deadlines, in order, and of each whether it stands in the list."""
+    at = piece.c
+    missed_before = sa.exists().where(
+        _BEFORE.c.notice_id == at.notice_id,
+        _BEFORE.c.case_id == at.case_id,
+        _BEFORE.c.state == "missed",
+        _BEFORE.c.due_at < at.due_at,
+    )
+    wanted = [OPEN, ~missed_before]
+    if since is not None:
+        wanted.append(_n.queued_at >= since)
+    if until is not None:
+        wanted.append(_n.queued_at < until)
+    return (
+        sa.select(at.due_at, at.notice_id, at.case_id, sa.and_(*wanted).label("listed"))
+        .select_from(piece)
+        # Outer joins keep SQLite from walking over all items: every deadline has its item and its notice.
+        .outerjoin(t.notice_item, sa.and_(_i.notice_id == at.notice_id, _i.case_id == at.case_id))
+        .outerjoin(t.notice, _n.notice_id == at.notice_id)
+        .order_by(at.due_at, at.notice_id, at.case_id)
+    )
 
 
 def _clocks(tx: Transaction, keys: Sequence[Key]) -> dict[Key, tuple[Clock, ...]]:
