@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,16 @@ def until(file: Path, within_s: float = 60) -> None:
         time.sleep(0.2)
 
 
-def prometheus_folder(folder: Path, data: Path, connect_port: int) -> Path:
+def more_platforms(data: Path, file: Path) -> str:
+    """A platforms file under which one platform is crawled and its pictures are fetched; its name."""
+    told = yaml.safe_load((data / "platforms.yaml").read_text())
+    [chosen] = [one for one in told["platforms"] if one["name"] == "sandbox-prompt"]
+    chosen |= {"pictures": {"fetch": True}, "crawl": {"delay_s": 0.2}}
+    file.write_text(yaml.safe_dump({**told, "platforms": [chosen]}))
+    return str(chosen["name"])
+
+
+def prometheus_folder(folder: Path, data: Path, further: Mapping[str, int]) -> Path:
     """The shipped configuration with a quicker pace, and the targets of this run."""
     place = folder / "prometheus"
     (place / "targets").mkdir(parents=True)
@@ -70,7 +79,8 @@ def prometheus_folder(folder: Path, data: Path, connect_port: int) -> Path:
     for name in ("recording.yml", "alerts.yml"):
         (place / name).write_text((DEPLOY / "prometheus" / name).read_text())
     targets = json.loads((data / "prometheus-targets.json").read_text())
-    targets.append({"targets": [f"127.0.0.1:{connect_port}"], "labels": {"process": "follower"}})
+    for process, port in further.items():
+        targets.append({"targets": [f"127.0.0.1:{port}"], "labels": {"process": process}})
     (place / "targets/takin.json").write_text(json.dumps(targets))
     return place
 
@@ -89,7 +99,7 @@ def test_every_panel_shows_data_of_a_real_run(tmp_path: Path) -> None:
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.getcwd(), **environment},
     )
-    web, connect = free_port(), free_port()
+    web, further = free_port(), {name: free_port() for name in ("follower", "crawler", "pictures")}
     queries = [
         one
         for file in sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
@@ -102,7 +112,7 @@ def test_every_panel_shows_data_of_a_real_run(tmp_path: Path) -> None:
         )
         until(data / "prometheus-targets.json")
         ports = json.loads((data / "ports.json").read_text())
-        place = prometheus_folder(tmp_path, data, connect)
+        place = prometheus_folder(tmp_path, data, further)
         stack.enter_context(
             running(
                 *(tool("prometheus"), f"--config.file={place / 'prometheus.yml'}"),
@@ -112,15 +122,20 @@ def test_every_panel_shows_data_of_a_real_run(tmp_path: Path) -> None:
         )
         until(data / "connect-summary.json", 90)
         feed = f"feed:http://127.0.0.1:{ports['sandbox:sandbox-prompt']}/feed.json"
-        stack.enter_context(
-            running(
-                *(*takin, "connect", feed, "--follow", "--interval", 2),
-                *("--platforms", data / "platforms.yaml", "--metrics-port", connect),
-                cwd=tmp_path,
-                KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{ports['kafka']}",
-                **environment,
+        crawled = more_platforms(data, tmp_path / "more.yaml")
+        for process, command, platforms in (
+            ("follower", ("connect", feed, "--follow", "--interval", 2), data / "platforms.yaml"),
+            ("crawler", ("connect", crawled, "--follow", "--interval", 2), tmp_path / "more.yaml"),
+            ("pictures", ("pictures",), tmp_path / "more.yaml"),
+        ):
+            stack.enter_context(
+                running(
+                    *(*takin, *command, "--platforms", platforms, "--metrics-port", further[process]),
+                    cwd=tmp_path,
+                    KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{ports['kafka']}",
+                    **environment,
+                )
             )
-        )
         with httpx.Client(base_url=f"http://127.0.0.1:{web}", trust_env=False, timeout=10) as client:
             httpx.get(f"http://127.0.0.1:{ports['desk']}/login", trust_env=False).raise_for_status()
             empty = settle(client, queries)
@@ -128,7 +143,7 @@ def test_every_panel_shows_data_of_a_real_run(tmp_path: Path) -> None:
             assert labels_are_closed(client) > 50
             health = client.get("/api/v1/targets").json()["data"]["activeTargets"]
             assert {one["labels"]["process"] for one in health if one["health"] == "up"} >= {
-                *("notices", "desk", "screening", "auditor", "intake", "follower"),
+                *("notices", "desk", "screening", "auditor", "intake", *further),
             }
             failed = [
                 rule["name"]

@@ -213,7 +213,8 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
     ]
     for case_id in {event.case_id for event in published}:
         numbers = [event.sequence for event in published if event.case_id == case_id]
-        assert numbers == list(range(1, len(numbers) + 1))
+        # At least once here, too: what the stop cut off is told again, and readers go by the number.
+        assert list(dict.fromkeys(numbers)) == list(range(1, max(numbers) + 1))
     letters = [
         DeadLetter.from_bytes(one.value) for one in await read_all(own_broker.bootstrap, DEAD_LETTERS.name)
     ]
