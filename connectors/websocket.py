@@ -110,7 +110,10 @@ async def open_messages(
     try:
         yield Messages(connection)
     finally:
-        await connection.close()
+        try:
+            await connection.close()
+        finally:  # a farewell that is itself cut short leaves no socket behind
+            connection.transport.abort()
 
 
 async def _connected(where: httpx.URL, port: int, policy: EgressPolicy, within_s: float) -> socket.socket:
