@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 
 from streams.load.weighing import Burden
 
-BESIDE = frozenset({"kafka", "sandbox"})
-"""Services that are not Takin's own work: what they weigh is shown and not judged."""
+BESIDE = frozenset({"sandbox"})
+"""Services whose weight is shown and not judged: a practice platform keeps all that it was told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,10 @@ async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
     services = [service for service in prepared.services if service.name not in NOT_NEEDED]
     async with Supervisor(services, log_dir=folder / "logs", say=say) as supervisor:
         sent, ready = Sent(), asyncio.Event()
+        # Kafka's own process only starts Java, which is what weighs.
+        weighed = {service.name for service in services if not service.once} - {"kafka"}
         scales = Scales(
-            {s.name: functools.partial(supervisor.pid_of, s.name) for s in services if not s.once}
+            {s.name: functools.partial(supervisor.pid_of, s.name) for s in services if s.name in weighed}
         )
         watching = asyncio.create_task(watch(prepared.bootstrap, sent, ready))
         beside = [watching]

@@ -208,13 +208,12 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
     assert all(one.decided_at is None and one.late == 2 for one in by_platform["silent"])
     assert sorted(one.round for one in by_platform["relister"]) == [1, 1, 2, 2]
 
-    published = [
-        CaseEvent.from_bytes(r.value) for r in await read_all(own_broker.bootstrap, CASE_EVENTS.name)
-    ]
+    # At least once here, too: an event may be told again, to the byte, and readers go by its number.
+    told_events = dict.fromkeys(r.value for r in await read_all(own_broker.bootstrap, CASE_EVENTS.name))
+    published = [CaseEvent.from_bytes(value) for value in told_events]
     for case_id in {event.case_id for event in published}:
         numbers = [event.sequence for event in published if event.case_id == case_id]
-        # At least once here, too: what the stop cut off is told again, and readers go by the number.
-        assert list(dict.fromkeys(numbers)) == list(range(1, max(numbers) + 1))
+        assert numbers == list(range(1, len(numbers) + 1))
     letters = [
         DeadLetter.from_bytes(one.value) for one in await read_all(own_broker.bootstrap, DEAD_LETTERS.name)
     ]

@@ -70,7 +70,7 @@ def test_the_document_tells_what_was_asked_reached_and_found() -> None:
 
 def test_memory_that_grows_is_judged_for_our_own_services_only() -> None:
     grown = Burden(cores=0.2, first_mb=100, last_mb=130, mb_per_hour=60, starts=1)
-    measured = replace(GOOD, burdens={"notices": grown, "kafka": grown, "sandbox": grown})
+    measured = replace(GOOD, burdens={"notices": grown, "sandbox": grown})
 
     (found,) = faults(measured, Limits(mb_per_hour=59))
 

@@ -39,6 +39,19 @@ def judged(**wanted: Any) -> list[tuple[dict[str, Any], Verdict]]:
     ]
 
 
+def test_who_is_not_told_why_gets_the_same_verdict() -> None:
+    """A worker asks without the reasons of what comes out clear; nothing else may differ by that."""
+    screener = build_ruleset().screener({})
+    for case, told in zip(CASES, verdicts(), strict=True):
+        listing = listing_from(case)
+        untold = screener.screen(listing, listing.observed_at, told=False)
+        if told.outcome == "clear":
+            assert (untold.outcome, untold.entries) == ("clear", told.entries), case["id"]
+            assert {one.rule_id for one in untold.rules} == {one.rule_id for one in told.rules}, case["id"]
+        else:
+            assert untold == told, case["id"]
+
+
 def test_the_suite_is_broad() -> None:
     assert {case["lang"] for case in CASES} >= LANGUAGES
     assert len({case["id"] for case in CASES}) == len(CASES) >= 400
