@@ -282,6 +282,7 @@ GROUPS = (
     ("Varanidae", "monitor"),
     ("Carcharhinidae", "shark"),
     ("Sphyrnidae", "shark"),
+    ("Papilionidae", "butterfly"),
 )
 """Which group a taxon of the long lists belongs to: the first line whose name it bears."""
 

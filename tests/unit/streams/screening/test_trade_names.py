@@ -1,0 +1,114 @@
+"""Names under which the trade sells listed animals and plants, each beside what only looks like it.
+
+The titles were written for this project. Taxon and rank are those that the words support, never narrower.
+"""
+
+import pytest
+
+from streams.screening.tools import listing_from
+from streams.screening.verdict import Verdict
+from tests.unit.streams.screening.test_offer import ruleset
+
+
+def screened(title: str) -> Verdict:
+    listing = listing_from({"id": "1", "title": title})
+    return ruleset().screener({}).screen(listing, listing.observed_at)
+
+
+OFFERED = {
+    "Gator claw back scratcher, Florida souvenir": ("Alligator", "genus", "I/II"),
+    "Hermes Porosus cardcase, matte black": ("Crocodylus porosus", "species", "I"),
+    "Hartmann's zebra skin, felt backed": ("Equus zebra hartmannae", "subspecies", "II"),
+    "Mountain zebra rug, 2 m": ("Equus zebra", "species", "I/II"),
+    "Bontebok skin, tanned": ("Damaliscus pygargus pygargus", "subspecies", "II"),
+    "Babirusa skull with curled tusks": ("Babyrousa", "genus", "I"),
+    "Tapir skull, adult": ("Tapiridae", "family", "I/II"),
+    "Kris handle of dugong ivory": ("Dugong dugon", "species", "I"),
+    "Manatee rib carving, necklace": ("Trichechus", "genus", "I"),
+    "Vintage lynx stole, silk lined": ("Lynx", "genus", "I/II"),
+    "Luchsmantel Gr. 40, sehr gepflegt": ("Lynx", "genus", "I/II"),
+    "Шуба из рыси, размер 46": ("Lynx", "genus", "I/II"),
+    "Wolfsfell gegerbt, 150 cm": ("Canis lupus", "species", "I/II"),
+    "Geoffroy cat fur coat, size M": ("Leopardus geoffroyi", "species", "I"),
+    "Bearskin rug, open mouth": ("Ursidae", "family", "I/II"),
+    "Kodiak bear hide, 8 ft": ("Ursus arctos", "species", "I/II"),
+    "Scrimshaw baleen, whaling ship": ("Cetacea", "order", "I/II"),
+    "Antique elephant foot umbrella stand": ("Elephantidae", "family", "I/II"),
+    "Giraffe hair bracelet, 4 knots": ("Giraffa camelopardalis", "species", "II"),
+    "Peccary gloves, size 9, hand sewn": ("Tayassuidae", "family", "I/II"),
+    "Ratsnake boots 10D, brown": ("Ptyas mucosus", "species", "II"),
+    "Pirarucu leather boots, square toe": ("Arapaima gigas", "species", "II"),
+    "Mako jaw 18 in, clean": ("Isurus", "genus", "II"),
+    "Thresher tail, dried, 3 ft": ("Alopias", "genus", "II"),
+    "Saw fish blade, 60 cm, vintage": ("Pristidae", "family", "I"),
+    "Seahorses dried, 10 pieces": ("Hippocampus", "genus", "II"),
+    "Dried white teatfish, 1 kg": ("Holothuria (Microthele)", "subgenus", "II"),
+    "Pink conch pearl 3 ct, loose": ("Strombus gigas", "species", "II"),
+    "Brush coral, large specimen": ("Scleractinia", "order", "II"),
+    "Elkhorn coral, large specimen": ("Acropora palmata", "species", "II"),
+    "Lace coral chunk, pink": ("Stylasteridae", "family", "II"),
+    "Ornithoptera goliath pair A1 papered": ("Ornithoptera goliath", "species", "II"),
+    "Parnassius apollo, pair, spread": ("Parnassius apollo", "species", "II"),
+    "Impeyan monal pheasant, mounted": ("Lophophorus impejanus", "species", "I"),
+    "Bustard feathers, salmon flies": ("Otididae", "family", "I/II"),
+    "Rhea feathers, natural, bundle": ("Rheidae", "family", "I/II"),
+    "Cock of the rock, taxidermy, dome": ("Rupicola", "genus", "II"),
+    "Medicinal leeches, live, 10 pcs": ("Hirudo", "genus", "II"),
+    "Bois de rose oil, 100 ml": ("Aniba rosaeodora", "species", "II"),
+}
+
+INNOCENT = (
+    "Gators football jersey, back to back champions",
+    "Leather cardcase, crocodile embossed",
+    "Zebra hide rug, Burchell's plains zebra",
+    "Printed cowhide, mountain zebra pattern, faux",
+    "Blesbok skin, tanned",
+    "Boar skull with tusks",
+    "Tapir plush toy",
+    "Kris handle of camel bone",
+    "Manatee mug, Florida souvenir",
+    "Lynx body spray gift set",
+    "Lynx faux fur stole",
+    "Wolf fleece blanket",
+    "Geoffroy the giraffe toy",
+    "Faux bearskin rug, machine washable",
+    "Kodiak boots, steel toe, size 11",
+    "Baleen whale poster",
+    "Elephant foot plant in a pot, silk",
+    "Giraffe print bracelet",
+    "Deerskin gloves, size 9, peccary look",
+    "Rat snake enamel pin",
+    "Salmon skin wallet",
+    "Mako boat seat cover",
+    "Hammerhead toy figure with rhino head",
+    "Thresher machine belt 1950s",
+    "Sawfish submarine patch, US Navy",
+    "Starfish dried, 10 pieces",
+    "Dried mushrooms, 1 kg",
+    "Freshwater pearl, pink, loose",
+    "Bamboo coral beads, dyed red",
+    "Lace dress coral, size 10",
+    "Ornithoptera goliath stamp pair MNH",
+    "Blue morpho butterfly, pair, spread",
+    "Pheasant, mounted, ringneck",
+    "Turkey feathers, salmon flies",
+    "Rhea Seehorn signed photo",
+    "Cock of the walk print, framed",
+    "Leech lures, 10 pcs",
+    "Rosewood chair oil finish, restored",
+)
+
+
+@pytest.mark.parametrize("title", OFFERED)
+def test_a_trade_name_is_taken_for_its_taxon_at_the_rank_it_supports(title: str) -> None:
+    verdict = screened(title)
+
+    assert verdict.taxon is not None
+    taxon = verdict.taxon
+    assert (taxon.scientific_name, taxon.rank, taxon.appendix) == OFFERED[title]
+    assert verdict.outcome == "review"
+
+
+@pytest.mark.parametrize("title", INNOCENT)
+def test_what_only_resembles_it_is_let_be(title: str) -> None:
+    assert screened(title).outcome in ("clear", "monitor")
