@@ -5,7 +5,7 @@ import re
 _UNITS = (
     "cm mm g gr gm gms gram grams gramm gramme grammes gramos gramas grammi kg kgs kilo kilos oz "
     "inch inches lb lbs ft feet "
-    "克 公斤 กรัม กก г гр грамм кг см мм غرام جرام كيلو ग्राम किलो gramu グラム"
+    "克 公斤 กรัม กก กิโล กิโลกรัม г гр грамм кг см мм غرام جرام كيلو ग्राम किलो gramu グラム"
 )
 SIZE = re.compile(rf" \d{{1,6}} ?(?:{'|'.join(_UNITS.split())})\b")
 """A measure, in folded text."""
@@ -28,10 +28,12 @@ _PRICE = re.compile(
 )
 _SUM = re.compile(
     r"[$€£¥]\s?[\d.,]+\s?(?:m|bn|mn|k?\s?million\w*|billion|mio|mrd|millones|milhões|млн)\b"
-    r"|\bfine[ds]\b[^.;]{0,24}?[$€£]\s?[\d.,]+k?",
+    r"|\b(?:fine[ds]|fetch(?:e[ds])?|sold for|sells for|went for|hammered|offered (?:me|us|him|her))\b"
+    r"[^.;]{0,24}?[$€£]\s?[\d.,]+k?"
+    r"|[$€£]\s?[\d.,]+k?\s(?:worth\s)?of\b",
     re.IGNORECASE,
 )
-"""What a haul was worth or what a court made somebody pay, not what something costs."""
+"""What a haul was worth, what somebody had to pay or once paid, not what something costs."""
 
 _LINK = re.compile(r"https?://|\bwww\.|\b(?:bit\.ly|t\.co|ebay\.|etsy\.)")
 _IN_LINKS = ("http", "www.", "bit.ly", "t.co", "ebay.", "etsy.")

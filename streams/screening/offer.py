@@ -6,6 +6,7 @@ for or mourned). The words that decided stand in the claim, for and against, so 
 be told.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -95,6 +96,8 @@ _SALE_REACH = 14
 
 def weigh(claim: Claim, around: Surroundings) -> Claim:
     """Answer the two questions for one claim."""
+    if claim.sure and claim.product in _COLOURED and _runs_into_colour(claim, around):
+        claim = replace(claim, sure=False)
     coloured = claim.product in _COLOURED and not claim.sure
     headed = any(around.in_heading(one) for one in claim.named_by)
     indications: list[Indication] = []
@@ -130,6 +133,15 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
         kept = (*kept, Indication("not-quoted", claim.named_by[0]))
         offered = min(offered, Answer.UNLIKELY)
     return replace(claim, real=real, offered=offered, indications=_thinned(kept))
+
+
+def _runs_into_colour(claim: Claim, around: Surroundings) -> bool:
+    """True when words of a colour begin in the name and go on after it: *elephant ivory colour*."""
+    place = claim.named_by[0]
+    return any(
+        category == "not-colour" and one.field == place.field and one.start < place.end < one.end
+        for category, one in around.cues
+    )
 
 
 def _speaks_beside(claim: Claim, indications: Sequence[Indication]) -> bool:
@@ -217,6 +229,10 @@ def _is_real(
     return answer
 
 
+_NAMES_NO_COLOUR = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff]")
+"""Thai, Chinese and Japanese have another word for the colour: *สีงาช้าง*, *象牙色*."""
+
+
 def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: Surroundings) -> Answer:
     """For words that are also colours: count what speaks of material, take off what speaks of a colour."""
     having = {one.category for one in indications}
@@ -228,18 +244,23 @@ def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: S
         one.category == "composite" and (gaps := _gaps(claim, one.found)) is not None and gaps < 0
         for one in indications
     )
+    described = bool(having & {"real", "craft", "antique"}) or around.dated
+    bare = made and not described
     points = (
         2 * ("real" in having)
         + 2 * ("craft" in having)
-        + 2 * ("object" in having)
         + 3 * made
-        + ("jewelry" in having)
+        # The thing of "ivory bracelet" is counted with it, where nothing else speaks of the material.
+        + (0 if bare else 2 * ("object" in having) + ("jewelry" in having))
         + ("antique" in having)
         + around.dated
         + around.sized
         + dealt
+        + (_NAMES_NO_COLOUR.search(claim.named_by[0].terms[0].folded) is not None)
     )
-    colours = _against_material(claim, indications, made=made)
+    if _runs_into_colour(claim, around):
+        return Answer.NO
+    colours = _against_material(claim, indications, made=made, described=described)
     if colours:
         return Answer.UNKNOWN if points - colours >= 2 else Answer.NO
     if points >= 3:
@@ -291,8 +312,14 @@ def _is_motif(colour: Found, indications: Sequence[Indication]) -> bool:
     )
 
 
-def _against_material(claim: Claim, indications: Sequence[Indication], *, made: bool) -> int:
-    """Points off for words of colour, fabric or look; those right beside the claim weigh most."""
+def _against_material(
+    claim: Claim, indications: Sequence[Indication], *, made: bool, described: bool
+) -> int:
+    """Points off for words of colour, fabric or look; those right beside the claim weigh most.
+
+    ``made``: words say what is made of it; ``described``: others say that it is the material. Then
+    words farther off are said of something else.
+    """
     words: dict[str, int] = {}
     for one in indications:
         if one.category in ("not-colour", "not-look"):
@@ -300,12 +327,14 @@ def _against_material(claim: Claim, indications: Sequence[Indication], *, made: 
                 continue
             distance = _distance(claim, one.found)
             distance = _FAR if distance is None else distance
-            if made and distance > _BESIDE:
-                continue  # an ivory handle on a silk parasol
+            if made and described and distance > _BESIDE:
+                continue  # an antique ivory handle on a silk parasol
             word = one.found.terms[0].folded
             words[word] = min(words.get(word, _FAR), distance)
     if not words:
         return 0
+    if made and len(words) == 1 and min(words.values()) > _BESIDE:
+        return 1  # the silk of an ivory fan
     return min(len(words), 3) + (2 if min(words.values()) <= _BESIDE else 1)
 
 

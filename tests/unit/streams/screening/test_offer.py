@@ -55,6 +55,13 @@ def claim_of(text: str, *, priced: bool = False) -> Claim:
         ("postcard of a crocodile skull", Answer.NO),
         ("tiger shark tooth", Answer.UNLIKELY),
         ("tiger shark tooth, modern", Answer.LIKELY),
+        ("carved elephant ivory pendant", Answer.YES),
+        ("carved bone pendant, elephant ivory colour", Answer.NO),
+        ("ivory bracelet", Answer.YES),
+        ("ivory bracelet with pearls for a wedding, gift for a bridesmaid", Answer.NO),
+        ("antique ivory bracelet with pearls, a wedding present to a bridesmaid", Answer.YES),
+        ("งาช้าง 3 กิโล", Answer.LIKELY),
+        ("ชุดสีงาช้าง 3 กิโล", Answer.NO),
     ],
 )
 def test_is_it_real(text: str, real: Answer) -> None:
@@ -89,6 +96,8 @@ def posted(text: str) -> Claim:
     [
         ("elephant ivory bangle, DM me", Answer.YES),
         ("elephant ivory bangle £40", Answer.YES),
+        ("elephant ivory bangle sold for £40", Answer.NO),
+        ("£400 of elephant ivory bangles", Answer.UNLIKELY),
         ("elephant ivory bangle", Answer.UNLIKELY),
         ("antique elephant ivory bangle, 7 cm", Answer.LIKELY),
         ("elephant ivory bangle auction", Answer.LIKELY),
