@@ -87,7 +87,18 @@ _WHOLE_HEADING = frozenset({"not-document", "not-sham", "not-plant", "not-food",
 """Words that, in the heading, speak about everything the listing names: it is about a toy, a book."""
 
 _ANYWHERE = frozenset(
-    {"not-fossil", "not-news", "not-talk", "sale", "dealing", "trade", "permit", "recent", "no-papers"}
+    {
+        "not-fossil",
+        "not-news",
+        "not-own",
+        "not-talk",
+        "sale",
+        "dealing",
+        "trade",
+        "permit",
+        "recent",
+        "no-papers",
+    }
 )
 """Words that speak about the listing as a whole."""
 
@@ -96,14 +107,13 @@ _SALE_REACH = 14
 
 def weigh(claim: Claim, around: Surroundings) -> Claim:
     """Answer the two questions for one claim."""
-    if claim.sure and claim.product in _COLOURED and _runs_into_colour(claim, around):
-        claim = replace(claim, sure=False)
+    claim = replace(claim, sure=claim.sure and not _runs_into_colour(claim, around))
     coloured = claim.product in _COLOURED and not claim.sure
     headed = any(around.in_heading(one) for one in claim.named_by)
     indications: list[Indication] = []
     for category, one in around.cues:
         distance = _distance(claim, one)
-        if category == "not-talk" and not around.post:
+        if category in ("not-talk", "not-own") and not around.post:
             continue  # "found in", "law", "history" are at home in an ad
         if category in _ANYWHERE:
             indications.append(Indication(category, one))
@@ -138,7 +148,7 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
 def _runs_into_colour(claim: Claim, around: Surroundings) -> bool:
     """True when words of a colour begin in the name and go on after it: *elephant ivory colour*."""
     place = claim.named_by[0]
-    return any(
+    return claim.product in _COLOURED and any(
         category == "not-colour" and one.field == place.field and one.start < place.end < one.end
         for category, one in around.cues
     )
@@ -275,7 +285,7 @@ def _is_real_tusk(claim: Claim, having: set[str], around: Surroundings) -> Answe
         return Answer.UNLIKELY
     several = place.terms[0].folded.strip().endswith("s")
     described = (
-        bool(having & {"real", "craft", "object", "composite", "no-papers"})
+        bool(having & {"real", "craft", "object", "composite", "antique", "no-papers"})
         + ("condition" in having)
         + around.sized
     )
@@ -312,9 +322,7 @@ def _is_motif(colour: Found, indications: Sequence[Indication]) -> bool:
     )
 
 
-def _against_material(
-    claim: Claim, indications: Sequence[Indication], *, made: bool, described: bool
-) -> int:
+def _against_material(claim: Claim, indications: Sequence[Indication], *, made: bool, described: bool) -> int:
     """Points off for words of colour, fabric or look; those right beside the claim weigh most.
 
     ``made``: words say what is made of it; ``described``: others say that it is the material. Then

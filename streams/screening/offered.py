@@ -19,8 +19,9 @@ def is_offered(indications: Sequence[Indication], around: Surroundings) -> Answe
     for one in indications:
         words.setdefault(one.category, set()).add(one.found.terms[0].folded)
     sale, dealing = len(words.get("sale", ())), len(words.get("dealing", ()))
-    news, talk = len(words.get("not-news", ())), len(words.get("not-talk", ()))
-    begins = _begins_with_wish(indications, around)
+    news = len(words.get("not-news", ())) + len(words.get("not-own", ()))
+    talk = len(words.get("not-talk", ()))
+    begins = _begins_as_anothers(indications, around)
     if begins or ("not-wanted" in words and not sale):
         return Answer.UNKNOWN if around.post and around.priced and not begins else Answer.NO
     if news or talk:
@@ -40,10 +41,12 @@ def is_offered(indications: Sequence[Indication], around: Surroundings) -> Answe
 _BEGINNING = 3
 
 
-def _begins_with_wish(indications: Sequence[Indication], around: Surroundings) -> bool:
-    """True when the first word is *wanted*: then words of sale are those of a buyer."""
+def _begins_as_anothers(indications: Sequence[Indication], around: Surroundings) -> bool:
+    """True when the first words are *wanted* or *saw a*: then the words of sale are somebody else's."""
     return any(
-        one.category == "not-wanted" and around.in_heading(one.found) and one.found.start <= _BEGINNING
+        one.category in ("not-wanted", "not-own")
+        and around.in_heading(one.found)
+        and one.found.start <= _BEGINNING
         for one in indications
     )
 
