@@ -68,7 +68,10 @@ async def plain(prefix: str, bootstrap: str, group: str) -> None:
                 now = datetime.now(UTC)
                 for record in records:
                     if (output := decide(record, screener, now, desk).output) is not None:
-                        acks.append(await producer.send(output.topic, key=output.key, value=output.value))
+                        sent = await producer.send(
+                            output.topic, key=output.key, value=output.value, headers=output.headers
+                        )
+                        acks.append(sent)
                 reached[part] = records[-1].offset + 1
                 await asyncio.sleep(0)
             await asyncio.gather(*acks)
@@ -101,7 +104,8 @@ def stock_faust(prefix: str, bootstrap: str, group: str) -> None:
         async for event in stream.events():
             decision: Decision = decide(event.message, screener, datetime.now(UTC), desk)
             if decision.output is not None:
-                await sink.send(key=decision.output.key, value=decision.output.value)
+                output = decision.output
+                await sink.send(key=output.key, value=output.value, headers=output.headers)
 
     app.agent(source)(screen)
     Worker(app, loglevel="WARNING").execute_from_commandline()
@@ -133,6 +137,7 @@ def quixstreams(prefix: str, bootstrap: str, group: str) -> None:
 
     found = app.dataframe(source).apply(screen, metadata=True)
     found = found[found.apply(lambda output: output is not None)]
+    found = found.set_headers(lambda output, *_: output.headers)
     found.apply(lambda output: output.value).to_topic(sink)
     tune()
     app.run()
@@ -158,7 +163,7 @@ def bytewax(prefix: str, bootstrap: str, group: str) -> None:
         for one in batch:
             record = Seen(topics.listings, one.partition, one.offset, one.key, one.value)
             if (output := decide(record, screener, now, desk).output) is not None:
-                found.append(KafkaSinkMessage(output.key, output.value))
+                found.append(KafkaSinkMessage(output.key, output.value, headers=output.headers))
         mark([(one.partition, one.offset + 1) for one in batch])
         return found
 
