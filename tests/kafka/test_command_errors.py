@@ -90,8 +90,9 @@ def test_no_broker(command: tuple[str, ...], tmp_path: Path, platforms: Path) ->
     [
         pytest.param("mysql://host/db", "mysql", id="another kind"),
         pytest.param("postgresql://nobody:secretword@127.0.0.1:1/x", "127.0.0.1:1", id="no server"),
+        pytest.param("postgresql://127.0.0.1:1/x?password=secretword", "127.0.0.1:1", id="in the query"),
         pytest.param("sqlite:////dev/null/x.db", "/dev/null", id="no folder"),
-        pytest.param("rubbish", "rubbish", id="no address at all"),
+        pytest.param("secretword", "not a database address", id="no address at all"),
     ],
 )
 def test_a_wrong_database_address(url: str, told: str, tmp_path: Path) -> None:

@@ -164,17 +164,36 @@ def _first_line(error: sa.exc.SQLAlchemyError) -> str:
     return next((line.strip() for line in cause if line.strip()), "no reason given")
 
 
-def _engine(url: str, threads: int) -> sa.Engine:
+def _parsed(url: str) -> sa.URL:
+    """``DATABASE_URL`` in its parts.
+
+    Nothing of it is told, nor kept as the cause: what is misread may be the password.
+    """
+    use = "use postgresql://user:password@host:5432/name or sqlite:///path/to/file"
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise OperatorError(
-            f"DATABASE_URL {url!r} is not a database address: use postgresql://user:password@host/name "
-            "or sqlite:///path/to/file."
-        ) from error
+    except sa.exc.ArgumentError:
+        raise OperatorError(f"DATABASE_URL is not a database address: {use}.") from None
+    except ValueError:
+        raise OperatorError(f"The port in DATABASE_URL is no number: {use}.") from None
+    # The first @ ends the password; after a second one its rest would pass for the host.
+    beside = url.partition("://")[2].partition(":")[2].partition("@")[2]
+    if parsed.password is not None and "@" in beside:
+        raise OperatorError("DATABASE_URL has an @ too many: write one in a password as %40.")
+    return parsed
+
+
+def _made(parsed: sa.URL, **options: Any) -> sa.Engine:
+    try:
+        return sa.create_engine(parsed, max_overflow=4, hide_parameters=True, **options)
+    except (sa.exc.ArgumentError, ValueError):
+        raise OperatorError("DATABASE_URL has a value after its ? that the database does not take.") from None
+
+
+def _engine(url: str, threads: int) -> sa.Engine:
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-        return sa.create_engine(parsed, pool_size=2 * threads, max_overflow=4, pool_pre_ping=True)
+        return _made(parsed.set(drivername="postgresql+psycopg"), pool_size=2 * threads, pool_pre_ping=True)
     if parsed.get_backend_name() != "sqlite":
         raise OperatorError(
             f"DATABASE_URL names {parsed.get_backend_name()!r}; the casebook knows postgresql and sqlite."
@@ -186,11 +205,10 @@ def _engine(url: str, threads: int) -> sa.Engine:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise OperatorError(f"The folder of the casebook {path} cannot be made: {error.strerror}.") from error
-    engine = sa.create_engine(
+    engine = _made(
         parsed.set(drivername="sqlite+pysqlite"),
         connect_args={"timeout": 30, "check_same_thread": False},
         pool_size=2 * threads,
-        max_overflow=4,
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -212,10 +230,10 @@ def _engine(url: str, threads: int) -> sa.Engine:
 
 
 def shown_address(url: str) -> str:
-    """An address as it may be shown: without its password, and nothing of one that cannot be read."""
+    """An address as it may be shown: without password and query, and nothing of one that cannot be read."""
     try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
+        return _parsed(url).set(query={}).render_as_string(hide_password=True)
+    except OperatorError:
         return "an address that cannot be read"
 
 
