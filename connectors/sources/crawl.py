@@ -11,12 +11,15 @@ Sites that block programs are left: five refusals in a row end it.
 
 A pass asks for pages that are new, whose ``lastmod`` is another, or that have none and were not looked at for
 ``crawl.again_s``; the newest first. Known pages are asked for with their validators. What was seen is
-part of the cursor, which comes with every few pages: a kill repeats at most those.
+part of the cursor, which comes every :data:`CURSOR_EVERY` pages at most, and of a large site more seldom (a
+tenth of a second for each thousand pages that it remembers), as making it takes longer there. A kill repeats
+what was read since, and loses nothing.
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -43,7 +46,10 @@ log = structlog.get_logger(__name__)
 PAGE_CAP = 4 * 1024 * 1024
 """Bytes of one page."""
 CURSOR_EVERY = 25
-"""Pages between two cursors."""
+"""Pages between two cursors, at least."""
+HELD_PAGES = 250
+HELD_S = 1.0
+"""What pages brought is given on together: after so many, or before one would wait this long for the next."""
 REFUSALS = 5
 """Pages in a row that were refused or not to be had: the site does not want us, or is ill."""
 MOST_SITEMAPS = 1_000
@@ -68,6 +74,47 @@ class _Spent(Exception):
     """No request is left today."""
 
 
+@dataclass(slots=True)
+class _Held:
+    """What was read and not yet given on; the state counts it as seen already."""
+
+    at: float
+    """When something was last given on, by the monotonic clock."""
+    cursor_at: float
+    listings: list[Listing] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    pages: int = 0
+    pages_since_cursor: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.listings or self.letters)
+
+    def take(self, listings: Sequence[Listing], letters: Sequence[DeadLetter]) -> None:
+        """One page's."""
+        self.listings += listings
+        self.letters += letters
+        self.pages += 1
+        self.pages_since_cursor += 1
+
+    def is_full(self, now: float, delay_s: float) -> bool:
+        """Whether it is to be given on before another page is asked for."""
+        return self.pages >= HELD_PAGES or now + delay_s - self.at >= HELD_S
+
+    def needs_cursor(self, now: float, remembered: int) -> bool:
+        """Whether a cursor over so many pages is worth its making."""
+        seldom = 0.1 * (remembered // 1_000)
+        return self.pages_since_cursor >= CURSOR_EVERY and now - self.cursor_at >= seldom
+
+    def give(self, now: float, cursor: str | None) -> Page:
+        """All of it, and hold nothing."""
+        page = Page(tuple(self.listings), tuple(self.letters), cursor)
+        self.at, self.pages = now, 0
+        self.listings, self.letters = [], []
+        if cursor is not None:
+            self.cursor_at, self.pages_since_cursor = now, 0
+        return page
+
+
 class CrawlSource:
     """One site."""
 
@@ -81,6 +128,7 @@ class CrawlSource:
         user_agent: str,
         now: Callable[[], datetime],
         run_id: str = "crawl",
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base = base
         self._limits = limits
@@ -91,6 +139,7 @@ class CrawlSource:
         self._agent = agent_of(user_agent)
         self._now = now
         self._run_id = run_id
+        self._monotonic = monotonic
         self._pace = Pace(1.0 / limits.delay_s)
         self._pace_s = limits.delay_s
 
@@ -102,20 +151,23 @@ class CrawlSource:
             PlatformRefused: the site refuses us.
         """
         state = CrawlState.from_text(since)
+        held = _Held(self._monotonic(), self._monotonic())
         given = False
         try:
-            async for page in self._pass(state):
+            async for page in self._pass(state, held):
                 yield page
                 given = True
         except _Spent:
             log.warning("calls_spent", platform=self._platform, calls_a_day=self._limits.calls_a_day)
-            yield Page((), (), state.to_text())
-        except (PlatformUnavailable, PlatformRefused):
-            if given:
-                yield Page((), (), state.to_text())
+            yield held.give(self._monotonic(), state.to_text())
+        except Exception as error:
+            # Nothing that is held may be lost: a cursor says that it was seen.
+            known = isinstance(error, PlatformUnavailable | PlatformRefused)
+            if held or (given and known):
+                yield held.give(self._monotonic(), state.to_text() if known else None)
             raise
 
-    async def _pass(self, state: CrawlState) -> AsyncIterator[Page]:
+    async def _pass(self, state: CrawlState, held: _Held) -> AsyncIterator[Page]:
         aside: list[DeadLetter] = []
         wanted, trouble = await self._wanted(state, aside)
         if trouble is not None:
@@ -123,18 +175,20 @@ class CrawlSource:
         if aside:
             yield Page((), tuple(aside))
         refused = 0
-        for number, entry in enumerate(wanted, start=1):
+        for entry in wanted:
             if not (await self._robots(entry.url, state)).allows(entry.url):
                 continue
             reply = await self._page(entry, state)
             refused = refused + 1 if reply.status in (401, 403, 451) or reply.status >= 500 else 0
             if refused >= REFUSALS:
                 raise reply_error(reply, self._now())
-            listings, letters = self._taken(entry, reply, state)
-            cursor = state.to_text() if number % CURSOR_EVERY == 0 else None
-            if listings or letters or cursor:
-                yield Page(tuple(listings), tuple(letters), cursor)
-        yield Page((), (), state.to_text())
+            held.take(*self._taken(entry, reply, state))
+            now = self._monotonic()
+            if held.is_full(now, self._pace_s):
+                cursor = state.to_text() if held.needs_cursor(now, len(state.pages)) else None
+                if held or cursor:
+                    yield held.give(now, cursor)
+        yield held.give(self._monotonic(), state.to_text())
 
     # ---- what is to be asked for --------------------------------------------------------------------
 

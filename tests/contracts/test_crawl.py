@@ -1,6 +1,7 @@
 """A site is crawled by its sitemaps: what the site's own record of requests says is the oracle."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import time
@@ -128,6 +129,8 @@ class Crawler:
     at: datetime = NOW
     cursor: str | None = None
     since: datetime | None = None
+    got: list[Page] = field(default_factory=list)
+    """Of the last pass, also of one that ended in trouble."""
 
     async def pages(self, *, die_after: int | None = None) -> list[Page]:
         config = PlatformConfig.model_validate(
@@ -141,7 +144,7 @@ class Crawler:
             }
         )
         made = open_source(Wanted("board", since=self.since), (config,), run_id="r", now=lambda: self.at)
-        found: list[Page] = []
+        found = self.got = []
         try:
             async for one in made.source.read(self.cursor):
                 found.append(one)
@@ -214,6 +217,7 @@ async def test_killed_after_any_page_nothing_is_skipped_or_repeated(
     site: Site, crawler: Crawler, pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crawl, "CURSOR_EVERY", 1)
+    monkeypatch.setattr(crawl, "HELD_PAGES", 1)
 
     first = await crawler.titles(die_after=pages)
     rest = await crawler.titles()
@@ -221,6 +225,81 @@ async def test_killed_after_any_page_nothing_is_skipped_or_repeated(
     assert (len(first), len(first) + len(rest)) == (pages, 10)
     assert set(first) | set(rest) == set(site.offers.values())
     assert len(site.ads) <= 11
+
+
+async def test_killed_before_a_page_is_acknowledged_all_of_it_comes_again(
+    site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crawl, "CURSOR_EVERY", 3)
+    monkeypatch.setattr(crawl, "HELD_PAGES", 3)
+
+    safe = await crawler.titles(die_after=1)
+    kept = crawler.cursor
+    await crawler.titles(die_after=1)  # given on, and never acknowledged
+    crawler.cursor = kept
+    rest = await crawler.titles()
+
+    assert len(safe) == 3
+    assert sorted([*safe, *rest]) == sorted(site.offers.values())
+
+
+class Unforeseen(Exception):
+    """None of a platform's."""
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        ("silence", PlatformUnavailable),
+        ("refused", PlatformRefused),
+        ("unforeseen", Unforeseen),
+        ("spent", None),
+    ],
+)
+async def test_what_was_read_before_trouble_is_given_on_before_it_is_told(
+    site: Site,
+    crawler: Crawler,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: str,
+    told: type[Exception] | None,
+) -> None:
+    later = [f"/ad/{number}" for number in (5, 2, 3, 0, 1)]  # the newest come first: 8, 9, 6, 7, 4
+    site.odd = dict.fromkeys(later, answer(429 if trouble == "silence" else 403))
+    if trouble == "spent":
+        crawler.options = {"calls_a_day": 9}
+    if trouble == "unforeseen":
+        monkeypatch.setattr(crawl, "reply_error", lambda *_: Unforeseen())
+
+    with pytest.raises(told) if told else contextlib.nullcontext():
+        await crawler.pages()
+
+    assert sorted(one.title for found in crawler.got for one in found.listings) == sorted(
+        site.offers[f"/ad/{number}"] for number in (8, 9, 6, 7, 4)
+    )
+    assert (crawler.cursor is None) == (trouble == "unforeseen")
+
+
+async def test_a_slow_crawl_gives_on_each_page_before_it_waits_and_a_fast_one_many_together(
+    site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = await crawler.pages()
+    monkeypatch.setattr(crawl, "HELD_S", 0.001)  # no longer than what a site of this pace is waited for
+    slow = await Crawler(site.url).pages()
+
+    assert [len(one.listings) for one in fast] == [10]
+    assert [len(one.listings) for one in slow] == [*[1] * 10, 0]
+
+
+@pytest.mark.parametrize(
+    ("remembered", "seconds", "due"), [(999, 0.0, True), (50_000, 4.9, False), (50_000, 5.1, True)]
+)
+def test_the_cursor_of_a_large_site_comes_more_seldom(remembered: int, seconds: float, due: bool) -> None:
+    held = crawl._Held(at=0.0, cursor_at=0.0)
+    assert not held.needs_cursor(1_000.0, 0)
+    for _number in range(crawl.CURSOR_EVERY):
+        held.take((), ())
+
+    assert held.needs_cursor(seconds, remembered) == due
 
 
 def test_a_cursor_of_another_kind_is_everything_new() -> None:
