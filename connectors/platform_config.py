@@ -322,7 +322,7 @@ class CrawlOptions(_Config):
         default=("*",), min_length=1, max_length=50
     )
     """Paths of listings' pages, with ``*`` for anything: ``/d/ad/*``."""
-    delay_s: float = Field(default=2.0, ge=0.001, le=86_400, allow_inf_nan=False)
+    delay_s: float = Field(default=2.0, ge=0.0001, le=86_400, allow_inf_nan=False)
     """Least seconds between two requests; the site's own Crawl-delay where that is longer."""
     calls_a_day: int = Field(default=5_000, ge=1, le=10_000_000)
     """Requests a day (UTC); when they are spent, reading goes on the next day."""

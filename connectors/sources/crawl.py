@@ -18,6 +18,7 @@ what was read since, and loses nothing.
 
 import json
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,9 +48,9 @@ PAGE_CAP = 4 * 1024 * 1024
 """Bytes of one page."""
 CURSOR_EVERY = 25
 """Pages between two cursors, at least."""
-HELD_PAGES = 250
+MOST_HELD = 250
 HELD_S = 1.0
-"""What pages brought is given on together: after so many, or before one would wait this long for the next."""
+"""What pages brought is given on together: so many, or before one would wait this long for the next."""
 REFUSALS = 5
 """Pages in a row that were refused or not to be had: the site does not want us, or is ill."""
 MOST_SITEMAPS = 1_000
@@ -83,7 +84,6 @@ class _Held:
     cursor_at: float
     listings: list[Listing] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
-    pages: int = 0
     pages_since_cursor: int = 0
 
     def __bool__(self) -> bool:
@@ -93,12 +93,12 @@ class _Held:
         """One page's."""
         self.listings += listings
         self.letters += letters
-        self.pages += 1
         self.pages_since_cursor += 1
 
     def is_full(self, now: float, delay_s: float) -> bool:
         """Whether it is to be given on before another page is asked for."""
-        return self.pages >= HELD_PAGES or now + delay_s - self.at >= HELD_S
+        waiting = len(self.listings) + len(self.letters)
+        return waiting >= MOST_HELD or now + delay_s - self.at >= HELD_S
 
     def needs_cursor(self, now: float, remembered: int) -> bool:
         """Whether a cursor over so many pages is worth its making."""
@@ -108,7 +108,7 @@ class _Held:
     def give(self, now: float, cursor: str | None) -> Page:
         """All of it, and hold nothing."""
         page = Page(tuple(self.listings), tuple(self.letters), cursor)
-        self.at, self.pages = now, 0
+        self.at = now
         self.listings, self.letters = [], []
         if cursor is not None:
             self.cursor_at, self.pages_since_cursor = now, 0
@@ -175,7 +175,8 @@ class CrawlSource:
         if aside:
             yield Page((), tuple(aside))
         refused = 0
-        for entry in wanted:
+        while wanted:
+            entry = wanted.popleft()
             if not (await self._robots(entry.url, state)).allows(entry.url):
                 continue
             reply = await self._page(entry, state)
@@ -194,7 +195,7 @@ class CrawlSource:
 
     async def _wanted(
         self, state: CrawlState, aside: list[DeadLetter]
-    ) -> tuple[list[Entry], ConnectorError | None]:
+    ) -> tuple[deque[Entry], ConnectorError | None]:
         """What is due; or what is wrong, where not one sitemap could be read."""
         robots = await self._robots(self._base, state)
         waiting = list(self._limits.sitemaps or robots.sitemaps or (f"{self._base}/sitemap.xml",))
@@ -218,7 +219,7 @@ class CrawlSource:
                 elif self._is_due(entry, state):
                     found.setdefault(entry.url, entry)
         newest = sorted(found.values(), key=lambda one: moment(one.changed) or _OLDEST, reverse=True)
-        return newest, None if readable else trouble
+        return deque(newest), None if readable else trouble
 
     async def _sitemap(
         self, url: str, state: CrawlState, aside: list[DeadLetter]

@@ -2,8 +2,8 @@
 
 The source is ``takin connect`` in a process of its own, pinned to one core; its server and a real broker are
 others. Every send is acknowledged; the topic is the oracle. What a server says is written beforehand, so
-that it costs nothing while it is measured. Prints one JSON line for each kind. A crawl is as fast as a site
-allows: one page at a time, and with one offer a page one acknowledged send each.
+that it costs nothing while it is measured. Prints one JSON line for each kind. A crawl asks for one
+page at a time: with one offer a page (``crawl_single``) it is as fast as HTTP requests one after the other.
 
 Example: .venv/bin/python -m tests.bench.sources --listings 20000 telegram feed
 """
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,9 +224,8 @@ async def page(listings: int, home: Path) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def crawl(listings: int, home: Path) -> AsyncIterator[Stage]:
-    """A site of one product a page, asked at most a thousand times a second."""
-    bodies = [_product(number).encode() for number in range(min(listings, 5_000))]
+async def _site(bodies: Sequence[bytes]) -> AsyncIterator[Stage]:
+    """Pages that a sitemap names, asked for as often as the site answers."""
 
     def says(_: Mapping[str, str], path: str) -> bytes:
         if path == "/robots.txt":
@@ -241,7 +240,21 @@ async def crawl(listings: int, home: Path) -> AsyncIterator[Stage]:
     where: list[str] = []
     async with _answering(says, HTML) as url:
         where.append(url)
-        yield Stage("market", {"base_url": url, "crawl": {"delay_s": 0.001, "calls_a_day": 10_000_000}})
+        yield Stage("market", {"base_url": url, "crawl": {"delay_s": 0.0001, "calls_a_day": 10_000_000}})
+
+
+@asynccontextmanager
+async def crawl(listings: int, home: Path) -> AsyncIterator[Stage]:
+    """A board's lists of 20 offers a page."""
+    async with _site([_products(part).encode() for part in _parts(listings, 20)]) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def crawl_single(listings: int, home: Path) -> AsyncIterator[Stage]:
+    """A shop of one offer a page: a request each."""
+    async with _site([_product(number).encode() for number in range(listings)]) as stage:
+        yield stage
 
 
 def _row(number: int) -> str:
@@ -277,7 +290,20 @@ async def warc(listings: int, home: Path) -> AsyncIterator[Stage]:
 
 KINDS = {
     one.__name__: one
-    for one in (shelf, telegram, desk_feed, post_search, firehose, feed, page, crawl, file, folder, warc)
+    for one in (
+        shelf,
+        telegram,
+        desk_feed,
+        post_search,
+        firehose,
+        feed,
+        page,
+        crawl,
+        crawl_single,
+        file,
+        folder,
+        warc,
+    )
 }
 
 

@@ -217,7 +217,7 @@ async def test_killed_after_any_page_nothing_is_skipped_or_repeated(
     site: Site, crawler: Crawler, pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crawl, "CURSOR_EVERY", 1)
-    monkeypatch.setattr(crawl, "HELD_PAGES", 1)
+    monkeypatch.setattr(crawl, "MOST_HELD", 1)
 
     first = await crawler.titles(die_after=pages)
     rest = await crawler.titles()
@@ -231,7 +231,7 @@ async def test_killed_before_a_page_is_acknowledged_all_of_it_comes_again(
     site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crawl, "CURSOR_EVERY", 3)
-    monkeypatch.setattr(crawl, "HELD_PAGES", 3)
+    monkeypatch.setattr(crawl, "MOST_HELD", 3)
 
     safe = await crawler.titles(die_after=1)
     kept = crawler.cursor
