@@ -21,7 +21,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, not_yaml
 from schemas.message import PlatformName, Sha256
 
 Role = Literal["listings", "reports"]
@@ -92,13 +92,14 @@ def load_keys(path: Path) -> KeyRing:
         raise OperatorError(
             f"The intake's keys file {path} does not exist: make a key with takin intake-key."
         ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        text = " ".join(str(error).split())
-        raise OperatorError(f"The intake's keys file {path} cannot be read: {text}.") from error
-    except ValidationError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The intake's keys file {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise OperatorError(f"The intake's keys file {path} {not_yaml(error)}.") from None
+    except ValidationError as error:  # kept from being the cause: its text has values
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the whole file"
-        raise OperatorError(f"The intake's keys file {path}: {where}: {problem['msg']}.") from error
+        raise OperatorError(f"The intake's keys file {path}: {where}: {problem['msg']}.") from None
     for field in ("id", "sha256"):
         values = [getattr(key, field) for key in keys]
         if len(set(values)) != len(values):

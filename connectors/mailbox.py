@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from connectors.channels.mail_reading import LONGEST
 from connectors.http import tls_context
 from connectors.replies import first_problem
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, not_yaml
 
 DONE = "Takin-done"
 ASIDE = "Takin-aside"
@@ -107,12 +107,12 @@ def load_mailbox(path: Path) -> MailboxConfig:
         return MailboxConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise OperatorError(f"The mailbox file {path} does not exist.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OperatorError(
-            f"The mailbox file {path} cannot be read: {' '.join(str(error).split())}."
-        ) from error
-    except ValidationError as error:
-        raise OperatorError(f"The mailbox file {path}: {first_problem(error)}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The mailbox file {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise OperatorError(f"The mailbox file {path} {not_yaml(error)}.") from None
+    except ValidationError as error:  # kept from being the cause: its text has values
+        raise OperatorError(f"The mailbox file {path}: {first_problem(error)}.") from None
 
 
 def password_of(config: MailboxConfig, environment: Mapping[str, str] = os.environ) -> SecretStr:

@@ -66,7 +66,7 @@ from connectors.shelves.woocommerce import WooCommerce
 from connectors.shelves.youtube import YouTube
 from connectors.signing import check_secret
 from connectors.sources import telegram
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, not_yaml
 
 __all__ = ["KINDS", "PlatformConfig", "build", "load_platforms", "resolve_secrets"]
 
@@ -149,11 +149,11 @@ def load_platforms(path: Path) -> tuple[PlatformConfig, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"The platforms file {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise OperatorError(f"The platforms file {path} is not YAML: {_one_line(error)}.") from error
+        raise OperatorError(f"The platforms file {path} {not_yaml(error)}.") from None
     try:
         platforms = _File.model_validate(document).platforms
-    except ValidationError as error:
-        raise OperatorError(f"The platforms file {path}: {_first(error, document)}.") from error
+    except ValidationError as error:  # kept from being the cause: its text has values
+        raise OperatorError(f"The platforms file {path}: {_first(error, document)}.") from None
     _check_together(path, platforms)
     return platforms
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, not_yaml
 from schemas.notice import Party, TrustedFlagger
 from schemas.order import Order, Preservation, Secrecy
 from streams.notices.policy import OrderPolicy, SenderPolicy
@@ -78,14 +78,14 @@ def load_sender(path: Path, *, reply_base: str | None) -> SenderPolicy:
         found = SenderFile.model_validate(_dates_as_text(document))
     except FileNotFoundError as error:
         raise OperatorError(f"The sender file {path} does not exist.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OperatorError(
-            f"The sender file {path} cannot be read: {' '.join(str(error).split())}."
-        ) from error
-    except ValidationError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The sender file {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise OperatorError(f"The sender file {path} {not_yaml(error)}.") from None
+    except ValidationError as error:  # kept from being the cause: its text has values
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the whole file"
-        raise OperatorError(f"The sender file {path}: {where}: {problem['msg']}.") from error
+        raise OperatorError(f"The sender file {path}: {where}: {problem['msg']}.") from None
     return SenderPolicy(
         reporter=found.reporter,
         sender=found.sender or found.reporter,

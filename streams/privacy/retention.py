@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, not_yaml
 from streams.notices.casebook import erasure, erasure_search, retention_rows
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.privacy.erase import decision_on
@@ -64,7 +64,7 @@ def load_table(path: Path | None = None) -> tuple[Rule, ...]:
         why = getattr(error, "strerror", None) or "it is not text"
         raise OperatorError(f"The retention table {name} cannot be read: {why}.") from error
     except yaml.YAMLError as error:
-        raise OperatorError(f"The retention table {name} is not YAML.") from error
+        raise OperatorError(f"The retention table {name} {not_yaml(error)}.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the table"

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.detection import Severity
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, not_yaml
 from schemas.message import PlatformName
 from schemas.notice import NoticeKind
 from streams.sla.calendar import LONGEST_DAYS, Calendar, Unit, check_region
@@ -231,9 +231,7 @@ def parse_regimes(text: str, name: str) -> Regimes:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise OperatorError(f"{name} is not YAML{line}: correct it.") from error
+        raise OperatorError(f"{name} {not_yaml(error)}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("rows"), list):
         raise OperatorError(f"{name} must hold a list named rows.")
     unknown = sorted(str(key) for key in document if key != "rows")

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, not_yaml
 from streams.notices.casebook.viewer import Role
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -108,14 +108,15 @@ def load_sso(path: Path) -> SsoConfig:
         return SsoConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise OperatorError(f"The single sign-on file {path} does not exist.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        why = " ".join(str(error).split())
-        raise OperatorError(f"The single sign-on file {path} cannot be read: {why}.") from error
-    except ValidationError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The single sign-on file {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise OperatorError(f"The single sign-on file {path} {not_yaml(error)}.") from None
+    except ValidationError as error:  # kept from being the cause: its text has values
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the whole file"
         why = problem["msg"].removeprefix("Value error, ")
-        raise OperatorError(f"The single sign-on file {path}: {where}: {why}.") from error
+        raise OperatorError(f"The single sign-on file {path}: {where}: {why}.") from None
 
 
 def client_secret(config: SsoConfig, environment: Mapping[str, str] = os.environ) -> SecretStr | None:
