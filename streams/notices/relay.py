@@ -1,7 +1,6 @@
 """Publishes the casebook's events to Kafka, in order, at least once."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -58,6 +57,7 @@ class Relay:
         self._tick_s = tick_s
         self._clock = clock
         self._held_until: datetime | None = None
+        self._telling: asyncio.Task[None] | None = None
         self.bell = Bell()
 
     async def step(self) -> None:
@@ -65,22 +65,35 @@ class Relay:
         waiting = await self._casebook.look(events.unpublished, 500)
         self._metrics.unpublished.set(len(waiting))
         if waiting and await self._mine():
-            async with asyncio.timeout(LEASE.total_seconds()):
-                await self._publish(waiting)
-            await self._casebook.run(events.mark_published, [one.position for one in waiting])
-            for one in waiting:
-                observe(self._metrics, CaseEvent.from_bytes(one.body))
+            # A stop may come between Kafka's acknowledgement and the mark: :meth:`flush` waits for both.
+            self._telling = asyncio.create_task(self._tell(waiting))
+            await asyncio.shield(self._telling)
             if len(waiting) == 500:
                 return
         await self.bell.wait(self._tick_s)
 
+    async def _tell(self, waiting: Sequence[events.Unpublished]) -> None:
+        async with asyncio.timeout(LEASE.total_seconds()):
+            await self._publish(waiting)
+        await self._casebook.run(events.mark_published, [one.position for one in waiting])
+        for one in waiting:
+            observe(self._metrics, CaseEvent.from_bytes(one.body))
+
     async def flush(self, grace_s: float) -> None:
-        """At a stop: publish what is left, at most for ``grace_s``; the next start does the rest."""
+        """At a stop, when no step runs any more: publish what is left, at most for ``grace_s``; the next
+        start does the rest. What a step had begun is ended first, so that a stop tells nothing twice."""
         self._tick_s = 0.001
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(grace_s):
+                if self._telling is not None:
+                    await asyncio.wait([self._telling])
                 while await self._casebook.look(events.unpublished, 1):
                     await self.step()
+        except TimeoutError:
+            pass
+        finally:
+            if self._telling is not None and self._telling.cancel():
+                await asyncio.wait([self._telling], timeout=1.0)
 
     async def _mine(self) -> bool:
         now = self._clock()
