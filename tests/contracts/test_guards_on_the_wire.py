@@ -90,7 +90,8 @@ class Running:
             follow_up=self.bridge.render_follow_up,
             fallback=self.bridge.render_fallback,
         )
-        self.metrics = NoticeMetrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.metrics = NoticeMetrics(self.registry)
         answers = Answers(casebook, self.bridge, self.metrics, changed=Bell())
         self.dispatchers = [
             Dispatcher(
