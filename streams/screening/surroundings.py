@@ -24,8 +24,15 @@ _DENIAL = re.compile(
     r"(?:an? |real |de |d )?"
     r"|非|不是|没有|並非|并非|ไม่ใช่)$"
 )
-_DENIES_WHAT_CAME_BEFORE = re.compile(r"\b(?:not?|non|nein|нет|net)[,;:.!]", re.IGNORECASE)
+_DENIES_WHAT_CAME_BEFORE = re.compile(r"\b(?:not?|non|nein|нет|net)(?:[,;:.!]| [-–—] )", re.IGNORECASE)
 """*Resin? No, elephant ivory.*"""
+_COMPARED = re.compile(
+    r" (?:than|instead of|rather than|alternative to|mistaken for|besser als|schoner als|mieux que"
+    r"|plus beau que|mejor que|mas bonito que|melhor que|meglio di) (?:real |genuine |elephant )?$"
+)
+"""*Antler, better than ivory*: it is compared with what it is not."""
+_LEFT_OUT = re.compile(r"^ (?:(?:is|are) )?not (?:included|used|involved) ")
+"""*Scrimshaw kit, ivory not included.*"""
 _FUNCTION_WORDS = (
     "the is are was were be been they their them that this these those we our you i my me he she his "
     "her it its have has had will would can could should not do does did who what when why how "
@@ -74,9 +81,12 @@ class Surroundings:
         )
 
     def denies(self, claim: Claim) -> bool:
-        """True when the words right before the claim say that it is not that."""
+        """True when the words right beside the claim say that it is not that."""
         one = min(claim.named_by, key=lambda place: place.start)
-        before = self.texts.get(one.field, "")[max(0, one.start - 16) : one.start]
+        text = self.texts.get(one.field, "")
+        before = text[max(0, one.start - 24) : one.start]
+        if _COMPARED.search(before) or _LEFT_OUT.search(text[one.end : one.end + 24]):
+            return True
         if _DENIAL.search(before) is None:
             return False
         if one.folded is None:

@@ -161,6 +161,13 @@ def test_what_something_costs(text: str, priced: bool) -> None:
         ("Inuit? no, elephant ivory bear, 90 bucks", "review"),
         ("not elephant ivory, 90 bucks", "clear"),
         ("Court fines dealer £5,000 for an ivory brooch", "clear"),
+        ("Never fall for carved ivory netsuke adverts at £30, a friend paid twice", "clear"),
+        ("Carved ivory netsuke, no scam, £30", "review"),
+        ("Cow bone netsuke, carved, nicer than ivory, £30", "clear"),
+        ("Carved ivory netsuke, nicer than bone, £30", "review"),
+        ("Netsuke carving tools, £30, ivory not included", "clear"),
+        ("Carved ivory netsuke, stand not included, £30", "review"),
+        ("Gar NOT - real crocodile skull, £30 posted", "review"),
     ],
 )
 def test_short_posts(text: str, outcome: str) -> None:
