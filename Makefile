@@ -96,6 +96,10 @@ lock: $(TOOLS) ## Lock the requirements again; ARGS=--upgrade takes newer versio
 sbom: $(TOOLS) ## List every package of a production image, with hashes: takin.cdx.json (CycloneDX)
 	@deploy/ci/sbom.sh takin.cdx.json
 
+.PHONY: audit
+audit: $(TOOLS) ## Ask PyPI for known faults of every locked package; needs a network, so no part of make test
+	@$(VENV)/bin/python -m deploy.audit $(ARGS)
+
 .PHONY: clean
 clean: ## Remove the environment, caches and local state
 	rm -rf $(VENV) .takin .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
