@@ -6,6 +6,7 @@ from schemas.detection import Match, Outcome
 from streams.screening.claims import Answer, Claim
 from streams.screening.legality import Judgement, told_of
 from streams.screening.rules import Ruling
+from streams.screening.taxa import UNCLEAR
 
 LIMIT = 8_000
 
@@ -69,6 +70,8 @@ def _listed(claim: Claim) -> str:
     doubt = f" ({taxon.doubt})" if taxon.doubt else ""
     if taxon.appendix in ("none", ""):
         return f"{taxon.name} ({taxon.rank}), which is not listed in the CITES Appendices"
+    if taxon.appendix == UNCLEAR:
+        return f"{taxon.name} ({taxon.rank}), not all of which are listed in the CITES Appendices"
     return f"{taxon.name} ({taxon.rank}), CITES Appendix {taxon.appendix} as of {taxon.as_of}{doubt}"
 
 

@@ -20,6 +20,9 @@ from streams.screening.text import fold
 
 _APPENDICES = frozenset(get_args(Appendix))
 
+UNCLEAR = "unclear"
+"""Appendix of a taxon of which only some are listed, where the name does not say which; none is claimed."""
+
 IMPORTED = "imported by the operator"
 """Status of rows that the operator brought."""
 
@@ -34,7 +37,7 @@ class Taxon:
     """Scientific name as listed."""
     rank: str
     appendix: str
-    """``I``, ``II``, ``III``, a combination such as ``I/II``, or ``none`` when not listed."""
+    """``I``, ``II``, ``III``, several such as ``I/II``, ``none`` when not listed, or :data:`UNCLEAR`."""
     annotation: str
     klass: str
     order: str

@@ -131,6 +131,50 @@ INNOCENT = (
     "玻璃手串 108颗",
 )
 
+SPLIT = {
+    "African padauk bowl blank, 8 in": ("Pterocarpus soyauxii", "species", "II"),
+    "Padauk turning blank, 8 in": ("Pterocarpus", "genus", None),
+    "African mahogany bowl blank": ("Khaya", "genus", "II"),
+    "Cumaru decking boards, 3 m": ("Dipteryx", "genus", "II"),
+    "Cedrela boards, rough sawn plank": ("Cedrela", "genus", "II"),
+    "Ramin wood bowl blank": ("Gonystylus", "genus", "II"),
+    "Afrormosia bowl blank": ("Pericopsis elata", "species", "II"),
+    "Jacarandá da bahia planta, vaso": ("Dalbergia nigra", "species", "I"),
+    "Pitcher plant, potted, 3 growths": ("Magnoliopsida", "class", None),
+    "Sarracenia, potted, division": ("Sarracenia", "genus", "II"),
+    "Fouquieria seedling, potted": ("Fouquieria", "genus", None),
+    "Adenia caudex, potted": ("Adenia", "genus", None),
+    "Condor feathers, real": ("Cathartidae", "family", "I"),
+    "Osprey skull, real": ("Pandion haliaetus", "species", "II"),
+    "Kestrel, taxidermy": ("Falconidae", "family", "I/II"),
+    "Eagle claw, real": ("Accipitridae", "family", "I/II"),
+    "Cobra skin boots": ("Naja", "genus", None),
+    "Monocled cobra pair, captive bred": ("Naja kaouthia", "species", "II"),
+    "Giant anteater skull": ("Myrmecophaga tridactyla", "species", "II"),
+    "Aardwolf skull, real": ("Proteles cristata", "species", "III"),
+    "Maned wolf skin, real": ("Chrysocyon brachyurus", "species", "II"),
+    "Pygmy hippo skull": ("Hexaprotodon liberiensis", "species", "II"),
+    "Blackbuck skull with horns": ("Antilope cervicapra", "species", "III"),
+    "Porbeagle jaw, 12 in": ("Lamna nasus", "species", "II"),
+    "Dried shark fins, 1 kg": ("Elasmobranchii", "subclass", None),
+    "Walrus ivory scrimshaw pendant": ("Odobenus rosmarus", "species", "III"),
+    "Sperm whale tooth scrimshaw": ("Physeter macrocephalus", "species", "I"),
+    "Hippo tusk, carved": ("Hippopotamus amphibius", "species", "II"),
+    "Marine ivory carving, old": ("Mammalia", "class", None),
+    "Caracal skin, tanned": ("Caracal caracal", "species", "I/II"),
+}
+"""Names that once bore the taxon of others in their row; no appendix where only some of it is listed."""
+
+
+@pytest.mark.parametrize("title", SPLIT)
+def test_a_name_bears_its_own_taxon_and_no_appendix_that_is_not_its_own(title: str) -> None:
+    verdict = screened(title)
+
+    assert verdict.taxon is not None
+    taxon = verdict.taxon
+    assert (taxon.scientific_name, taxon.rank, taxon.appendix) == SPLIT[title]
+    assert verdict.outcome == "review"
+
 
 @pytest.mark.parametrize("title", OFFERED)
 def test_a_trade_name_is_taken_for_its_taxon_at_the_rank_it_supports(title: str) -> None:
