@@ -448,8 +448,8 @@ class PlatformConfig(_Config):
     def _sound(self) -> Self:
         try:
             url = httpx.URL(self.base_url)
-        except httpx.InvalidURL as error:
-            raise ValueError(f"base_url cannot be read: {error}") from error
+        except httpx.InvalidURL as error:  # its own words may repeat a password
+            raise ValueError("base_url cannot be read: write https://host:port/path") from error
         if url.scheme not in ("http", "https") or not url.host:
             raise ValueError("base_url must start with https:// or http:// and name a host")
         if url.userinfo or url.query or url.fragment:

@@ -53,6 +53,16 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("address", ["https://me:canary/x", "https://me:canary@desk.example.org/"])
+def test_a_base_url_with_a_password_is_refused_without_it(address: str, tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD.replace("https://desk.example.org/api/", address))
+
+    with pytest.raises(OperatorError, match="base_url") as refused:
+        load_platforms(path)
+
+    assert "canary" not in str(refused.value)
+
+
 def test_every_module_of_a_platform_is_registered() -> None:
     modules = {module.name for module in pkgutil.iter_modules(connectors.platforms.__path__)}
 
