@@ -306,8 +306,15 @@ def _looks_beside(claim: Claim, indications: Sequence[Indication]) -> bool:
         one.category == "not-look"
         and (distance := _distance(claim, one.found)) is not None
         and distance <= _BESIDE
+        and not _is_of_a_form(claim, one.found)
         for one in indications
     )
+
+
+def _is_of_a_form(claim: Claim, look: Found) -> bool:
+    """True for the *style* before the name, which is a maker's or an age's: *rodeo style caiman boots*."""
+    first = min((one for one in claim.named_by if one.field == look.field), key=lambda one: one.start)
+    return look.terms[0].folded.strip() in ("style", "styled") and look.end <= first.start + 1
 
 
 def _is_motif(colour: Found, indications: Sequence[Indication]) -> bool:

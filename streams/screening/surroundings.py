@@ -138,6 +138,10 @@ def is_post(title: str, description: str) -> bool:
     return len(title or description) <= _POST_LENGTH
 
 
+_EXPLAINING = frozenset({"real", "craft", "object", "composite", "recent", "sale", "jewelry"})
+"""Categories whose phrases take the meaning off a word inside them: the *we buy* of *we buy and sell*."""
+
+
 def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
     """The cues, without words against inside a longer phrase for: the plastic of ``not plastic``."""
     cues = [
@@ -146,9 +150,7 @@ def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
         for term in one.terms
         if isinstance(term.meaning, Cue) and term.meaning.category not in _SILENT
     ]
-    phrases = [
-        one for category, one in cues if category in ("real", "craft", "object", "composite", "recent")
-    ]
+    phrases = [one for category, one in cues if category in _EXPLAINING]
     for category, one in cues:
         inside = category.startswith("not-") and any(
             phrase.field == one.field

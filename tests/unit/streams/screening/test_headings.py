@@ -168,6 +168,25 @@ def test_what_something_costs(text: str, priced: bool) -> None:
         ("Netsuke carving tools, £30, ivory not included", "clear"),
         ("Carved ivory netsuke, stand not included, £30", "review"),
         ("Gar NOT - real crocodile skull, £30 posted", "review"),
+        ("We buy & sell carved ivory netsuke. Ring for our list", "review"),
+        ("We buy carved ivory netsuke. Ring us with your list", "clear"),
+        ("Carved ivory rose pendant, 9ct bail, our shop https://shop.example/7", "review"),
+        ("Ivory dealer out on bail, carved pendant seized", "clear"),
+        ("These bangles are ivory, no resin! dm me", "review"),
+        ("Ivory paper straws, no plastic, £4", "clear"),
+        ("Netsuke: ivory, jade, amber. 10% off, our shop", "review"),
+        ("White jade pendant, ivory jade, 10% off, our shop", "clear"),
+        ("Ivory resin bangle, dm me", "clear"),
+        ("Three ivory armlets, dm me", "review"),
+        ("Ivory knit armlets, wool, dm me", "clear"),
+        ("Ivory folding ruler, 12 inch, £60", "review"),
+        ("Satz Billardkugeln aus Elfenbein, antik, bei uns im Laden, 90 €", "review"),
+        ("Ivory crochet tunic, size 12, just added to my shop", "clear"),
+        ("Antique ivory crochet hook, just added to my shop", "review"),
+        ("How do I clean the old ivory handles of my knives? Vinegar?", "clear"),
+        ("The old matriarch died of natural causes, her ivory whole", "clear"),
+        ("Pembe za ndovu si ya kuuza", "clear"),
+        ("Pembe za ndovu, nauza, bei 900 dollars", "review"),
     ],
 )
 def test_short_posts(text: str, outcome: str) -> None:
@@ -175,3 +194,27 @@ def test_short_posts(text: str, outcome: str) -> None:
 
     flagged = "review" if verdict.outcome in ("review", "notify") else "clear"
     assert flagged == outcome, verdict.explanation
+
+
+@pytest.mark.parametrize(
+    ("title", "outcome"),
+    [
+        ("Rodeo style men's caiman belly boots, 9 EE", "review"),
+        ("Caiman style men's boots, 9 EE", "clear"),
+        ("Modern dusky shark teeth, 1 inch, not fossils, Carcharhinus obscurus", "review"),
+        ("Fossil dusky shark teeth, 1 inch, Carcharhinus obscurus", "clear"),
+        ("Tinplate clockwork toy crocodile, eats a fish, 1960s", "clear"),
+        ("Crocodile bandana, adult", "clear"),
+        ("Caiman aqua shoes, size 9", "clear"),
+        ("Caiman shoes, size 9", "review"),
+        ("Rabbit fur jacket, leopard dyed, M", "clear"),
+        ("Leopard fur jacket, M", "review"),
+        ("Togo, serval and genet, 1968 airmail pair", "clear"),
+        ("Old ivory transferware plate", "clear"),
+        ("Old ivory handled plate knife", "review"),
+    ],
+)
+def test_short_ads(title: str, outcome: str) -> None:
+    flagged = "review" if verdict_on(title).outcome in ("review", "notify") else "clear"
+
+    assert flagged == outcome
