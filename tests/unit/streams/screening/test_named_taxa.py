@@ -150,3 +150,25 @@ def test_a_term_that_names_a_taxon_of_the_table_stands_under_that_taxon(table: s
     }
 
     assert strays - OTHERWISE == set()
+
+
+def line(name: str) -> set[str]:
+    """The name and all that the table knows it to be part of."""
+    if name in taxa().by_name:
+        return kin(name)
+    one = next(iter(beneath().get(name, ())), None)
+    if one is None:
+        return {name, name.split(maxsplit=1)[0]}
+    ranks = [one.klass, one.order, ABOVE.get(one.family, ""), one.family]
+    return {name, *(ranks[: ranks.index(name)] if name in ranks else ranks)}
+
+
+def test_a_term_that_stands_in_two_rows_stands_under_one_taxon_and_what_it_is_part_of() -> None:
+    named: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in read_table("animals.csv"):
+        for term in row["terms"].split("|"):
+            named[term, row["language"]].add(row["taxon"])
+
+    apart = {term: under for term, under in named.items() if not any(under <= line(one) for one in under)}
+
+    assert apart == {}
