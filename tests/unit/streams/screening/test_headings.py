@@ -172,6 +172,8 @@ def test_what_something_costs(text: str, priced: bool) -> None:
         ("We buy carved ivory netsuke. Ring us with your list", "clear"),
         ("Carved ivory rose pendant, 9ct bail, our shop https://shop.example/7", "review"),
         ("Ivory dealer out on bail, carved pendant seized", "clear"),
+        ("Staunton style ivory chessmen in a box, £900", "review"),
+        ("Georgian style resin chessmen, ivory, £20", "clear"),
         ("These bangles are ivory, no resin! dm me", "review"),
         ("Ivory paper straws, no plastic, £4", "clear"),
         ("Netsuke: ivory, jade, amber. 10% off, our shop", "review"),
@@ -212,6 +214,9 @@ def test_short_posts(text: str, outcome: str) -> None:
         ("Togo, serval and genet, 1968 airmail pair", "clear"),
         ("Old ivory transferware plate", "clear"),
         ("Old ivory handled plate knife", "review"),
+        ("Hammerhead jaws, 13 inch, for the wall", "review"),
+        ("Hammerhead jaw pliers, 13 inch", "clear"),
+        ("Hammerhead vise, jaws 4 inch", "clear"),
     ],
 )
 def test_short_ads(title: str, outcome: str) -> None:
