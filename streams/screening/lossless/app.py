@@ -26,6 +26,20 @@ class _Untouched(codecs.Codec):
 codecs.register(BATCHES, _Untouched())
 
 
+class _PlainStream(faust.Stream):  # type: ignore[type-arg]
+    """A stream that acks through the consumer.
+
+    Faust's compiled loop writes the ack into the consumer's own books instead: a batch that it skips would
+    be missed until the watchdog acts, and every offset would be kept for ever (125 MB an hour was measured
+    at 1,160 listings a second).
+    """
+
+    def __aiter__(self) -> Any:
+        steps = self._py_aiter()
+        self._active_agens.add(steps)  # type: ignore[arg-type]  # as Faust does, to close it at a stop
+        return steps
+
+
 class LosslessApp(faust.App):
     """``announce`` is awaited before each commit with what the commit will cover.
 
@@ -35,7 +49,7 @@ class LosslessApp(faust.App):
     def __init__(self, *args: Any, announce: Announce, stall_s: float = 60.0, **options: Any) -> None:
         self.announce = announce
         self.stall_s = stall_s
-        super().__init__(*args, **options)
+        super().__init__(*args, Stream=_PlainStream, **options)
 
     def batches(self, topic: str) -> Any:
         """The topic to give to ``app.agent``: its events' values are batches."""

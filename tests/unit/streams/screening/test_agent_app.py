@@ -4,14 +4,23 @@ import asyncio
 import logging
 from typing import Any
 
+import faust
 import pytest
+from faust.events import Event
 from faust.serializers import codecs
+from faust.types import TP
 from faust.types.enums import ProcessingGuarantee
+from faust.types.tuples import ConsumerMessage
 
 from streams.screening.app import AppConfig, build_app, refuse_pickle
 from streams.screening.lossless.consumer import LosslessConsumer
 from streams.screening.quiet import PER_WINDOW, WINDOW_S, RepeatLimit
 from streams.screening.worker import ScreeningSettings
+
+
+async def started(stream: object) -> bool:
+    """In place of Faust's start, which waits for a running app."""
+    return False
 
 
 async def announce(runs: Any) -> None:
@@ -53,6 +62,32 @@ async def test_environment_variables_cannot_change_them(
     assert conf.consumer_auto_offset_reset == "earliest"
     assert conf.broker[0].host == "127.0.0.1"
     assert conf.topic_allow_declare is False
+
+
+async def test_what_a_stream_is_through_with_is_acked_by_the_consumer(
+    config: AppConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acked: list[int] = []
+    monkeypatch.setattr(LosslessConsumer, "ack", lambda _, message: acked.append(message.offset))
+    app = build_app(config, announce)
+    app.flow_control.resume()
+    monkeypatch.setattr(faust.Stream, "maybe_start", started)
+    stream = app.stream(app.channel())
+    for offset in (7, 8, 9):
+        message = ConsumerMessage(
+            *("listings", 0, offset, 0.0, 0, (), None, b"batch", None),
+            tp=TP("listings", 0),
+            generation_id=app.consumer_generation_id,
+        )
+        message.incref()
+        stream.channel.queue.put_nowait(Event(app, None, offset, {}, message))
+
+    steps = aiter(stream)
+    async with asyncio.timeout(5):
+        assert [await anext(steps) for _ in range(3)] == [7, 8, 9]
+
+    assert acked == [7, 8]
+    assert app.consumer._acked == {}
 
 
 async def test_the_app_uses_the_lossless_consumer_without_a_thread(config: AppConfig) -> None:
