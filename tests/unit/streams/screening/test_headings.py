@@ -217,6 +217,18 @@ def test_short_posts(text: str, outcome: str) -> None:
         ("Hammerhead jaws, 13 inch, for the wall", "review"),
         ("Hammerhead jaw pliers, 13 inch", "clear"),
         ("Hammerhead vise, jaws 4 inch", "clear"),
+        ("Men's alligator brogues, lace ups, brown 10 M", "review"),
+        ("Alligator print lace top, size 10", "clear"),
+        ("1950s alligator purse, Kelly style, brass lock", "review"),
+        ("Alligator style purse, brass lock", "clear"),
+        ("Dried seahorses, 10 pcs, natural, for resin crafts", "review"),
+        ("Resin seahorses, 10 pcs", "clear"),
+        ("Ladies' moc croc flat shoes, navy 6", "clear"),
+        ("Ladies' croc skin court shoes, navy 6", "review"),
+        ("Haifischflosse Antenne, schwarz, VW", "clear"),
+        ("Haifischflosse getrocknet, 1 kg", "review"),
+        ("Trade card, carver of ivory fans, 1890s", "clear"),
+        ("Carved ivory fan, 1890s", "review"),
     ],
 )
 def test_short_ads(title: str, outcome: str) -> None:
