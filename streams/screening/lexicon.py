@@ -168,7 +168,7 @@ def _row_taxon(row: dict[str, str], taxa: Taxa) -> Taxon:
         klass=known.klass if known else "",
         order=known.order if known else "",
         family=known.family if known else "",
-        needs_check=not row.get("listed_by"),
+        needs_check="general knowledge" in (row.get("listed_by") or "general knowledge"),
         source=row.get("listed_by") or row["source"],
         as_of=row.get("listed_as_of") or row["as_of"],
     )

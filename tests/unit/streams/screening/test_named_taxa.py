@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from streams.screening.lexicon import _row_taxon
 from streams.screening.taxa import Taxa, Taxon, load_taxa, read_table
 
 NAMES = ("animals.csv", "products.csv", "codewords.csv")
@@ -172,3 +173,15 @@ def test_a_term_that_stands_in_two_rows_stands_under_one_taxon_and_what_it_is_pa
     apart = {term: under for term, under in named.items() if not any(under <= line(one) for one in under)}
 
     assert apart == {}
+
+
+def test_a_listing_from_general_knowledge_is_told_as_unchecked() -> None:
+    told = {
+        row["terms"]: _row_taxon(row, taxa()).doubt
+        for table in ("animals.csv", "products.csv")
+        for row in read_table(table)
+        if row["language"] == "en" and "general knowledge" in row["listed_by"]
+    }
+
+    assert told
+    assert [terms for terms, said in told.items() if "nobody has checked" not in said] == []
