@@ -1,6 +1,7 @@
 """The arithmetic of ``deploy/capacity.md``: each row is computed again from its own formula."""
 
 import ast
+import json
 import math
 import operator
 import re
@@ -57,3 +58,10 @@ def test_what_the_repository_says_itself_is_taken_from_it() -> None:
     assert GIVEN["copies"] == REPLICAS
     assert GIVEN["listing_bytes"] <= longest <= 2 * GIVEN["listing_bytes"]
     assert f"max({PARTITIONS}," in PAGE
+
+
+def test_a_worker_is_assumed_to_do_no_more_than_one_was_measured_at() -> None:
+    measured = json.loads((ROOT / "deploy/performance.json").read_text("utf-8"))["systems"]
+    [worker] = [row for row in measured if row.get("system") == "takin"]
+
+    assert GIVEN["worker_rate"] <= 0.75 * worker["events_per_s"]
