@@ -229,6 +229,11 @@ def test_short_posts(text: str, outcome: str) -> None:
         ("Haifischflosse getrocknet, 1 kg", "review"),
         ("Trade card, carver of ivory fans, 1890s", "clear"),
         ("Carved ivory fan, 1890s", "review"),
+        ("Sea turtle charm, gold, 8 mm", "clear"),
+        ("Sea turtle shell comb, 8 inch", "review"),
+        ("Croc biker ring, skull ring, size 11", "clear"),
+        ("Croc skull, 11 inch", "review"),
+        ("Stuffed ring neck pheasant on a branch", "clear"),
     ],
 )
 def test_short_ads(title: str, outcome: str) -> None:
