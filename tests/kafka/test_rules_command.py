@@ -37,7 +37,7 @@ async def test_a_pack_is_released_shown_and_retired(
     await takin("release", str(good))
     await takin("release", str(candidate), "--shadow")
     assert await states() == {
-        "appendix-two@4": "built-in",
+        "appendix-two@5": "built-in",
         "zero-tolerance@1": "built-in, replaced",
         "zero-tolerance@2": "active",
         "zero-tolerance@3": "shadow",
@@ -56,7 +56,7 @@ async def test_a_pack_is_released_shown_and_retired(
     assert (await states())["zero-tolerance@2"] == "active"
     await takin("retire", "zero-tolerance")
     assert await states() == {
-        "appendix-two@4": "built-in",
+        "appendix-two@5": "built-in",
         "zero-tolerance@1": "built-in",
         "zero-tolerance@2": "retired",
         "zero-tolerance@3": "retired",
