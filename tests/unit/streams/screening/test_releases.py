@@ -204,7 +204,7 @@ def test_the_status_tells_what_is_in_force_replaced_and_refused() -> None:
     rows = {(row["pack"], row["version"]): row["state"] for row in standing(built_in(), there)}
 
     assert rows == {
-        ("appendix-two", 4): "built-in",
+        ("appendix-two", 5): "built-in",
         ("zero-tolerance", 1): "built-in, replaced",
         ("zero-tolerance", 9): "active",
         ("bad", 1): "refused",
