@@ -32,5 +32,5 @@ done
 
 echo "takin: the wheel is installed; its tests:"
 # What could be missing from a wheel: files that are read, and modules that are found by name.
-"$python" -m pytest -q -p no:cacheprovider -m "not slow and not postgres and not kafka" \
+"$python" -m pytest -q -n 2 --dist worksteal -p no:cacheprovider -m "not slow and not postgres and not kafka" \
     tests/golden tests/unit/schemas tests/unit/streams tests/contracts/test_packs.py tests/contracts/test_casebook.py
