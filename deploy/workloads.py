@@ -31,6 +31,8 @@ PROCESSES: Mapping[str, Mapping[str, Any]] = {
     "desk": {"of": "desk", "account": "takin-desk", "copies": 2, "port": 8720, "shared": "evidence"},
     "intake": {"of": "intake", "account": "takin-intake", "copies": 2, "port": 8730, "shared": "evidence"},
     "auditor": {"of": "auditor", "account": "takin-auditor", "copies": 1, "own": "auditor"},
+    # Ends at once where no platform has `pictures: {fetch: true}`; an overlay's `replicas` gives it copies.
+    "pictures": {"of": "pictures", "account": "takin-pictures", "copies": 0},
     "connect-example-market": {
         "of": "connect-example-market",
         "account": "takin-connector",
@@ -38,8 +40,13 @@ PROCESSES: Mapping[str, Mapping[str, Any]] = {
         "own": "connect-example-market",
     },
 }
-OUTSIDE = ("notices", "desk", "connect-example-market")
-"""Processes that call platforms or send mail."""
+OUTSIDE: Mapping[str, tuple[int, ...]] = {
+    "notices": (443, 587, 993),
+    "desk": (443, 587, 993),
+    "connect-example-market": (443, 587, 993),
+    "pictures": (80, 443),
+}
+"""Processes that call platforms, send mail or fetch pictures, and the ports that they reach."""
 DATABASE = ("notices", "desk")
 
 
@@ -257,7 +264,7 @@ def _network() -> Iterator[dict[str, Any]]:
         if name in OUTSIDE:
             # The same addresses that Takin's own client refuses, refused once more by the network.
             world = {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE)}}
-            yield _policy(f"{name}-out", _labels(name), _egress(world, 443, 587, 993))
+            yield _policy(f"{name}-out", _labels(name), _egress(world, *OUTSIDE[name]))
 
 
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")

@@ -11,7 +11,7 @@ from schemas.kafka_access import SETTINGS
 from schemas.rights import ACCOUNTS
 from schemas.topics import PARTITIONS
 from tests.deploy.production import refused
-from tests.deploy.test_containers import known_settings
+from tests.deploy.test_containers import OURS, known_settings
 
 FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
 VERSION = "1.31"
@@ -85,9 +85,17 @@ def test_every_process_logs_in_to_kafka_as_itself() -> None:
         "takin-desk": "takin-desk",
         "takin-intake": "takin-intake",
         "takin-auditor": "takin-auditor",
+        "takin-pictures": "takin-pictures",
         "takin-connect-example-market": "takin-connector",
     }
     assert {account for account in accounts.values() if account} <= set(ACCOUNTS)
+
+
+def test_every_process_of_the_composition_is_there_but_the_topics_which_are_resources_of_their_own() -> None:
+    arguments = sorted(pod(name)["containers"][0]["args"] for name in DEPLOYMENTS)
+    wanted = {tuple(one["command"]) for name, one in OURS.items() if name != "topics"}
+
+    assert arguments == sorted(list(one) for one in wanted)
 
 
 def test_what_has_copies_keeps_one_when_a_node_is_emptied() -> None:
@@ -124,10 +132,13 @@ def test_the_network_lets_through_only_what_is_named() -> None:
         "desk",
         "intake",
         "auditor",
+        "pictures",
         "connect-example-market",
     }
     assert targets(5432, "egress") == {"notices", "desk"}
-    assert targets(443, "egress") == {"notices", "desk", "connect-example-market"}
+    assert targets(443, "egress") == {"notices", "desk", "pictures", "connect-example-market"}
+    # Pictures may stand at plain http; whoever holds a key or a letter never speaks it.
+    assert targets(80, "egress") == {"pictures"}
     world = [
         peer["ipBlock"]
         for policy in NETWORK
