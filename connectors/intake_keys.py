@@ -94,12 +94,12 @@ def load_keys(path: Path) -> KeyRing:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"The intake's keys file {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise OperatorError(f"The intake's keys file {path} {not_yaml(error)}.") from None
     except ValidationError as error:  # kept from being the cause: its text has values
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the whole file"
         raise OperatorError(f"The intake's keys file {path}: {where}: {problem['msg']}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise OperatorError(f"The intake's keys file {path} {not_yaml(error)}.") from None
     for field in ("id", "sha256"):
         values = [getattr(key, field) for key in keys]
         if len(set(values)) != len(values):

@@ -23,6 +23,7 @@ from connectors.channels.mail_reading import LONGEST
 from connectors.http import tls_context
 from connectors.replies import first_problem
 from schemas.errors import OperatorError, not_yaml
+from schemas.secret_reference import read_secret
 
 DONE = "Takin-done"
 ASIDE = "Takin-aside"
@@ -109,10 +110,10 @@ def load_mailbox(path: Path) -> MailboxConfig:
         raise OperatorError(f"The mailbox file {path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"The mailbox file {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise OperatorError(f"The mailbox file {path} {not_yaml(error)}.") from None
     except ValidationError as error:  # kept from being the cause: its text has values
         raise OperatorError(f"The mailbox file {path}: {first_problem(error)}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise OperatorError(f"The mailbox file {path} {not_yaml(error)}.") from None
 
 
 def password_of(config: MailboxConfig, environment: Mapping[str, str] = os.environ) -> SecretStr:
@@ -121,15 +122,7 @@ def password_of(config: MailboxConfig, environment: Mapping[str, str] = os.envir
     Raises:
         OperatorError: the variable or file is missing.
     """
-    scheme, _, rest = config.password.partition(":")
-    if scheme == "env":
-        if not environment.get(rest):
-            raise OperatorError(f"The mailbox's password: the environment variable {rest} is not set.")
-        return SecretStr(environment[rest])
-    try:
-        return SecretStr(Path(rest).read_text(encoding="utf-8").rstrip("\r\n"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"The mailbox's password: the file {rest} cannot be read.") from error
+    return SecretStr(read_secret(config.password, "The mailbox's password", environment).rstrip("\r\n"))
 
 
 @dataclass(frozen=True, slots=True)

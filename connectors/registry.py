@@ -67,6 +67,7 @@ from connectors.shelves.youtube import YouTube
 from connectors.signing import check_secret
 from connectors.sources import telegram
 from schemas.errors import OperatorError, not_yaml
+from schemas.secret_reference import read_secret
 
 __all__ = ["KINDS", "PlatformConfig", "build", "load_platforms", "resolve_secrets"]
 
@@ -148,7 +149,7 @@ def load_platforms(path: Path) -> tuple[PlatformConfig, ...]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"The platforms file {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise OperatorError(f"The platforms file {path} {not_yaml(error)}.") from None
     try:
         platforms = _File.model_validate(document).platforms
@@ -248,24 +249,13 @@ def resolve_secrets(
 
 
 def _resolve(name: str, use: str, reference: str, environment: Mapping[str, str]) -> SecretStr:
-    scheme, _, rest = reference.partition(":")
-    if scheme == "env":
-        if not environment.get(rest):
-            raise OperatorError(f"{name}.{use}: the environment variable {rest} is not set.")
-        text = environment[rest]
-    elif scheme == "file":
-        try:
-            text = Path(rest).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            raise OperatorError(f"{name}.{use}: the file {rest} cannot be read: {reason}.") from error
-    else:
-        text = reference
+    elsewhere = reference.startswith(("env:", "file:"))
+    text = read_secret(reference, f"{name}.{use}", environment) if elsewhere else reference
     secret = SecretStr(text.strip())
     try:
         check_secret(secret) if use in ("secret", "webhook_secret") else check_api_key(secret)
     except ValueError as error:
-        where = reference if scheme in ("env", "file") else "the secret in the platforms file"
+        where = reference if elsewhere else "the secret in the platforms file"
         raise OperatorError(f"{name}.{use}: {where} does not hold what it must: {error}.") from None
     return secret
 

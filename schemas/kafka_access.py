@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import OperatorError
+from schemas.secret_reference import called
 
 PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL = PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SETTINGS = (
@@ -131,9 +132,9 @@ def _password(environment: Mapping[str, str]) -> str | None:
         return environment.get("KAFKA_SASL_PASSWORD") or None
     try:
         return Path(path).read_text("utf-8").strip() or None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not text"
-        raise OperatorError(f"KAFKA_SASL_PASSWORD_FILE {path} cannot be read ({why}).") from error
+        raise OperatorError(f"KAFKA_SASL_PASSWORD_FILE {called(path)} cannot be read ({why}).") from None
 
 
 def kafka_at(bootstrap: str, access: KafkaAccess | None = None) -> dict[str, Any]:

@@ -80,12 +80,12 @@ def load_sender(path: Path, *, reply_base: str | None) -> SenderPolicy:
         raise OperatorError(f"The sender file {path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"The sender file {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise OperatorError(f"The sender file {path} {not_yaml(error)}.") from None
     except ValidationError as error:  # kept from being the cause: its text has values
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the whole file"
         raise OperatorError(f"The sender file {path}: {where}: {problem['msg']}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise OperatorError(f"The sender file {path} {not_yaml(error)}.") from None
     return SenderPolicy(
         reporter=found.reporter,
         sender=found.sender or found.reporter,

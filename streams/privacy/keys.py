@@ -19,6 +19,7 @@ from pathlib import Path
 
 from schemas.errors import OperatorError
 from schemas.message import digest
+from schemas.secret_reference import read_secret
 
 SETTING = "TAKIN_PRIVACY_KEY"
 HEX = re.compile(r"[0-9a-fA-F]{64}")
@@ -98,19 +99,9 @@ def load_keys(references: str | None, default: Path, *, make: bool = False) -> P
 
 
 def _resolve(reference: str, environment: Mapping[str, str]) -> bytes:
-    scheme, _, rest = reference.partition(":")
-    if scheme == "env" and rest:
-        text = environment.get(rest, "")
-        if not text:
-            raise OperatorError(f"{SETTING}: the environment variable {rest} is not set.")
-    elif scheme == "file" and rest:
-        try:
-            text = Path(rest).read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is not text"
-            raise OperatorError(f"{SETTING}: the file {rest} cannot be read: {why}.") from error
-    else:
+    if not reference.startswith(("env:", "file:")):
         raise OperatorError(f"{SETTING} names each key as env:NAME or file:PATH, with commas between.")
+    text = read_secret(reference, SETTING, environment)
     if not HEX.fullmatch(text.strip()):
         raise OperatorError(
             f"{SETTING}: {reference} does not hold 64 hexadecimal digits: restore it from where you keep it, "

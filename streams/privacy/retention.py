@@ -63,12 +63,12 @@ def load_table(path: Path | None = None) -> tuple[Rule, ...]:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise OperatorError(f"The retention table {name} cannot be read: {why}.") from error
-    except yaml.YAMLError as error:
-        raise OperatorError(f"The retention table {name} {not_yaml(error)}.") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the table"
         raise OperatorError(f"The retention table {name}: {where}: {first['msg']}.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise OperatorError(f"The retention table {name} {not_yaml(error)}.") from None
     kinds = [rule.what for rule in rules]
     if twice := {kind for kind in kinds if kinds.count(kind) > 1}:
         raise OperatorError(f"The retention table {name} has {min(twice)} twice.")

@@ -230,7 +230,7 @@ def parse_regimes(text: str, name: str) -> Regimes:
     """
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise OperatorError(f"{name} {not_yaml(error)}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("rows"), list):
         raise OperatorError(f"{name} must hold a list named rows.")

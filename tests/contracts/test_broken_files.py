@@ -54,6 +54,38 @@ def test_problem_and_line_are_told_and_no_secret(
     assert CANARY not in "".join(traceback.format_exception(refused.value))
 
 
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("2026-02-30", ": day is out of range for month."),
+        ("2026-01-01T25:00:00Z", ": hour must be in 0..23."),
+        (f"!!int {CANARY}", "."),
+        (f"!!float {CANARY}", "."),
+    ],
+    ids=["no such day", "no such hour", "no whole number", "no number"],
+)
+def test_a_value_that_cannot_be_is_told_by_its_line(
+    load: Callable[[Path], object], value: str, problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"one: 1\ntwo:\n- since: {value}\n", encoding="utf-8")
+
+    with pytest.raises(OperatorError) as refused:
+        load(file)
+
+    assert str(refused.value).endswith(f"settings.yaml is not YAML, line 3{problem}")
+    assert CANARY not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_file_that_is_nested_without_end_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("[" * 5_000, encoding="utf-8")
+
+    with pytest.raises(OperatorError, match=r"is not YAML: it is nested too deeply\.$"):
+        load_platforms(file)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the file is written anew
 @given(before=st.text("@*!&%|>'\"\\\\#:[{,- \tx", max_size=8), after=st.text(max_size=4))
 def test_no_way_of_writing_a_secret_tells_it(before: str, after: str, tmp_path: Path) -> None:

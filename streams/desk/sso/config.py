@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from schemas.errors import OperatorError, not_yaml
+from schemas.secret_reference import read_secret
 from streams.notices.casebook.viewer import Role
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -110,13 +111,13 @@ def load_sso(path: Path) -> SsoConfig:
         raise OperatorError(f"The single sign-on file {path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"The single sign-on file {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise OperatorError(f"The single sign-on file {path} {not_yaml(error)}.") from None
     except ValidationError as error:  # kept from being the cause: its text has values
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the whole file"
         why = problem["msg"].removeprefix("Value error, ")
         raise OperatorError(f"The single sign-on file {path}: {where}: {why}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise OperatorError(f"The single sign-on file {path} {not_yaml(error)}.") from None
 
 
 def client_secret(config: SsoConfig, environment: Mapping[str, str] = os.environ) -> SecretStr | None:
@@ -127,12 +128,4 @@ def client_secret(config: SsoConfig, environment: Mapping[str, str] = os.environ
     """
     if config.client_secret is None:
         return None
-    scheme, _, rest = config.client_secret.partition(":")
-    if scheme == "env":
-        if not environment.get(rest):
-            raise OperatorError(f"client_secret: the environment variable {rest} is not set.")
-        return SecretStr(environment[rest])
-    try:
-        return SecretStr(Path(rest).read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"client_secret: the file {rest} cannot be read.") from error
+    return SecretStr(read_secret(config.client_secret, "client_secret", environment).strip())
