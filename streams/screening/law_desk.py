@@ -40,6 +40,7 @@ class LawDesk:
                 product=claim.product,
                 kind=claim.kind,
                 claims=stated | {name for name, made in own.items() if made},
+                taxon=claim.taxon.name,
                 seller=self._places.seller(listing),
                 ships_to=self._places.destinations(listing),
                 platform=platform.jurisdiction,

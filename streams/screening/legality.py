@@ -45,6 +45,8 @@ class LegalityRow(BaseModel):
     appendix: tuple[str, ...] = ()
     annex: tuple[Literal["A", "B", "C", "D"], ...] = ()
     groups: tuple[str, ...] = ()
+    taxa: tuple[str, ...] = ()
+    """Scientific names as the claim bears them; a name above or below them does not fit."""
     products: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     claims: tuple[Literal["antique", "captive-bred", "pre-convention", "permit"], ...] = ()
@@ -68,6 +70,8 @@ class Offered:
     kind: str
     claims: frozenset[str] = frozenset()
     """Some of :data:`CLAIMS`, as the seller makes them."""
+    taxon: str = ""
+    """Scientific name of the taxon that the text names."""
     seller: str = ""
     """Jurisdiction of the seller; empty when it is not known."""
     ships_to: tuple[str, ...] = ()
@@ -158,6 +162,7 @@ def _fits(row: LegalityRow, offered: Offered) -> bool:
         (row.appendix, (offered.appendix,)),
         (row.annex, annex.split("/")),
         (row.groups, (offered.group,)),
+        (row.taxa, (offered.taxon,)),
         (row.products, (offered.product,)),
         (row.kinds, (offered.kind,)),
         (row.claims, offered.claims),

@@ -142,6 +142,19 @@ _EXPLAINING = frozenset({"real", "craft", "object", "composite", "recent", "sale
 """Categories whose phrases take the meaning off a word inside them: the *we buy* of *we buy and sell*."""
 
 
+_SPOKEN = frozenset({"not-talk", "not-news", "not-own", "not-wanted"})
+"""Categories of what somebody says; a word of an address (``/forum/rules/``) says nothing."""
+_ADDRESS = re.compile(r"(?:https?://|\bwww\.)\S+|\b[\w-]+(?:\.[\w-]+)+/\S+")
+
+
+def _is_in_address(one: Found) -> bool:
+    if one.folded is None or not any(mark in one.folded.original for mark in ("/", "www.")):
+        return False
+    original = one.folded.original
+    start, end = one.folded.span(one.start, one.end)
+    return any(link.start() <= start and end <= link.end() for link in _ADDRESS.finditer(original))
+
+
 def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
     """The cues, without words against inside a longer phrase for: the plastic of ``not plastic``."""
     cues = [
@@ -152,6 +165,8 @@ def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
     ]
     phrases = [one for category, one in cues if category in _EXPLAINING]
     for category, one in cues:
+        if category in _SPOKEN and _is_in_address(one):
+            continue
         inside = category.startswith("not-") and any(
             phrase.field == one.field
             and phrase.start <= one.start

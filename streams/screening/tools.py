@@ -86,8 +86,8 @@ def listing_from(row: Any) -> "Listing":
     fields: dict[str, Any] = {name: row[name] for name in SHOWN if row.get(name) is not None}
     if "description" not in fields and row.get("text") is not None:
         fields["description"] = row["text"]
-    if "language" not in fields and isinstance(row.get("lang"), str):
-        fields["language"] = row["lang"]
+    if "language" not in fields and isinstance(row.get("lang"), str) and row["lang"].strip():
+        fields["language"] = row["lang"].strip()
     fields.setdefault("url", f"file:{identity}"[:4096])
     fields.setdefault("title", "")
     try:
@@ -247,8 +247,8 @@ def evaluate_file(
             judged.append(
                 Judged(
                     id=listing.listing_id,
-                    subset=str(row.get("subset") or "none"),
-                    language=str(row.get("lang") or "und"),
+                    subset=str(row.get("subset") or "none").strip() or "none",
+                    language=str(row.get("lang") or "und").strip() or "und",
                     label=bool(row["label"]),
                     outcome=verdict.outcome,
                     explanation=verdict.explanation,

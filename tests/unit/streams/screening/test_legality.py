@@ -186,6 +186,21 @@ def test_an_antique_where_antiques_may_be_exempt_goes_to_a_person() -> None:
     assert screened(title, location="Shanghai, China").outcome == "notify"
 
 
+@pytest.mark.parametrize(
+    ("title", "verdict"),
+    [
+        ("Hippo ivory knife handle, hand carved, 120 GBP", "illegal"),
+        ("Narwhal tusk, 1.9 m, 4,000 GBP", "illegal"),
+        ("Sperm whale tooth, scrimshaw, 300 GBP", "illegal"),
+        ("Walrus ivory knife handle, hand carved, 120 GBP", "unknown"),
+    ],
+)
+def test_the_british_ban_reaches_the_ivory_it_names(title: str, verdict: str) -> None:
+    assert ("GB", verdict) in [
+        (one.jurisdiction, one.verdict) for one in screened(title, location="London, UK").legality
+    ]
+
+
 def test_unknown_law_never_sends() -> None:
     title = "Pangolin scales, dried, 3 kg"
 

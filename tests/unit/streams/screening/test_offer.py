@@ -157,6 +157,14 @@ def test_a_denied_word_inside_a_phrase_does_not_speak_against() -> None:
     assert claim_of("African ivory bangle, plastic").real is Answer.NO
 
 
+def test_the_words_of_an_address_are_no_talk() -> None:
+    offer = "Antique carved ivory okimono, signed, 14 cm, 240 EUR"
+    there = claims_of(f"{offer} https://shop.example/rules/news/okimono")[0]
+
+    assert not {"not-talk", "not-news"} & set(there.against)
+    assert "not-news" in claims_of(f"{offer} seized by police")[0].against
+
+
 def test_words_of_colour_keep_even_genuine_ivory_from_being_sure() -> None:
     assert "not-colour" in claim_of("Genuine ivory pearl finish snare").against
 

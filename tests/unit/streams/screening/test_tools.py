@@ -82,6 +82,13 @@ def test_evaluate_leaves_ambiguous_rows_out(file: Path) -> None:
     assert figures["all"]["notify"]["recall"] == 1.0
 
 
+def test_a_row_with_an_empty_language_is_counted_as_one_without(file: Path) -> None:
+    file.write_text(lines({**OFFER, "lang": ""}, {**INNOCENT, "lang": " "}))
+    figures = json.loads(run("evaluate", str(file), "--json").stdout)
+
+    assert (figures["listings"], figures["set_aside"], list(figures["languages"])) == (2, 0, ["und"])
+
+
 def test_evaluate_lists_the_wrong_ones(file: Path) -> None:
     file.write_text(lines(OFFER, {**INNOCENT, "label": 1}))
     done = run("evaluate", str(file))
