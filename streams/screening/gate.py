@@ -64,20 +64,8 @@ class Anchors:
                 alone.add(words[0])
         self.alone = frozenset(alone)
         self.marked -= self.alone
-        self._beside = {word: frozenset(others) for word, others in self.pairs.items()}
-        self.halves = frozenset(self.pairs).union(*self._beside.values()) - alone
+        self.halves = frozenset(self.pairs).union(*self.pairs.values()) - alone
         self.inside = ahocorasick_rs.AhoCorasick(sorted(inside), store_patterns=False)
-
-    def paired(self, halves: set[str]) -> list[str]:
-        """The terms of everyday words of which two words are there."""
-        beside = self._beside
-        return [
-            term
-            for word in halves
-            if word in beside and not halves.isdisjoint(beside[word])
-            for other in halves.intersection(beside[word])
-            for term in self.pairs[word][other]
-        ]
 
 
 _SHORT = bytes(1 if size in (1, 2) else 0 for size in range(256))
@@ -120,15 +108,22 @@ class Gate:
     ) -> None:
         """``may_name`` is asked of each word once: whether it may name an account that matters."""
         self._anchors = tuple(anchors)
-        self._beside: dict[str, frozenset[str]] = {}
+        self._terms_of: dict[tuple[str, str], list[str]] = {}
+        beside: dict[str, set[str]] = {}
         for known in self._anchors:
             for word, others in known.pairs.items():
-                self._beside[word] = self._beside.get(word, frozenset()).union(others)
+                beside.setdefault(word, set()).update(others)
+                for other, terms in others.items():
+                    self._terms_of.setdefault((word, other), []).extend(terms)
+        self._beside = {word: frozenset(others) for word, others in beside.items()}
         self._firsts = frozenset(self._beside)
         self._letters: set[str] = set()
         self._undisguiser = undisguiser
         self._may_name = may_name
         self._dull: set[str] = set()
+        """Words that say nothing, or nothing unless a rarer word stands in the text as well."""
+        self._seconds: dict[str, frozenset[str]] = {}
+        """What the latter say; asked only then."""
         self._telling: dict[str, frozenset[str]] = {}
 
     def passes(self, text: str) -> bool:
@@ -144,22 +139,27 @@ class Gate:
             if told is _ALWAYS:
                 return _CLOSER
             halves |= told
-        if len(halves) > 1:
-            if self._paired(halves, text):
-                return _CLOSER
-            letters = len(halves & self._letters)
-            if letters > 1 and _short_ones_meet(words) and self._undisguiser.needs_neighbours(text):
-                return _CLOSER
+        if not halves:
+            return _NONE
+        if not halves.isdisjoint(self._firsts) and self._paired(halves, words, text):
+            return _CLOSER
+        if (
+            len(halves) > 1
+            and len(halves & self._letters) > 1
+            and _short_ones_meet(words)
+            and self._undisguiser.needs_neighbours(text)
+        ):
+            return _CLOSER
         return _ACCOUNTS if _ACCOUNT in halves else _NONE
 
-    def _paired(self, halves: set[str], text: str) -> bool:
+    def _paired(self, halves: set[str], words: Sequence[str], text: str) -> bool:
         """True when one of the terms whose words are all everyday words stands in the text."""
-        beside = self._beside
-        if all(halves.isdisjoint(beside[word]) for word in halves & self._firsts):
+        halves = halves.union(*map(self._seconds.__getitem__, self._seconds.keys() & words))
+        met = [(first, second) for first in halves & self._firsts for second in halves & self._beside[first]]
+        if not met:
             return False
-        met = [term for anchors in self._anchors for term in anchors.paired(halves)]
         folded = fold(text)
-        return any(term in folded for term in met)
+        return any(term in folded for pair in met for term in self._terms_of[pair])
 
     def _told(self, word: str) -> frozenset[str]:
         """What the word has to do with terms: nothing, parts of them, or enough for a closer look."""
@@ -169,12 +169,23 @@ class Gate:
                 self._telling.clear()
             if len(self._dull) + len(self._telling) >= REMEMBERED:
                 for _ in range(len(self._dull) // 2):
-                    self._dull.pop()
-            if told:
-                self._telling[word] = told
-            else:
+                    self._seconds.pop(self._dull.pop(), None)
+            if not told:
                 self._dull.add(word)
+            elif self._is_second(told):
+                self._seconds[word] = told
+                self._dull.add(word)
+            else:
+                self._telling[word] = told
         return told
+
+    def _is_second(self, told: frozenset[str]) -> bool:
+        """True when it matters only beside a word that is rarer in every one of its terms."""
+        return (
+            told is not _ALWAYS
+            and told.isdisjoint(self._firsts)
+            and told.isdisjoint(self._letters | {_ACCOUNT})
+        )
 
     def _looked_at(self, word: str) -> frozenset[str]:
         folded = fold(word)
