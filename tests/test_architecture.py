@@ -6,6 +6,7 @@ functions. Each exception to a rule stands here with its reason.
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -256,6 +257,23 @@ def _calls(node: ast.expr, name: str) -> bool:
 
 def test_product_code_never_imports_tests_or_deploy() -> None:
     assert users_of({"tests", "deploy", "pytest", "hypothesis"}, outside=[]) == []
+
+
+@pytest.mark.parametrize("module", ["streams.cli", "streams.connect.process"])
+def test_a_connector_s_process_holds_no_database_no_desk_and_no_screening(module: str) -> None:
+    """What a command does not use costs it nothing: these alone took 49 MB of each connector."""
+    heavy = (
+        "sqlalchemy",
+        "alembic",
+        "fastapi",
+        "faust",
+        "PIL",
+        "streams.notices.acts",
+        "streams.desk.service",
+    )
+    shown = f"import sys, {module}; print([one for one in {heavy!r} if one in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert said.stdout.strip() == "[]"
 
 
 def test_imports_are_absolute() -> None:

@@ -192,7 +192,7 @@ def intake(
 
         takin intake --keys intake_keys.yaml --port 8720
     """
-    from streams.connect.process import IntakeOptions, run_intake
+    from streams.connect.intake_process import IntakeOptions, run_intake
     from streams.logs import configure
     from streams.settings import Settings
 
@@ -224,7 +224,7 @@ def intake_mail(
     Example: takin intake-mail --mailbox reports-mailbox.yaml --once
     """
     from connectors.mailbox import load_mailbox
-    from streams.connect.process import run_intake_mail
+    from streams.connect.intake_process import run_intake_mail
     from streams.logs import configure
     from streams.settings import Settings
 

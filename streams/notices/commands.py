@@ -11,7 +11,7 @@ import typer
 
 from schemas.errors import OperatorError
 from streams.local.visible import visible
-from streams.notices.acts import commands as acts
+from streams.notices.cases import commands as by_case
 from streams.notices.guards import commands as guards
 from streams.notices.post import commands as post
 from streams.notices.recovery import commands as recovery
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     notices.command("resend")(resend)
     notices.command("inform")(inform)
     notices.command("validate")(validate)
-    acts.register(notices)
+    by_case.register(notices)
     guards.register(notices)
     post.register(notices)
     recovery.register(notices)

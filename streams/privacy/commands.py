@@ -56,8 +56,8 @@ def erase(
 
     Example: takin privacy erase --seller example-market shop17 --as Kim --reason "request of 3 May" --apply
     """
-    from streams.notices.acts.commands import case_named
     from streams.notices.acts.people import person_named, reason_given
+    from streams.notices.cases.commands import case_named
     from streams.notices.evidence import EvidenceStore
     from streams.privacy.check import check_keys, use_keys
     from streams.privacy.erase import Asked, decision_on, remove_files, run
@@ -175,9 +175,9 @@ def hold(case: CaseNamed, by: By, reason: Reason) -> None:
 
     Example: takin privacy hold TKN-ABCDE-FGHIJ-KL --as Kim --reason "court of Brno, file 12 T 3/2026"
     """
-    from streams.notices.acts.commands import case_named
     from streams.notices.acts.people import person_named, reason_given
     from streams.notices.casebook import legal_holds
+    from streams.notices.cases.commands import case_named
 
     casebook = _casebook()
     try:
@@ -199,9 +199,9 @@ def release(case: CaseNamed, by: By, reason: Reason) -> None:
 
     Example: takin privacy release TKN-ABCDE-FGHIJ-KL --as Kim --reason "judgment of 3 May is final"
     """
-    from streams.notices.acts.commands import case_named
     from streams.notices.acts.people import person_named, reason_given
     from streams.notices.casebook import legal_holds
+    from streams.notices.cases.commands import case_named
 
     casebook = _casebook()
     try:

@@ -198,8 +198,8 @@ def proposals_there(
 
     Example:  takin rules proposals
     """
-    from streams.notices.acts.commands import casebook
     from streams.notices.casebook import list_changes
+    from streams.notices.cases.commands import casebook
 
     book = casebook()
     try:
@@ -368,7 +368,7 @@ def _bootstrap() -> str:
 
 def _run(act: Callable[["Casebook", "Mirror"], Awaitable[T]]) -> T:
     """Run an act with the casebook and the topic as configured."""
-    from streams.notices.acts.commands import casebook
+    from streams.notices.cases.commands import casebook
     from streams.watchlist.mirror import Mirror
 
     async def whole() -> T:

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.intake import CannotSay
 from schemas.report import Report
-from streams.connect.process import CasebookAsked
+from streams.connect.intake_process import CasebookAsked
 from streams.notices.casebook import filed, offsets, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.viewer import Viewer

@@ -16,7 +16,8 @@ from connectors.channels.mail_report import LONGEST_REPORT, read_report_mail
 from connectors.mailbox import Mailbox
 from connectors.publisher import KafkaAway, Publisher, TopicNames
 from schemas.report import Report, reference
-from streams.connect.process import PictureKeeper, utc_now
+from streams.connect.intake_process import PictureKeeper
+from streams.connect.process import utc_now
 from streams.connect.report_mail import Flood, ReportPost, Round, answering
 from streams.notices.casebook.filed import Allowance
 from streams.notices.evidence import EvidenceStore

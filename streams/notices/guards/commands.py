@@ -9,7 +9,7 @@ import typer
 
 from schemas.errors import OperatorError
 from streams.local.visible import visible
-from streams.notices.acts.commands import AsJson, By, CaseOrReference, Reason, case_named, casebook, decide
+from streams.notices.cases.commands import AsJson, By, CaseOrReference, Reason, case_named, casebook, decide
 
 Name = Annotated[str | None, typer.Option("--platform", help="Only this platform.")]
 Rule = Annotated[str | None, typer.Option("--rule", help="Only notices that rest on this rule.")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from schemas.errors import OperatorError
-from streams.notices.acts.commands import (
+from streams.notices.cases.commands import (
     DEFAULT_REPLY_BASE,
     AsJson,
     By,

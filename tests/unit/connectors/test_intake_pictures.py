@@ -17,7 +17,7 @@ from connectors.intake_keys import IntakeKey, KeyRing, hash_key
 from connectors.intake_pictures import MAX_PICTURE
 from connectors.metrics import ConnectorMetrics
 from schemas.report import MOST_PICTURES
-from streams.connect.process import PictureKeeper
+from streams.connect.intake_process import PictureKeeper
 from streams.notices.evidence import EvidenceStore
 from tests.support.pictures import drawn, encoded
 from tests.unit.connectors.test_intake import REPORT, _Log
