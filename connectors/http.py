@@ -1,7 +1,7 @@
 """One HTTP exchange with the outside, bounded in time, size and reach.
 
-Requests go straight to an httpx transport: there is no client above it, so no cookies, no redirects,
-no proxy settings from the environment and no automatic decompression can happen at all.
+Requests go straight to httpcore, the transport below httpx: there is no client above it, so no cookies, no
+redirects, no proxy settings from the environment and no automatic decompression can happen at all.
 Limits follow section 10 of the notice rules: connect 5 s, read 15 s, write 10 s, waiting for a
 connection 5 s, and a total over the whole exchange.
 """
@@ -12,7 +12,7 @@ import email.utils
 import re
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -34,6 +34,8 @@ RETRY_AFTER_MAX_S = 3_600.0
 POOL = 4
 """Connections to one platform that are managed together."""
 USER_AGENT = "takin/0.1 (wildlife listing notices)"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Whose length is said also where it is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    """Names in lower case; the last of several wins."""
+    """Names in lower case; several lines of one name are joined with commas."""
     body: bytes
     """Decoded if it came compressed; at most the cap."""
     complete: bool
@@ -81,9 +83,15 @@ class OutboundClient:
         self.policy = policy
         self.limits = limits
         self._user_agent = user_agent
+        self._timeouts = {
+            "connect": limits.connect_s,
+            "read": limits.read_s,
+            "write": limits.write_s,
+            "pool": limits.pool_s,
+        }
         # Several small pools: httpcore walks through all of a pool's requests and connections at each step.
         self._pools = tuple(
-            _Transport(policy, tls_context(ca_file), connections=min(POOL, limits.connections - start))
+            _Pool(policy, tls_context(ca_file), connections=min(POOL, limits.connections - start))
             for start in range(0, limits.connections, POOL)
         )
 
@@ -129,44 +137,43 @@ class OutboundClient:
     async def _exchange(
         self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None, cap: int
     ) -> Reply:
-        request = httpx.Request(
-            method,
-            url,
-            headers={
-                "User-Agent": self._user_agent,
-                "Accept-Encoding": "identity",
-                "Accept": "*/*",
-                **headers,
-            },
-            content=content,
-            extensions={
-                "timeout": {
-                    "connect": self.limits.connect_s,
-                    "read": self.limits.read_s,
-                    "write": self.limits.write_s,
-                    "pool": self.limits.pool_s,
-                }
-            },
-        )
-        pool = min(self._pools, key=lambda one: one.load)
-        async with pool.used(self.limits.pool_s):
-            return await self._exchange_in(pool, request, cap)
-
-    async def _exchange_in(self, pool: "_Transport", request: httpx.Request, cap: int) -> Reply:
-        response = await pool.handle_async_request(request)
+        # Without httpx.Request and httpx.Response, which cost as much again as the rest of a short exchange.
+        said = {
+            "User-Agent": self._user_agent,
+            "Accept-Encoding": "identity",
+            "Accept": "*/*",
+            **headers,
+        }
+        if content is not None or method in _WITH_BODY:
+            said["Content-Length"] = str(len(content or b""))
         try:
-            if len(response.headers.raw) > MAX_HEADERS:
-                raise PlatformUnavailable(
-                    "bad_reply",
-                    f"the answer has more than {MAX_HEADERS} header lines",
-                    http_status=response.status_code,
-                )
-            decode = _decoder(response.headers.get("content-encoding", ""), response.status_code)
-            body, received, complete = await _read(response, decode, cap)
-        finally:
-            await response.aclose()
-        exchange = _exchange_of(request, response, received, cap, complete=complete)
-        return Reply(response.status_code, dict(response.headers), body, complete, exchange)
+            lines = [(name.encode("ascii"), value.encode("ascii")) for name, value in said.items()]
+        except UnicodeEncodeError as error:
+            raise PlatformRefused("invalid", "the request cannot be sent: a header is not ASCII") from error
+        request = httpcore.Request(
+            method,
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=[(b"Host", url.netloc), *lines],
+            content=content,
+            extensions={"timeout": self._timeouts},
+        )
+        pool = min(self._pools, key=lambda one: one.load) if len(self._pools) > 1 else self._pools[0]
+        async with pool.used(self.limits.pool_s):
+            response = await pool.ask(request)
+            try:
+                if len(response.headers) > MAX_HEADERS:
+                    raise PlatformUnavailable(
+                        "bad_reply",
+                        f"the answer has more than {MAX_HEADERS} header lines",
+                        http_status=response.status,
+                    )
+                told = _by_name(response.headers)
+                decode = _decoder(told.get("content-encoding", ""), response.status)
+                body, received, complete = await _read(response, decode, cap)
+            finally:
+                await response.aclose()
+        exchange = _exchange_of(request, str(url), response, received, cap, complete=complete)
+        return Reply(response.status, told, body, complete, exchange)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -174,8 +181,8 @@ class OutboundClient:
             await pool.aclose()
 
 
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx over httpcore with our own way of opening connections."""
+class _Pool:
+    """httpcore's connections with our own way of opening them."""
 
     def __init__(self, policy: EgressPolicy, context: ssl.SSLContext, *, connections: int) -> None:
         self._connections = connections
@@ -220,39 +227,12 @@ class _Transport(httpx.AsyncBaseTransport):
         finally:
             self._under_way -= 1
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Stream(answer), extensions=answer.extensions
-        )
+    async def ask(self, request: httpcore.Request) -> httpcore.Response:
+        """The head of the answer; its body is still to be read."""
+        return await self._pool.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._pool.aclose()
-
-
-class _Stream(httpx.AsyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._answer.aiter_stream():
-            yield piece
-
-    async def aclose(self) -> None:
-        await self._answer.aclose()
 
 
 @lru_cache(maxsize=8)
@@ -297,8 +277,24 @@ def _decoder(encoding: str, status: int) -> _Inflate | _Identity:
             )
 
 
+def _by_name(lines: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header lines by name in lower case; those of one name are joined as RFC 9110, 5.2 says."""
+    found: dict[str, str] = {}
+    for raw_name, raw in lines:
+        name, value = raw_name.decode("latin-1").lower(), _words(raw)
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _words(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 async def _read(
-    response: httpx.Response, decode: _Inflate | _Identity, cap: int
+    response: httpcore.Response, decode: _Inflate | _Identity, cap: int
 ) -> tuple[bytes, bytes, bool]:
     """At most ``cap`` bytes decoded, at most one more as received, and whether that was all. What did not
     come compressed is held once."""
@@ -306,7 +302,7 @@ async def _read(
     plain = isinstance(decode, _Identity)
     received = parts if plain else bytearray()
     any_piece = False
-    async for piece in response.aiter_raw():
+    async for piece in response.aiter_stream():
         any_piece = True
         if not plain:
             received += piece[: cap + 1 - len(received)]
@@ -314,34 +310,40 @@ async def _read(
             parts += decode(piece, cap + 1 - len(parts))
         except zlib.error as error:
             raise PlatformUnavailable(
-                "bad_reply", f"the compressed answer is damaged: {error}", http_status=response.status_code
+                "bad_reply", f"the compressed answer is damaged: {error}", http_status=response.status
             ) from error
         if len(parts) > cap:
             body = bytes(memoryview(parts)[:cap])
             return body, body if plain else bytes(received), False
     if not decode.finished and any_piece:
         raise PlatformUnavailable(
-            "bad_reply", "the compressed answer ends too early", http_status=response.status_code
+            "bad_reply", "the compressed answer ends too early", http_status=response.status
         )
     body = bytes(parts)
     return body, body if plain else bytes(received), True
 
 
 def _exchange_of(
-    request: httpx.Request, response: httpx.Response, received: bytes, cap: int, *, complete: bool
+    request: httpcore.Request,
+    url: str,
+    response: httpcore.Response,
+    received: bytes,
+    cap: int,
+    *,
+    complete: bool,
 ) -> Exchange:
     facts = response.extensions
     stream = facts.get("network_stream")
     peer = stream.get_extra_info("server_addr") if stream is not None else None
     return Exchange(
-        method=request.method,
-        url=str(request.url),
-        request_target=request.url.raw_path,
-        request_headers=tuple(request.headers.raw),
+        method=request.method.decode("ascii"),
+        url=url,
+        request_target=request.url.target,
+        request_headers=tuple(request.headers),
         http_version=facts.get("http_version", b"HTTP/1.1").decode("ascii", "replace"),
-        status=response.status_code,
+        status=response.status,
         reason=facts.get("reason_phrase", b""),
-        headers=tuple(response.headers.raw),
+        headers=tuple(response.headers),
         body=received[:cap],
         complete=complete and len(received) <= cap,
         server=str(peer[0]) if isinstance(peer, tuple) and peer else None,

@@ -137,11 +137,20 @@ def _between(found: re.Match[str]) -> str:
 
 
 def _parsed(text: str) -> Any:
-    inner = _WRAPPING.match(text)
     try:
-        return json.loads(inner.group(1) if inner else text, strict=False, parse_constant=lambda _: None)
+        return _read_json(text)
+    except ValueError:
+        inner = _WRAPPING.match(text)
+    except RecursionError:
+        return None
+    try:
+        return _read_json(inner.group(1)) if inner else None
     except (ValueError, RecursionError):
         return None
+
+
+def _read_json(text: str) -> Any:
+    return json.loads(text, strict=False, parse_constant=lambda _: None)
 
 
 def _products(value: Any) -> Iterator[Node]:

@@ -16,10 +16,11 @@ tenth of a second for each thousand pages that it remembers), as making it takes
 what was read since, and loses nothing.
 """
 
+import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -115,6 +116,30 @@ class _Held:
         return page
 
 
+class _Ahead:
+    """One request that may be under way while what the last one brought is read; never two."""
+
+    def __init__(self, ask: Callable[[], Awaitable[tuple[Entry, Reply] | None]]) -> None:
+        self._ask = ask
+        self._under_way: asyncio.Future[tuple[Entry, Reply] | None] | None = None
+
+    async def begin(self) -> None:
+        """Ask, and come back when the request is sent or has to wait."""
+        self._under_way = asyncio.ensure_future(self._ask())
+        await asyncio.sleep(0)
+
+    async def taken(self) -> tuple[Entry, Reply] | None:
+        """What it brought; asked for now if it was not begun."""
+        begun, self._under_way = self._under_way, None
+        return await (self._ask() if begun is None else begun)
+
+    async def end(self) -> None:
+        """Nobody waits for it any more."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.gather(self._under_way, return_exceptions=True)
+
+
 class CrawlSource:
     """One site."""
 
@@ -175,21 +200,32 @@ class CrawlSource:
         if aside:
             yield Page((), tuple(aside))
         refused = 0
+        ahead = _Ahead(lambda: self._next(wanted, state))
+        try:
+            while (asked := await ahead.taken()) is not None:
+                entry, reply = asked
+                refused = refused + 1 if reply.status in (401, 403, 451) or reply.status >= 500 else 0
+                if refused >= REFUSALS:
+                    raise reply_error(reply, self._now())
+                if not refused:
+                    await ahead.begin()  # the site works at the next page while this one is read
+                held.take(*self._taken(entry, reply, state))
+                now = self._monotonic()
+                if held.is_full(now, self._pace_s):
+                    cursor = state.to_text() if held.needs_cursor(now, len(state.pages)) else None
+                    if held or cursor:
+                        yield held.give(now, cursor)
+        finally:
+            await ahead.end()
+        yield held.give(self._monotonic(), state.to_text())
+
+    async def _next(self, wanted: deque[Entry], state: CrawlState) -> tuple[Entry, Reply] | None:
+        """The next page that we may ask for; ``None``: there is none."""
         while wanted:
             entry = wanted.popleft()
-            if not (await self._robots(entry.url, state)).allows(entry.url):
-                continue
-            reply = await self._page(entry, state)
-            refused = refused + 1 if reply.status in (401, 403, 451) or reply.status >= 500 else 0
-            if refused >= REFUSALS:
-                raise reply_error(reply, self._now())
-            held.take(*self._taken(entry, reply, state))
-            now = self._monotonic()
-            if held.is_full(now, self._pace_s):
-                cursor = state.to_text() if held.needs_cursor(now, len(state.pages)) else None
-                if held or cursor:
-                    yield held.give(now, cursor)
-        yield held.give(self._monotonic(), state.to_text())
+            if (await self._robots(entry.url, state)).allows(entry.url):
+                return entry, await self._page(entry, state)
+        return None
 
     # ---- what is to be asked for --------------------------------------------------------------------
 
