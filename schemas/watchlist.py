@@ -31,6 +31,9 @@ EntryKind = Literal[
 look-around, no back-references). ``not_*`` entries are the negative list: what they match is never
 noticed because of a term."""
 
+NAMING: frozenset[EntryKind] = frozenset({"seller", "not_seller", "phone", "handle", "payment"})
+"""Kinds whose value, and so the id that was made of it, is somebody's."""
+
 
 class WatchlistEntry(Message):
     """One thing to look for. The topic is compacted: the newest entry under an id is the valid one."""

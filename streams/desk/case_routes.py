@@ -11,13 +11,14 @@ from starlette.responses import Response
 
 from streams.desk import export
 from streams.desk.board_routes import OFFICERS
-from streams.desk.gate import Refused, limited, open_to
+from streams.desk.gate import Refused, limited, open_to, seller_keys
 from streams.desk.house import House
 from streams.desk.limits import DOWNLOADS
 from streams.desk.period import instant
 from streams.notices.casebook import accounts, desk_lists, desk_pages
 from streams.notices.casebook.conditions import CONDITIONS
 from streams.notices.casebook.desk_lists import Filter, Line
+from streams.privacy.sellers import keyed_name
 
 PAGE = 50
 MOST_EXPORTED = 20_000
@@ -91,12 +92,13 @@ def register(app: FastAPI, house: House) -> None:
         if form not in ("csv", "json"):
             raise HTTPException(404)
         found, _ = wanted(request, now)
-        lines = await house.casebook.look(desk_lists.lines, viewer, found, limit=MOST_EXPORTED)
+        lines = await house.casebook.look(desk_lists.sellers_of_lines, viewer, found, limit=MOST_EXPORTED)
         await house.casebook.run(
             accounts.log_access, viewer, act="export", subject=f"cases?{request.url.query}", now=now
         )
-        rows = (_cells(line) for line in lines)
-        content = export.as_csv(LINE_COLUMNS, rows) if form == "csv" else export.as_json(LINE_COLUMNS, rows)
+        keys, columns = seller_keys(house), (*LINE_COLUMNS, "seller")
+        rows = ((*_cells(line), keyed_name(keys, seller) if seller else None) for line, seller in lines)
+        content = export.as_csv(columns, rows) if form == "csv" else export.as_json(columns, rows)
         return export.download(content, "cases", form, now)
 
     @open_to(*OFFICERS)

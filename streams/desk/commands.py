@@ -87,6 +87,7 @@ def desk(
     from streams.logs import configure
     from streams.notices.law import load_law
     from streams.notices.sender import demonstration_sender, load_sender
+    from streams.privacy.keys import made_keys
     from streams.settings import Settings
 
     settings = Settings()
@@ -118,6 +119,7 @@ def desk(
         port=port,
         observability_host=settings.observability_host,
         observability_port=metrics_port,
+        privacy=lambda: made_keys(settings.privacy_key, settings.privacy_key_file),
         platforms=configs,
         sender=policy,
         law=load_law(),

@@ -15,11 +15,13 @@ from urllib.parse import parse_qsl, quote
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from schemas.errors import OperatorError
 from streams.desk.house import House
 from streams.desk.limits import LINKS
 from streams.notices.casebook import accounts
 from streams.notices.casebook.accounts import Session
 from streams.notices.casebook.viewer import ROLES, Viewer
+from streams.privacy.keys import PrivacyKeys
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -276,3 +278,15 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
+
+
+def seller_keys(house: House) -> PrivacyKeys:
+    """Under which sellers are named in what is downloaded.
+
+    Raises:
+        Refused: no key can be read or made.
+    """
+    try:
+        return house.privacy()
+    except OperatorError as error:
+        raise Refused(503, "no_key", f"Nothing can be downloaded now. {error}") from error

@@ -16,6 +16,7 @@ from streams.notices.casebook.database import Casebook
 from streams.notices.evidence import EvidenceStore
 from streams.notices.handlers import Desk
 from streams.notices.reply_link import ReplyLinks
+from streams.privacy.keys import PrivacyKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class House:
 
     casebook: Casebook
     keys: DeskKeys
+    privacy: Callable[[], PrivacyKeys]
+    """Keys under which sellers are named in what is downloaded."""
     links: ReplyLinks
     pages: Pages
     board: Board

@@ -37,6 +37,7 @@ from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.evidence import EvidenceStore
 from streams.notices.policy import SenderPolicy
 from streams.notices.reply_link import ReplyLinks
+from streams.privacy.keys import PrivacyKeys
 from streams.watchlist.carrying import carry_out_rest
 from streams.watchlist.mirror import Mirror
 
@@ -56,6 +57,8 @@ class DeskService:
     port: int
     observability_host: str
     observability_port: int
+    privacy: Callable[[], PrivacyKeys]
+    """Keys under which sellers are named in downloads; the first one makes them where there are none."""
     platforms: Sequence[PlatformConfig] = ()
     sender: SenderPolicy | None = None
     law: Mapping[str, LegalBasis] | None = None
@@ -140,6 +143,7 @@ class DeskService:
         return House(
             casebook=casebook,
             keys=keys,
+            privacy=self.privacy,
             links=links,
             pages=Pages(),
             board=Board(

@@ -16,14 +16,22 @@ from starlette.responses import RedirectResponse, Response
 from schemas.errors import OperatorError
 from schemas.watchlist import Told, WatchlistEntry
 from streams.desk import export
-from streams.desk.gate import Form, Refused, limited, open_to, read_upload, takes_files
+from streams.desk.gate import (
+    Form,
+    Refused,
+    limited,
+    open_to,
+    read_upload,
+    seller_keys,
+    takes_files,
+)
 from streams.desk.house import House
 from streams.desk.limits import DOWNLOADS
 from streams.desk.list_pages import SPANS, TRIAL, lists_of, with_kafka
 from streams.desk.lists import entries_of
 from streams.desk.trials import read_report
 from streams.notices import acts
-from streams.notices.casebook import list_changes
+from streams.notices.casebook import accounts, list_changes
 from streams.notices.casebook.list_changes import Change
 from streams.watchlist import finding
 from streams.watchlist.carrying import carry_out
@@ -40,6 +48,7 @@ from streams.watchlist.exchange import (
     write_csv,
     write_json,
 )
+from streams.watchlist.keyed import kept_back
 from streams.watchlist.records import packed, state_of, told_as
 
 KEEPERS = ("analyst", "lead")
@@ -197,13 +206,15 @@ def register(app: FastAPI, house: House) -> None:
     @open_to(*KEEPERS)
     @limited(DOWNLOADS)
     async def download(request: Request) -> Response:
-        form = request.path_params["form"]
-        if form not in ("csv", "json"):
-            raise HTTPException(404)
-        asked = finding.Asked.read(request.query_params)
-        found = finding.chosen((await lists_of(house).entries()).values(), asked, house.clock())
-        text = write_csv(found) if form == "csv" else write_json(found)
-        return export.download(text.encode("utf-8", "surrogatepass"), "watchlist", form, house.clock())
+        return await _download(house, request, why=None)
+
+    @open_to(*KEEPERS)
+    @limited(DOWNLOADS)
+    async def download_clear(request: Request) -> Response:
+        why = " ".join(request.state.form.one("clear_sellers").split())[:400]
+        if not why:
+            raise Refused(422, "no_reason", "Say why sellers are to stand there as they are.")
+        return await _download(house, request, why=why)
 
     @open_to(*KEEPERS)
     async def new(request: Request) -> Response:
@@ -259,6 +270,7 @@ def register(app: FastAPI, house: House) -> None:
         ("/watchlist/new", new, "GET"),
         ("/watchlist/upload", upload, "POST"),
         ("/watchlist/export.{form}", download, "GET"),
+        ("/watchlist/export.{form}", download_clear, "POST"),
         ("/watchlist/files/{change_id}", file, "GET"),
         ("/watchlist/files/{change_id}/take", take, "POST"),
         ("/watchlist/files/{change_id}/drop", drop, "POST"),
@@ -269,6 +281,23 @@ def register(app: FastAPI, house: House) -> None:
         ("/watchlist/entries/{entry_id}/trial", try_it, "POST"),
     ):
         app.add_api_route(path, with_kafka(house, endpoint), methods=[method], include_in_schema=False)
+
+
+async def _download(house: House, request: Request, *, why: str | None) -> Response:
+    """What the page shows as a file; who is named on it stands there by a keyed name unless said why not."""
+    form = request.path_params["form"]
+    if form not in ("csv", "json"):
+        raise HTTPException(404)
+    asked, now = finding.Asked.read(request.query_params), house.clock()
+    found = list(finding.chosen((await lists_of(house).entries()).values(), asked, now))
+    if why is None:
+        found = kept_back(found, seller_keys(house))
+        act, subject = "export", f"watchlist?{request.url.query}"
+    else:
+        act, subject = "clear_sellers", f"watchlist ({len(found)} entries): {why}"
+    await house.casebook.run(accounts.log_access, request.state.viewer, act=act, subject=subject, now=now)
+    text = write_csv(found) if form == "csv" else write_json(found)
+    return export.download(text.encode("utf-8", "surrogatepass"), "watchlist", form, now)
 
 
 async def _entry(house: House, request: Request) -> WatchlistEntry:

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     privacy.command("hold")(hold)
     privacy.command("release")(release)
     privacy.command("holds")(holds)
+    privacy.command("whose")(whose)
     app.add_typer(privacy, name="privacy")
 
 
@@ -228,3 +229,100 @@ def holds() -> None:
     for one in found:
         print(f"{one.case_id}  {one.set_at:%Y-%m-%d}  {visible(one.set_by)}: {visible(one.reason)}")
     print(f"{len(found)} in force")
+
+
+def whose(
+    what: Annotated[
+        list[str], typer.Argument(metavar="FILE|NAME…", help="Files with keyed names in them, or the names.")
+    ],
+    by: By,
+    reason: Reason,
+    exchange_key: Annotated[
+        str | None,
+        typer.Option(metavar="env:NAME|file:PATH", help="The key that another organisation shares with us."),
+    ] = None,
+) -> None:
+    """Whom keyed names (hmac-sha256:KEY:…) mean: sellers of our cases, and entries of our watchlist.
+
+    Works under every key that TAKIN_PRIVACY_KEY names, so also for what was written before one was replaced;
+    with --exchange-key for a file of another organisation. Who asked and why is recorded first. The exit code
+    is 1 when a name is under a key that is not here.
+
+    Example: takin privacy whose partner.csv --exchange-key file:shared.key --as Kim --reason "joint case 17"
+    """
+    import asyncio
+
+    from streams.notices.acts.people import person_named, reason_given
+    from streams.notices.casebook import accounts, erasure_search
+    from streams.privacy.keys import PrivacyKeys, exchange_keys, load_keys
+    from streams.privacy.sellers import FORM, known_under
+    from streams.settings import Settings
+    from streams.watchlist.keyed import known_entries
+    from streams.watchlist.store import read_entries
+
+    who, why = person_named(by), reason_given(reason)
+    names = tuple(dict.fromkeys(name for one in what for name in _keyed_in(one)))
+    settings = Settings()
+    keys: PrivacyKeys | None = (
+        exchange_keys(exchange_key)
+        if exchange_key is not None
+        else load_keys(settings.privacy_key, settings.privacy_key_file)
+    )
+    ours = set(keys.ids if keys else ())
+    asked = [name for name in names if FORM.fullmatch(name)[1] in ours]  # type: ignore[index]
+    lines: dict[str, list[str]] = {}
+    if keys is not None and asked:
+        casebook = _casebook()
+        try:
+            casebook.decide(
+                accounts.log_command,
+                by=who,
+                act="whose",
+                subject=f"{len(asked)} keyed names, {asked[0]}: {why}",
+                now=datetime.now(UTC),
+            )
+            for search in (erasure_search.handles, erasure_search.account_ids):
+                if len(lines) == len(asked):
+                    break
+                found = casebook.answer(search)
+                known = known_under(keys, {one.name for one in found})
+                for name in asked:
+                    if name not in lines and name in known:
+                        lines[name] = [
+                            f"seller “{visible(one.name)}” on {one.platform}, case {one.case_id}"
+                            for one in found
+                            if one.name == known[name]
+                        ]
+        finally:
+            casebook.close()
+        if settings.kafka_named:
+            entries = known_entries(asyncio.run(read_entries(settings.kafka_named)).values(), keys)
+            for name in asked:
+                if name in entries:
+                    entry = entries[name]
+                    told = f"watchlist {entry.kind} “{visible(entry.value)}”, {entry.entry_id}"
+                    lines.setdefault(name, []).append(told)
+    for name in asked:
+        for line in lines.get(name, ["nobody that is known here"]):
+            print(f"{name}  {line}")
+    strange = sorted({FORM.fullmatch(name)[1] for name in names} - ours)  # type: ignore[index]
+    for key_id in strange:
+        print(f"Under the key {key_id}, which is not here: name it with TAKIN_PRIVACY_KEY or --exchange-key.")
+    print(f"{len(lines)} of {len(names)} are known here")
+    if strange:
+        raise typer.Exit(1)
+
+
+def _keyed_in(given: str) -> tuple[str, ...]:
+    from streams.privacy.sellers import FORM, found_in
+
+    if FORM.fullmatch(given):
+        return (given,)
+    try:
+        found = found_in(Path(given).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise OperatorError(f"{visible(given)} is no keyed name, and no file to read: {why}.") from None
+    if not found:
+        raise OperatorError(f"{visible(given)} has no keyed name (hmac-sha256:KEY:DIGITS) in it.")
+    return found

@@ -48,6 +48,18 @@ class PrivacyKeys:
             for root in self.roots
         )
 
+    def keyed(self, purpose: str, *parts: str) -> tuple[str, ...]:
+        """These parts as ``hmac-sha256:KEY:DIGITS`` under every secret, the newest first.
+
+        ``KEY`` is the secret's name of :attr:`ids`, ``DIGITS`` are 64 hexadecimal ones (HMAC-SHA-256 under a
+        key of this purpose), so that who reads it can tell which secret to ask with.
+        """
+        message = digest(list(parts)).encode()
+        return tuple(
+            f"hmac-sha256:{name}:{hmac.new(_derive(root, purpose), message, hashlib.sha256).hexdigest()}"
+            for name, root in zip(self.ids, self.roots, strict=True)
+        )
+
 
 class KeyRing:
     """The keys of a process that runs on: asked for again until there are some.
@@ -80,6 +92,17 @@ def _derive(root: bytes, purpose: str) -> bytes:
     return hmac.new(root, f"takin/privacy/{purpose}".encode(), hashlib.sha256).digest()
 
 
+def exchange_keys(references: str) -> PrivacyKeys:
+    """Secrets that are shared with another organisation; ``references`` as in :func:`load_keys`.
+
+    Raises:
+        OperatorError: as there.
+    """
+    return PrivacyKeys(
+        tuple(_resolve(one.strip(), os.environ, "--exchange-key") for one in references.split(","))
+    )
+
+
 def load_keys(references: str | None, default: Path, *, make: bool = False) -> PrivacyKeys | None:
     """The secrets that ``references`` point at (``env:NAME`` or ``file:PATH``, commas between; newest first).
 
@@ -98,13 +121,24 @@ def load_keys(references: str | None, default: Path, *, make: bool = False) -> P
     return PrivacyKeys(tuple(_resolve(one.strip(), os.environ) for one in references.split(",")))
 
 
-def _resolve(reference: str, environment: Mapping[str, str]) -> bytes:
+def made_keys(references: str | None, default: Path) -> PrivacyKeys:
+    """:func:`load_keys`, which makes them where there are none.
+
+    Raises:
+        OperatorError: as there.
+    """
+    keys = load_keys(references, default, make=True)
+    assert keys is not None, "they were made"
+    return keys
+
+
+def _resolve(reference: str, environment: Mapping[str, str], setting: str = SETTING) -> bytes:
     if not reference.startswith(("env:", "file:")):
-        raise OperatorError(f"{SETTING} names each key as env:NAME or file:PATH, with commas between.")
-    text = read_secret(reference, SETTING, environment)
+        raise OperatorError(f"{setting} names each key as env:NAME or file:PATH, with commas between.")
+    text = read_secret(reference, setting, environment)
     if not HEX.fullmatch(text.strip()):
         raise OperatorError(
-            f"{SETTING}: {reference} does not hold 64 hexadecimal digits: restore it from where you keep it, "
+            f"{setting}: {reference} does not hold 64 hexadecimal digits: restore it from where you keep it, "
             "or make one with `openssl rand -hex 32` if there never was one."
         )
     return bytes.fromhex(text.strip())

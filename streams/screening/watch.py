@@ -28,6 +28,7 @@ from streams.screening.watchlist import (
     in_force,
     is_pack,
     is_reference,
+    logged,
     next_expiry,
     read_change,
 )
@@ -140,12 +141,12 @@ class WatchlistFollower:
         try:
             await self._publish(entry_output(stopped, self._topics.watchlist, now))
         except KafkaError as error:
-            log.warning("the quarantine could not be written", entry_id=entry.entry_id, why=repr(error))
+            log.warning("the quarantine could not be written", entry_id=logged(entry), why=repr(error))
             return
         self._metrics.quarantined.inc()
         log.warning(
             "watchlist entry quarantined",
-            entry_id=entry.entry_id,
+            entry_id=logged(entry),
             matches=flood.matches,
             decided=flood.decided,
             baseline=round(flood.baseline, 6),

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from schemas.watchlist import (
+    NAMING,
     REFERENCE_KEY,
     ReferenceRelease,
     RulePackRelease,
@@ -153,3 +154,8 @@ def build_what_can_be(
         kept = kept_now
         bad.update(bad_now)
     return built, kept, bad
+
+
+def logged(entry: WatchlistEntry) -> str:
+    """An entry's id for the log, which others read: of one about a person only its kind."""
+    return f"{entry.kind} (see takin watchlist list)" if entry.kind in NAMING else entry.entry_id

@@ -221,22 +221,67 @@ def replay_entry(
 
 def export(
     form: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
+    clear_sellers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON",
+            help="Write sellers, numbers and accounts as they are, for this reason; who did so and why is "
+            "recorded. Without it they stand there by keyed names.",
+        ),
+    ] = None,
+    exchange_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="env:NAME|file:PATH",
+            help="The key that the other organisation has too: 64 hexadecimal digits. Absent: our own.",
+        ),
+    ] = None,
 ) -> None:
-    """Write every entry to standard output, for takin watchlist import or a spreadsheet.
+    """Write every entry to standard output: for others, or with --clear-sellers for takin watchlist import.
 
     In CSV a cell that a spreadsheet would run as a formula gets an apostrophe before it, which the
-    import takes away again.
+    import takes away again. Whom a keyed name means, also one of another organisation under a shared key,
+    takin privacy whose says.
 
-    Example: takin watchlist export --format json > watchlist.json
+    Example: takin watchlist export --format json --clear-sellers "backup of 3 May" > watchlist.json
     """
+    from streams.notices.casebook import accounts
+    from streams.notices.casebook.database import Casebook
+    from streams.privacy.keys import exchange_keys, made_keys
     from streams.settings import Settings
     from streams.watchlist.exchange import write_csv, write_json
+    from streams.watchlist.keyed import kept_back
     from streams.watchlist.store import read_entries
 
     if form not in ("csv", "json"):
         raise OperatorError(f"--format knows csv and json, not {form}.")
-    entries = asyncio.run(read_entries(Settings().kafka_bootstrap_servers))
+    if clear_sellers is not None and not clear_sellers.strip():
+        raise OperatorError("Say why sellers are written as they are: --clear-sellers REASON.")
+    if clear_sellers is not None and exchange_key is not None:
+        raise OperatorError("Say either --clear-sellers or --exchange-key: a key is for what is kept back.")
+    settings = Settings()
+    keys = None
+    if exchange_key is not None:
+        keys = exchange_keys(exchange_key)
+    elif clear_sellers is None:
+        keys = made_keys(settings.privacy_key, settings.privacy_key_file)
+    entries = asyncio.run(read_entries(settings.kafka_bootstrap_servers))
     ordered = [entry for _, entry in sorted(entries.items())]
+    if keys is not None:
+        ordered = kept_back(ordered, keys)
+    else:
+        assert clear_sellers is not None, "else there is a key"
+        casebook = Casebook.open(settings.casebook_url, threads=1)
+        try:
+            casebook.decide(
+                accounts.log_command,
+                by=getpass.getuser(),
+                act="clear_sellers",
+                subject=f"watchlist ({len(ordered)} entries): {' '.join(clear_sellers.split())}",
+                now=datetime.now(UTC),
+            )
+        finally:
+            casebook.close()
     text = write_csv(ordered) if form == "csv" else write_json(ordered)
     sys.stdout.buffer.write(text.encode())  # bytes: a text stream would change the line ends
 

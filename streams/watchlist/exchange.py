@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas.message import digest
 from schemas.watchlist import WatchlistEntry
+from streams.privacy.sellers import FORM
 from streams.screening.expressions import Expressions
 from streams.screening.identifiers.entries import keys_of
 from streams.screening.images import KINDS as IMAGES
@@ -170,8 +171,13 @@ def check_entry(entry: WatchlistEntry) -> None:
     """Refuse what no worker could match with.
 
     Raises:
-        ValueError: the value comes down to one letter, or it is no image hash, or no expression.
+        ValueError: the value comes down to one letter, is no image hash, no expression, or a keyed name.
     """
+    if FORM.search(entry.value):
+        raise ValueError(
+            "value: this is a keyed name, from a list that was written for others; nothing is found by it. "
+            "Import one that was written with --clear-sellers, or see takin privacy whose"
+        )
     if entry.kind in IMAGES:
         hash_of(entry)
     elif entry.distance is not None:

@@ -18,6 +18,7 @@ import yaml
 from prometheus_client import generate_latest
 
 from connectors.registry import load_platforms
+from schemas.listing import Seller
 from streams.cli import main
 from streams.logs import configure
 from streams.notices import handlers
@@ -25,6 +26,7 @@ from streams.notices.casebook import tables
 from streams.notices.casebook.database import Casebook, Transaction
 from tests.contracts.rude_server import Asked, answer
 from tests.contracts.test_guards_on_the_wire import desk_that, running, until
+from tests.support.erasable import finished_case
 from tests.support.notices import make_desk, make_detection
 
 
@@ -47,6 +49,16 @@ KINDS: Mapping[str, dict[str, Any]] = {
     "xarf": {"api_key": "env:CANARY_API_KEY"},
     "coop": {"api_key": "env:CANARY_API_KEY", "coop": {"item_type_id": "i", "reporter_type_id": "r"}},
 }
+NAMES = ("canary-seller", "canary-seller-4711", "https://market.example/people/canary-seller")
+SELLER = Seller(handle=NAMES[0], account_id=NAMES[1], profile_url=NAMES[2])
+REPORTS = (
+    ("sla", "--since", "2026-01-01", "--json"),
+    ("freeze", "--period", "2026-03", "--as", "A. Person"),
+    ("frozen", "--json"),
+    ("sla", "--period", "2026-03", "--json"),
+    ("transparency", "--period", "2026-03", "--json"),
+    ("quality", "--weeks", "500", "--json"),
+)
 COMMANDS = (
     ("doctor",),
     ("doctor", "--json"),
@@ -123,13 +135,15 @@ async def test_nothing_that_is_sent_to_a_platform_is_kept_or_told(
         }
         (tmp_path / "platforms.yaml").write_text(yaml.safe_dump({"platforms": [one]}))
         async with running(tmp_path, load_platforms(tmp_path / "platforms.yaml")) as service:
-            await service.notify("market", "1", desk.url)
+            await service.notify("market", "1", desk.url, seller=SELLER)
             await until(lambda: service.casebook.answer(statuses) == [401])
             metrics = generate_latest(service.registry).decode()
     said = capsys.readouterr()
     kept = kept_in(tmp_path)
 
     assert "market" in kept
+    assert NAMES[0] in kept, "the casebook is where a seller stands"
+    assert [one for one in NAMES if one in said.out + said.err + caplog.text + metrics] == []
     assert sung(said.out + said.err) == []
     assert sung(caplog.text) == []
     assert sung(metrics) == []
@@ -166,3 +180,25 @@ def test_no_command_tells_a_secret(
 
     assert said.out + said.err
     assert sung(said.out + said.err + caplog.text) == []
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_seller_stands_in_no_event_for_others_and_in_no_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    market = {"name": "market", "kind": "sandbox", "base_url": "https://market.example", **KINDS["sandbox"]}
+    (tmp_path / "platforms.yaml").write_text(yaml.safe_dump({"platforms": [market]}))
+    casebook = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}", threads=1)
+    for number in ("1", "2"):  # the second is linked with the first: they have one seller
+        finished_case(casebook, number, seller=NAMES[0])
+    with casebook.read() as tx:
+        rows = tx.execute(sa.select(tables.case_event.c.type, tables.case_event.c.body)).all()
+    casebook.close()
+
+    assert {"case_opened", "detected", "linked", "acknowledged", "case_closed"} <= {row.type for row in rows}
+    assert [row.body for row in rows if NAMES[0].encode() in row.body.lower()] == []
+    for words in REPORTS:
+        assert main(("report", *words)) == 0
+    said = capsys.readouterr()
+    assert said.out.count("market") > len(REPORTS) / 2
+    assert NAMES[0] not in (said.out + said.err).lower()

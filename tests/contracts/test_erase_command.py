@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from schemas.watchlist import WatchlistEntry
 from streams.cli import main
-from streams.notices.casebook import filed, sealing
+from streams.notices.casebook import accounts, filed, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.evidence import EvidenceStore
+from streams.privacy.keys import exchange_keys
+from streams.privacy.sellers import found_in, keyed_name
 from tests.support.erasable import finished_case, make_report, where_named
+from tests.support.lists import entry
 from tests.support.notices import T0
 
 WHO = ["--as", "Kim", "--reason", "a request of 3 May"]
@@ -153,3 +157,66 @@ def test_another_key_than_the_casebooks_is_refused(
 
     monkeypatch.setenv("TAKIN_PRIVACY_KEY", f"env:NEW_KEY,file:{kept}")
     assert main(["privacy", "erase", "--case", case_id, *WHO]) == 0
+
+
+def test_who_holds_the_key_is_told_whom_a_keyed_name_means_and_that_is_on_record(
+    casebook: Casebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case_id = finished_case(casebook)
+    monkeypatch.setenv("OLD_KEY", "0" * 64)
+    monkeypatch.setenv("NEW_KEY", "1" * 64)
+    monkeypatch.setenv("SHARED_KEY", "2" * 64)
+    old, shared = exchange_keys("env:OLD_KEY"), exchange_keys("env:SHARED_KEY")
+    written = tmp_path / "partner.csv"
+    written.write_text(
+        f"seller\n{keyed_name(old, 'Canary-Seller')}\n{keyed_name(old, 'canary-seller-4711')}\n"
+        f"{keyed_name(old, 'nobody')}\n{keyed_name(shared, 'canary-seller')}\n"
+    )
+    monkeypatch.setenv("TAKIN_PRIVACY_KEY", "env:NEW_KEY")
+    assert main(["privacy", "whose", str(written), *WHO]) == 1
+    assert said(capsys)[-1] == "0 of 4 are known here"
+
+    monkeypatch.setenv("TAKIN_PRIVACY_KEY", "env:NEW_KEY,env:OLD_KEY")
+    assert main(["privacy", "whose", str(written), *WHO]) == 1
+    lines = said(capsys)
+    assert [line.partition("  ")[2] for line in lines[:3]] == [
+        f"seller “canary-seller” on market, case {case_id}",
+        f"seller “canary-seller-4711” on market, case {case_id}",
+        "nobody that is known here",
+    ]
+    assert lines[3].startswith(f"Under the key {shared.ids[0]}, which is not here")
+    name = keyed_name(shared, "canary-seller")
+    assert main(["privacy", "whose", name, "--exchange-key", "env:SHARED_KEY", *WHO]) == 0
+    with casebook.read() as tx:
+        subjects = [(one.login, one.act, one.subject) for one in accounts.accesses(tx, limit=9)]
+        assert sealing.verify(tx).holds
+    assert subjects[0] == ("Kim", "whose", f"1 keyed names, {name}: a request of 3 May")
+    assert len(subjects) == 2
+
+
+def test_a_watchlist_leaves_with_keyed_names_unless_somebody_says_why_on_record(
+    casebook: Casebook, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    canary = entry("Canary-Seller", kind="seller")
+
+    async def read_entries(bootstrap: str) -> dict[str, WatchlistEntry]:
+        del bootstrap
+        return {canary.entry_id: canary}
+
+    def exported(*options: str) -> str:
+        assert main(["watchlist", "export", *options]) == 0
+        return capfdbinary.readouterr().out.decode()
+
+    monkeypatch.setattr("streams.watchlist.store.read_entries", read_entries)
+    monkeypatch.setenv("SHARED_KEY", "2" * 64)
+
+    assert "canary" not in exported().casefold()
+    shared = exported("--exchange-key", "env:SHARED_KEY")
+    assert found_in(shared) == (keyed_name(exchange_keys("env:SHARED_KEY"), "canary-seller"),)
+    assert main(["watchlist", "export", "--clear-sellers", " "]) == 2
+    assert casebook.answer(accounts.accesses, limit=9) == ()
+    assert "Canary-Seller" in exported("--clear-sellers", "backup of 3 May")
+    with casebook.read() as tx:
+        [access] = accounts.accesses(tx, limit=9)
+        assert sealing.verify(tx).holds
+    assert (access.act, access.subject) == ("clear_sellers", "watchlist (1 entries): backup of 3 May")

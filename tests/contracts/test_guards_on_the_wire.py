@@ -107,12 +107,13 @@ class Running:
             Keeper(casebook, self.desk, self.metrics, bells=bells).step,
         ]
 
-    async def notify(self, platform: str, listing_id: str, base_url: str) -> str:
+    async def notify(self, platform: str, listing_id: str, base_url: str, **shown: Any) -> str:
         detection = make_detection(
             listing_id,
             platform=platform,
             url=f"{base_url}/listing/{listing_id}",
             observed_at=datetime.now(UTC),
+            **shown,
         )
         taken = await self.casebook.run(handlers.take_detection, detection, self.desk, now=datetime.now(UTC))
         assert taken.notice_id is not None, taken.why

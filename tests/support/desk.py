@@ -36,6 +36,7 @@ from streams.notices.item import Look
 from streams.notices.policy import PlatformPolicy
 from streams.notices.ports import Way
 from streams.notices.reply_link import ReplyLinks
+from streams.privacy.keys import made_keys
 from tests.support.notices import LAW, LOOK, SLA, make_desk, make_detection, make_response, render
 
 NOW = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
@@ -82,6 +83,7 @@ def house_over(casebook: Casebook, folder: Path, *, base: str = BASE, clock: Any
     return House(
         casebook=casebook,
         keys=keys,
+        privacy=lambda: made_keys(None, folder / "privacy.key"),
         links=ReplyLinks(base, keys.purpose("reply-link")),
         pages=Pages(),
         board=Board(casebook, clock=clock),

@@ -340,6 +340,14 @@ def log_access(tx: Transaction, viewer: Viewer, *, act: str, subject: str, now: 
     sealing.keep(tx, sealing.ACCESS, access_id, at=now, actor=viewer.actor, act="access")
 
 
+def log_command(tx: Transaction, *, by: str, act: str, subject: str, now: datetime) -> None:
+    """Write down, and seal, what a command is about to show to whoever runs it on the operator's machine."""
+    who = {"account_id": "command", "login": by, "role": "operator", "platform": None}
+    done = tx.execute(sa.insert(d.access).values(at=now, act=act, subject=subject[:512], **who))
+    [access_id] = done.inserted_primary_key or (None,)
+    sealing.keep(tx, sealing.ACCESS, access_id, at=now, actor=f"person:{by}", act="access")
+
+
 def accesses(tx: Transaction, *, before: int | None = None, limit: int) -> tuple[Access, ...]:
     """The access log, newest first."""
     a = d.access.c

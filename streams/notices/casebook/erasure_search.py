@@ -52,6 +52,32 @@ def of_seller(tx: Transaction, platform: str, name: str) -> OfSeller:
     return OfSeller(tuple(sorted(theirs)), tuple(sorted(reports)), tuple(found))
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A seller of one case by one name."""
+
+    name: str
+    platform: str
+    case_id: str
+
+
+def handles(tx: Transaction) -> tuple[Named, ...]:
+    """The handle of every case's seller."""
+    c = t.case.c
+    rows = tx.execute(sa.select(c.seller, c.platform, c.case_id).where(c.seller.is_not(None)))
+    return tuple(Named(*tuple(row)) for row in rows)
+
+
+def account_ids(tx: Transaction) -> tuple[Named, ...]:
+    """The account id of every case's seller. Reads every verdict."""
+    found: dict[Named, None] = {}
+    for row in tx.execute(sa.select(t.detection.c.case_id, t.detection.c.body)).yield_per(500):
+        listing = Detection.from_bytes(row.body).listing
+        if listing.seller is not None and listing.seller.account_id:
+            found[Named(listing.seller.account_id, listing.platform, row.case_id)] = None
+    return tuple(found)
+
+
 def _written(name: str) -> tuple[bytes, ...]:
     """A name as messages hold it, in the cases in which handles are mostly written."""
     forms = dict.fromkeys((name, name.lower(), name.upper(), name.title()))

@@ -94,6 +94,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/watchlist/new"): REVIEWERS,
     ("POST", "/watchlist/upload"): REVIEWERS,
     ("GET", "/watchlist/export.{form}"): REVIEWERS,
+    ("POST", "/watchlist/export.{form}"): REVIEWERS,
     ("GET", "/watchlist/files/{change_id}"): REVIEWERS,
     ("POST", "/watchlist/files/{change_id}/take"): REVIEWERS,
     ("POST", "/watchlist/files/{change_id}/drop"): REVIEWERS,

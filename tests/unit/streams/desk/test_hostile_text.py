@@ -14,6 +14,8 @@ from streams.desk.app import desk_app
 from streams.desk.lists import Lists
 from streams.desk.trials import Trials
 from streams.notices.casebook.database import Casebook
+from streams.privacy.keys import made_keys
+from streams.privacy.sellers import keyed_name
 from tests.support.desk import NOW, Browser, Filled, add_accounts, app_over, fill, house_over
 from tests.support.lists import MemoryTopic, draft_file, draft_pack, entry, pack_text, release
 
@@ -209,6 +211,21 @@ async def test_an_export_is_text_in_every_spreadsheet(hostile: tuple[Casebook, P
     cells = [cell for row in rows[1:] for cell in row]
     assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "＝")] == []
     assert [cell for cell in cells if any(unicodedata.category(one)[0] == "C" for one in cell)] == []
+
+
+async def test_an_export_follows_a_seller_and_names_nobody(hostile: tuple[Casebook, Path, Filled]) -> None:
+    book, folder, _ = hostile
+    with book.write() as tx:
+        tx.exec_driver_sql("UPDATE case_ SET seller = 'Canary.Seller' WHERE platform = 'bazaar'")
+    browser = Browser(app_over(book, folder), book, "officer")
+
+    answer = await browser.get("/cases/export.json")
+
+    keyed = keyed_name(made_keys(None, folder / "privacy.key"), "canary.seller")
+    told = {(row["platform"], row["seller"]) for row in answer.json()}
+    assert ("bazaar", keyed) in told
+    assert len(told) == 2
+    assert "canary" not in answer.text.casefold()
 
 
 @pytest.mark.parametrize("path", ["/notices/{}", "/cases/{}", "/review/{}", "/r/{}", "/api/v1/notices/{}"])

@@ -14,8 +14,10 @@ from schemas.watchlist import WatchlistEntry
 from streams.desk.app import desk_app
 from streams.desk.lists import Lists
 from streams.desk.trials import Trials
-from streams.notices.casebook import list_changes, sealing
+from streams.notices.casebook import accounts, list_changes, sealing
 from streams.notices.casebook.database import Casebook
+from streams.privacy.keys import made_keys
+from streams.privacy.sellers import keyed_name
 from streams.watchlist.carrying import carry_out_rest
 from streams.watchlist.exchange import entry_id_of
 from tests.support.desk import NOW, Browser, fields_of, house_over
@@ -264,6 +266,33 @@ async def test_a_download_is_what_is_shown_and_harmless_in_a_spreadsheet(
     assert got.headers["content-disposition"].startswith("attachment; ")
     assert (await ada.get("/watchlist/export.json")).json()[1]["value"] in ("jelly", "ice")
     assert (await ada.get("/watchlist/export.pdf")).status_code == 404
+
+
+async def test_who_is_named_leaves_by_a_keyed_name_unless_somebody_says_why_on_record(
+    ada: Browser, topic: MemoryTopic, casebook: Casebook, tmp_path: Path
+) -> None:
+    topic.hold(entry("Ivory.King", kind="seller", reason="Ivory.King is back"), entry("ice"))
+    (tmp_path / "privacy.key").write_text("no key\n")
+    assert (await ada.get("/watchlist/export.csv")).status_code == 503
+    (tmp_path / "privacy.key").unlink()
+    keys = made_keys(None, tmp_path / "privacy.key")
+
+    kept = await ada.get("/watchlist/export.csv?kind=seller")
+    refused = await ada.post("/watchlist/export.json", {"clear_sellers": " "})
+    clear = await ada.post("/watchlist/export.json?kind=seller", {"clear_sellers": "court of Brno"})
+
+    [row] = csv.DictReader(io.StringIO(kept.text))
+    assert row["value"] == keyed_name(keys, "ivory.king")
+    assert "ivory" not in kept.text.casefold()
+    assert refused.status_code == 422
+    assert [one["value"] for one in clear.json()] == ["Ivory.King"]
+    with casebook.read() as tx:
+        told = [(one.login, one.act, one.subject) for one in accounts.accesses(tx, limit=9)]
+        assert sealing.verify(tx).holds
+    assert told == [
+        ("analyst", "clear_sellers", "watchlist (1 entries): court of Brno"),
+        ("analyst", "export", "watchlist?kind=seller"),
+    ]
 
 
 async def test_what_kafka_does_not_take_at_once_is_taken_later_and_never_over_another_change(

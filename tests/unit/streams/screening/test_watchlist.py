@@ -2,13 +2,13 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.watchlist import WatchlistEntry
+from schemas.watchlist import EntryKind, WatchlistEntry
 from streams.screening.decode import Rejected
 from streams.screening.watchlist import (
     Entries,
@@ -16,6 +16,7 @@ from streams.screening.watchlist import (
     apply,
     build_what_can_be,
     in_force,
+    logged,
     next_expiry,
     read_change,
 )
@@ -145,3 +146,10 @@ def test_one_bad_entry_among_a_thousand_costs_few_builds() -> None:
 
     assert (len(used), list(bad)) == (999, ["e617"])
     assert builds <= 30
+
+
+def test_the_log_tells_an_entry_by_its_id_unless_the_id_names_somebody() -> None:
+    for kind in get_args(EntryKind):
+        told = logged(entry(f"{kind}.ivory-king.1a2b3c4d", kind=kind, value="Ivory King"))
+        assert ("ivory" in told) == (kind not in ("seller", "not_seller", "phone", "handle", "payment"))
+        assert told.startswith(kind)
