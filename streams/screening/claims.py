@@ -10,9 +10,25 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from types import MappingProxyType
 
-from streams.screening.headings import Kept, kept_or_grown
+from streams.screening.headings import KEPT_WORDS, Kept, kept_or_grown
 from streams.screening.lexicon import Animal, CodeWord, Cue, Product, SpecimenWord, Term
-from streams.screening.matching import Found
+from streams.screening.matching import (
+    ANIMAL,
+    CODE,
+    EQUIPMENT,
+    GROWN,
+    KEPT,
+    LIVING,
+    OTHER,
+    PARTNER,
+    PLANT,
+    PRODUCT,
+    SALE,
+    SPECIMEN,
+    TRADED,
+    Found,
+    Hit,
+)
 from streams.screening.taxa import Taxon
 from streams.screening.text import Folded
 
@@ -179,6 +195,49 @@ def named(
     return made
 
 
+_WITHIN_REACH = 48
+"""No less than any reach, with the spaces around a hit."""
+
+
+def may_claim(
+    names: Mapping[str, Sequence[Found]],
+    around: Mapping[str, Sequence[Hit]],
+    roles: Sequence[int],
+    heading: tuple[str, int] | None,
+) -> bool:
+    """False when :func:`named` can make nothing of these names and of what stands around them.
+
+    To be asked before the words around are read: ``around`` are their hits by field, ``roles`` those
+    of each spelling that is hit. Most names without a specimen word or words of sale near them stand
+    in listings of something else.
+    """
+    told: int | None = None
+    for field, places in names.items():
+        for one in places:
+            if one.roles & (PRODUCT | CODE):
+                return True
+            if not one.roles & ANIMAL:
+                continue
+            if heading is not None and field == heading[0] and one.start < heading[1]:
+                told = _told_of_life(around, roles) if told is None else told
+                if one.roles & TRADED or told & (GROWN if one.roles & PLANT else KEPT):
+                    return True
+            low, high = one.start - _WITHIN_REACH, one.end + _WITHIN_REACH
+            for number, start, end in around[field]:
+                if end >= low and start <= high and roles[number] & (PARTNER | SALE):
+                    return True
+    return False
+
+
+def _told_of_life(around: Mapping[str, Sequence[Hit]], roles: Sequence[int]) -> int:
+    """``GROWN`` when a word of growing is hit; ``KEPT`` when words enough of keeping and living are."""
+    words = {hit[0] for hits in around.values() for hit in hits}
+    told = [roles[word] for word in words if roles[word] & (GROWN | KEPT | LIVING)]
+    kept = sum(role & KEPT for role in told) // KEPT
+    enough = kept and kept + any(role & LIVING for role in told) >= KEPT_WORDS
+    return (KEPT if enough else 0) | (GROWN if any(role & GROWN for role in told) else 0)
+
+
 def _kept_claim(kept: Kept) -> Claim:
     return Claim(
         taxon=kept.animal.taxon,
@@ -197,21 +256,22 @@ def _kept_claim(kept: Kept) -> Claim:
 
 def _product_claims(found: Sequence[Found]) -> list[Claim]:
     made = []
-    before: Found | None = None
-    others = _places(found, "other-animal")
-    for one in found:
+    for at, one in enumerate(found):
+        if not one.roles & PRODUCT:
+            continue
         options = [(term.meaning, term) for term in one.terms if isinstance(term.meaning, Product)]
         if options:
             # A word that is a colour in one language and the bare material in another is the material.
             p, term = max(options, key=lambda option: option[0].sure)
             sure = p.sure and not one.parted
             claim = Claim(p.taxon, p.group, "product", p.product, p.kind, sure, (one,), term.ref)
-            narrowed = _narrowed(claim, one, before)
-            if p.group == _ANY_TUSK and any(abs(gap(one, other)) <= _REACH for other in others):
+            narrowed = _narrowed(claim, one, found[at - 1] if at else None)
+            if p.group == _ANY_TUSK and any(
+                abs(gap(one, other)) <= _REACH for other in _places(found, OTHER, "other-animal")
+            ):
                 narrowed = None  # a boar's
             if narrowed is not None:
                 made.append(narrowed)
-        before = one
     return made
 
 
@@ -233,7 +293,7 @@ def _narrowed(claim: Claim, product: Found, before: Found | None) -> Claim | Non
 def _code_claims(found: Sequence[Found]) -> list[Claim]:
     made = []
     for one in found:
-        for term in one.terms:
+        for term in one.terms if one.roles & CODE else ():
             if isinstance(term.meaning, CodeWord):
                 c = term.meaning
                 made.append(Claim(c.taxon, c.group, "code", c.product, "part", False, (one,), term.ref))
@@ -268,15 +328,19 @@ def _best_animal(one: Found) -> tuple[Animal, Term] | None:
 
 
 def _animals(found: Sequence[Found]) -> list[tuple[Found, Animal, Term]]:
-    return [(one, *best) for one in found if (best := _best_animal(one)) is not None]
+    return [(one, *best) for one in found if one.roles & ANIMAL and (best := _best_animal(one)) is not None]
 
 
 def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal, Term]]) -> list[Claim]:
     specimens = [
-        (one, term.meaning) for one in found for term in one.terms if isinstance(term.meaning, SpecimenWord)
+        (one, term.meaning)
+        for one in found
+        if one.roles & SPECIMEN
+        for term in one.terms
+        if isinstance(term.meaning, SpecimenWord)
     ]
-    others, sales = _places(found, "other-animal"), _places(found, "sale", "dealing")
-    equipment = _places(found, "not-equipment")
+    others, sales = _places(found, OTHER, "other-animal"), _places(found, SALE, "sale", "dealing")
+    equipment = _places(found, EQUIPMENT, "not-equipment")
     made = []
     for one, animal, term in animals:
         partner = _partner(one, animal, specimens, others) or _sold(one, animal, sales, equipment)
@@ -302,11 +366,12 @@ def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal
 _IMPLIED = SpecimenWord("livehint", "live", "livehint")
 
 
-def _places(found: Sequence[Found], *categories: str) -> list[Found]:
+def _places(found: Sequence[Found], role: int, *categories: str) -> list[Found]:
     return [
         one
         for one in found
-        if any(isinstance(term.meaning, Cue) and term.meaning.category in categories for term in one.terms)
+        if one.roles & role
+        and any(isinstance(term.meaning, Cue) and term.meaning.category in categories for term in one.terms)
     ]
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from streams.screening.lexicon import Animal, Cue, SpecimenWord, Term
 from streams.screening.marks import has_price
-from streams.screening.matching import Found
+from streams.screening.matching import CUE, SPECIMEN, Found
 from streams.screening.text import Folded
 
 Named = tuple[Found, Animal, Term]
@@ -46,7 +46,7 @@ class Kept:
 
 _REACH_EQUIPMENT = 24
 _BESIDE = 3
-_KEPT = 2
+KEPT_WORDS = 2
 """Different words about keeping that make any animal of a heading a living one."""
 
 _SEX_RATIO = re.compile(
@@ -143,7 +143,7 @@ class _Text:
         self.words: dict[str, dict[str, Found]] = {}
         """Specimen words of living things: the first place of each, by ``keeping``, ``living`` …"""
         for one in found:
-            if one in self.equipment:
+            if not one.roles & SPECIMEN or one in self.equipment:
                 continue
             for term in one.terms:
                 if isinstance(term.meaning, SpecimenWord):
@@ -165,6 +165,7 @@ class _Text:
         return [
             (term.meaning.category, one)
             for one in self._found
+            if one.roles & CUE
             for term in one.terms
             if isinstance(term.meaning, Cue)
         ]
@@ -305,9 +306,9 @@ def _told(animal: Animal, text: _Text, *, several: bool) -> tuple[Found | None, 
         reef = [*words.get("reef", {}).values()]
         kept = reef if animal.ambiguous else [*reef, *kept]
         living = {} if animal.ambiguous else living
-    enough = len(kept) + min(len(living), 1) + several >= _KEPT and not animal.ambiguous
+    enough = len(kept) + min(len(living), 1) + several >= KEPT_WORDS and not animal.ambiguous
     return text.first([*kept, *living.values()]), enough or (
-        not animal.trade_name and len(kept) + min(len(living), 1) >= _KEPT
+        not animal.trade_name and len(kept) + min(len(living), 1) >= KEPT_WORDS
     )
 
 

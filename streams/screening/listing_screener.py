@@ -1,6 +1,6 @@
 """The screening of one listing: text to matches to claims to rules to a verdict, pure from end to end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
 from schemas.listing import Listing, Seller
 from schemas.message import digest
 from schemas.watchlist import WatchlistEntry
-from streams.screening.claims import Answer, Claim, named
+from streams.screening.claims import Answer, Claim, may_claim, named
 from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.expressions import Expressions, Place
@@ -24,7 +24,7 @@ from streams.screening.legality import Judgement
 from streams.screening.lexicon import (
     watchlist_terms,
 )
-from streams.screening.matching import Found, Matcher, uncovered
+from streams.screening.matching import Found, Hit, Matcher, uncovered
 from streams.screening.offer import claims, watched
 from streams.screening.rules import ORDER, RuleBook, Ruling
 from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_watchlist
@@ -51,10 +51,16 @@ class Vocabulary:
     context: Matcher
     undisguiser: Undisguiser
 
-    def read(self, fields: Mapping[str, Folded], quiet: Mapping[str, bool] = _NONE) -> list[Found]:
+    def read(
+        self,
+        fields: Mapping[str, Folded],
+        quiet: Mapping[str, bool] = _NONE,
+        worth: Callable[[Mapping[str, list[Found]], Mapping[str, list[Hit]]], bool] | None = None,
+    ) -> list[Found]:
         """Names and the words around them, in order; nothing when no field names anything.
 
-        ``quiet`` are the fields that hold no name for sure.
+        ``quiet`` are the fields that hold no name for sure. ``worth`` is asked of the names and of
+        where words around may be, whether anything can come of them; when not, nothing is read either.
 
         The words around are looked for only then: most listings name nothing.
         """
@@ -63,9 +69,12 @@ class Vocabulary:
         }
         if not any(named.values()):
             return []
+        around = {name: self.context.hits(folded.text) for name, folded in fields.items()}
+        if worth is not None and not worth(named, around):
+            return []
         found: list[Found] = []
         for name, folded in fields.items():
-            found += uncovered([*named[name], *self.context.find(name, folded)])
+            found += uncovered([*named[name], *self.context.places(name, folded, around[name])])
         return found
 
 
@@ -125,15 +134,17 @@ class ListingScreener:
             return _NOTHING
         quiet = {"title": title is not Look.CLOSER, "description": description is not Look.CLOSER}
         fields = self._fields(listing, quiet)
-        found = self._vocabulary.read(fields, quiet)
-        looks = {"title": title, "description": description}
-        seen = self._watchlist(listing, fields, looks)
         # When the description repeats the title, the heading is only that part of it.
         heading = len(listing.title) + 2 if "title" not in fields and listing.title else HEADING
         post = listing.price is None and is_post(listing.title, listing.description)
-        unweighed = named(
-            found, None if post else heading_of(fields, heading), fields, priced=listing.price is not None
+        headed = None if post else heading_of(fields, heading)
+        roles = self._vocabulary.context.roles
+        found = self._vocabulary.read(
+            fields, quiet, lambda names, around: may_claim(names, around, roles, headed)
         )
+        looks = {"title": title, "description": description}
+        seen = self._watchlist(listing, fields, looks)
+        unweighed = named(found, headed, fields, priced=listing.price is not None) if found else []
         if not unweighed and not seen:
             return _NOTHING
         texts = {name: (folded.original, folded.text) for name, folded in fields.items()}

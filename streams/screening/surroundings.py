@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from streams.screening.claims import Claim
 from streams.screening.lexicon import Cue, SpecimenWord
 from streams.screening.marks import LONG_AGO, SIZE, has_link, has_price
-from streams.screening.matching import Found
+from streams.screening.matching import CUE, SPECIMEN, Found
 from streams.screening.text import fold
 
 HEADING = 140
@@ -160,6 +160,7 @@ def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
     cues = [
         (term.meaning.category, one)
         for one in found
+        if one.roles & CUE
         for term in one.terms
         if isinstance(term.meaning, Cue) and term.meaning.category not in _SILENT
     ]
@@ -220,6 +221,7 @@ def survey(
             {
                 term.folded
                 for one in found
+                if one.roles & SPECIMEN
                 for term in one.terms
                 if isinstance(term.meaning, SpecimenWord)
                 and term.meaning.kind == "live"
@@ -230,6 +232,7 @@ def survey(
             {
                 term.folded
                 for one in found
+                if one.roles & SPECIMEN
                 for term in one.terms
                 if isinstance(term.meaning, SpecimenWord) and term.meaning.klass == "keeping"
             }

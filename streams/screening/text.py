@@ -210,16 +210,21 @@ class Folded:
         return fold(self.read)
 
     @cached_property
+    def lowered(self) -> str:
+        """As written, marks and all, but without regard to case."""
+        return unicodedata.normalize("NFC", self.original).casefold()
+
+    @cached_property
     def _words(self) -> tuple[list[int], list[int], list[str]]:
         """Each word (between white space) as read; where it begins in the normal form and in the text.
 
         A word of which nothing is left begins where the next one does, so it is never asked for.
         """
         words = self.read.split()
-        sizes = [len(folded) + 1 if (folded := _WORDS_FOLDED[word]) else 0 for word in words]
-        begins = list(accumulate(sizes, initial=1))
+        folded = [*map(_WORDS_FOLDED.__getitem__, words)]
+        begins = [*accumulate([len(word) + 1 if word else 0 for word in folded], initial=1)]
         if " ".join(words) == self.read:
-            starts = list(accumulate((len(word) + 1 for word in words), initial=0))
+            starts = [*accumulate([len(word) + 1 for word in words], initial=0)]
         else:
             starts = [word.start() for word in _WORDS.finditer(self.read)]
         return begins[: len(words)], starts[: len(words)], words
@@ -232,9 +237,9 @@ class Folded:
     def _origin(self, index: int) -> int:
         """From the index of a folded character to the index of the one that was read."""
         begins, starts, words = self._words
-        number = max(0, bisect_right(begins, index) - 1)
-        if index < begins[number]:  # only at the very start
-            return starts[number]
+        number = bisect_right(begins, index) - 1
+        if number < 0:  # only at the very start
+            return starts[0]
         origins = self._inside.get(number)
         if origins is None:
             word = words[number]
@@ -314,9 +319,11 @@ class Folded:
         if not self.edits and self.original.isascii():
             return False
         first, last = self.span(start, end)
-        if self._edited_as("disguise", first, last):
+        if self.edits and self._edited_as("disguise", first, last):
             return True
         quote = self.original[first:last]
+        if quote.isascii():
+            return False
         foreign = [character for character in quote if character > "\x7f"]
         if any(character not in _JOINING and _is_dress(character) for character in foreign):
             return True
@@ -340,6 +347,7 @@ _JOINING = frozenset("\u200c\u200d\u200e\u200f\u061c")
 """Invisible, but at home in Arabic and Indic writing; a disguise only between plain ASCII letters."""
 
 
+@lru_cache(maxsize=4_096)
 def _is_dress(character: str) -> bool:
     """True for characters that only serve to look like, or to hide between, others."""
     if unicodedata.category(character) == "Cf" or "LETTER SMALL CAPITAL" in unicodedata.name(character, ""):

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from streams.screening.claims import may_claim, named
+from streams.screening.surroundings import HEADING, heading_of
+from streams.screening.text import Folded
 from streams.screening.tools import listing_from
 from tests.unit.streams.screening.test_offer import ruleset
 
@@ -49,3 +52,26 @@ def test_flagged_is_precise_and_finds_most(name: str, precision: float, recall: 
     assert offers > 80
     assert sum(flagged) / len(flagged) >= precision
     assert sum(flagged) / offers >= recall
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_makes_a_claim_is_never_passed_over_before_the_words_around_are_read(name: str) -> None:
+    vocabulary = ruleset().vocabulary
+    passed, lost = 0, []
+    for row, _ in outcomes(name):
+        listing = listing_from(row)
+        fields = {
+            field: Folded(text)
+            for field, text in (("title", listing.title), ("description", listing.description))
+            if text
+        }
+        for heading in (heading_of(fields, HEADING), None):
+            names = {field: vocabulary.names.find(field, folded) for field, folded in fields.items()}
+            around = {field: vocabulary.context.hits(folded.text) for field, folded in fields.items()}
+            if any(names.values()) and not may_claim(names, around, vocabulary.context.roles, heading):
+                passed += 1
+                if named(vocabulary.read(fields), heading, fields, priced=True):
+                    lost.append(row["id"])
+
+    assert passed > 0
+    assert lost == []
