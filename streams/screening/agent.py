@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.errors import OperatorError
-from streams.screening.decision import Decision, Desk, Record, decide, set_aside
+from streams.screening.decision import Decision, Desk, Reckoning, Record, decide, set_aside
 from streams.screening.decode import Rejected
 from streams.screening.lossless.app import LosslessApp
 from streams.screening.lossless.batch import Batch
@@ -25,8 +25,10 @@ SLICE_S = 0.02
 """How long deciding may hold the loop, on which the heartbeats run too."""
 
 Ack = Awaitable[Any]
-Pending = tuple[Record, Decision, Ack]
-"""An output on its way, with the record it came from."""
+Outputs = list[tuple[Record, Output]]
+"""Each with the record it came from."""
+Pending = tuple[Record, Ack]
+"""A record whose output is on its way."""
 
 
 class Sender(Protocol):
@@ -64,7 +66,7 @@ class BatchScreener:
         *,
         flood_limit: int,
         flooded: Callable[[RuleFlood], None],
-        watched: Callable[[Sequence[Decision], datetime], Awaitable[None]] | None = None,
+        watched: Callable[[Reckoning, datetime], Awaitable[None]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._desk = desk
@@ -87,36 +89,37 @@ class BatchScreener:
         started = time.monotonic()
         try:
             screener = self._screener()
-            decisions = await self._decide(batch, screener)
+            reckoning, outputs = await self._decide(batch, screener)
             if self._stopped:
                 batch.give_up()
                 await asyncio.Event().wait()  # until the process ends: the line stands
-            if len(decisions) < len(batch.records):
+            if reckoning.decided < len(batch.records):
                 return  # taken away meanwhile; nothing of it was sent
-            pending = await self._send(batch.records, decisions)
+            pending = await self._send(outputs)
         except Exception as error:
             batch.failed(type(error).__name__)
             return
-        tally = Tally.of(screener.version, (decision.outcome for decision in decisions))
-        waiting = asyncio.create_task(self._finish(batch, decisions, pending, tally, started))
+        waiting = asyncio.create_task(self._finish(batch, reckoning, pending, screener.version, started))
         self._waiting.add(waiting)
         waiting.add_done_callback(self._waiting.discard)
 
-    async def _decide(self, batch: Batch, screener: Screener) -> list[Decision]:
-        """One decision per record; fewer when it is no use to go on."""
-        decisions: list[Decision] = []
+    async def _decide(self, batch: Batch, screener: Screener) -> tuple[Reckoning, Outputs]:
+        """A decision per record, and their outputs; fewer when it is no use to go on."""
+        reckoning, outputs, desk = Reckoning(), Outputs(), self._desk
         now, slice_began = self._now(), time.monotonic()
         for record in batch.records:
-            decision = decide(record, screener, now, self._desk)
-            if self._is_flood(decision):
+            decision = decide(record, screener, now, desk)
+            if (decision.reason is not None or self._rule_failures) and self._is_flood(decision):
                 break
-            decisions.append(decision)
+            reckoning.add(decision)
+            if decision.output is not None:
+                outputs.append((record, decision.output))
             if time.monotonic() - slice_began > SLICE_S:
                 await asyncio.sleep(0)
                 if batch.stale:
                     break
                 now, slice_began = self._now(), time.monotonic()
-        return decisions
+        return reckoning, outputs
 
     def _is_flood(self, decision: Decision) -> bool:
         if decision.reason == "rule_failed":
@@ -129,21 +132,17 @@ class BatchScreener:
         self._flooded(RuleFlood(self._rule_failures))
         return True
 
-    async def _send(self, records: Sequence[Any], decisions: Sequence[Decision]) -> list[Pending]:
-        return [
-            (record, decision, await self._sender.send(decision.output))
-            for record, decision in zip(records, decisions, strict=True)
-            if decision.output is not None
-        ]
+    async def _send(self, outputs: Outputs) -> list[Pending]:
+        return [(record, await self._sender.send(output)) for record, output in outputs]
 
     async def _finish(
-        self, batch: Batch, decisions: list[Decision], pending: list[Pending], tally: Tally, started: float
+        self, batch: Batch, reckoning: Reckoning, pending: list[Pending], version: str, started: float
     ) -> None:
         """Declare the batch done when every output is acknowledged, else let it be delivered again."""
-        answers = await asyncio.gather(*(ack for _, _, ack in pending), return_exceptions=True)
+        answers = await asyncio.gather(*(ack for _, ack in pending), return_exceptions=True)
         failures = [
             (record, error)
-            for (record, _, _), error in zip(pending, answers, strict=True)
+            for (record, _), error in zip(pending, answers, strict=True)
             if isinstance(error, BaseException)
         ]
         try:
@@ -154,11 +153,12 @@ class BatchScreener:
         except (KafkaError, TimeoutError) as error:
             batch.failed(type(error).__name__)
             return
-        batch.done(tally)
-        self._metrics.decided(decisions, self._now())
+        outcomes = ((outcome, times) for (_, outcome), times in reckoning.outcomes.items())
+        batch.done(Tally.of(version, outcomes))
+        self._metrics.decided(reckoning, self._now())
         self._metrics.reached(batch.partition.partition, batch.records[-1].timestamp)
         if self._watched is not None:
-            await self._watched(decisions, self._now())
+            await self._watched(reckoning, self._now())
         self._metrics.batch.observe(time.monotonic() - started)
 
     async def _refuse_large(self, record: Record) -> None:

@@ -1,5 +1,6 @@
 """What becomes of one record: a detection, a dead letter, or a count. Pure: the time is an argument."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -58,6 +59,44 @@ class Decision:
     """Also of a listing that is clear: what shadow packs and entries found."""
     entries: tuple[str, ...] = ()
     """Watchlist entries that matched."""
+
+
+class Reckoning:
+    """What the decisions of one batch came to.
+
+    The decision on a listing that is clear and that nothing matched is counted and let go at once: nearly
+    all are, and thousands that are kept until Kafka has answered cost memory and time.
+    """
+
+    __slots__ = ("kept", "observed", "outcomes")
+
+    def __init__(self, decisions: Iterable[Decision] = ()) -> None:
+        self.outcomes: dict[tuple[str | None, str], int] = {}
+        """How many, by platform (``None``: unreadable) and outcome."""
+        self.observed: list[datetime] = []
+        """``observed_at`` of each listing that could be read."""
+        self.kept: list[Decision] = []
+        """Those with an output, a rule or a watchlist entry, in order."""
+        for decision in decisions:
+            self.add(decision)
+
+    def add(self, decision: Decision) -> None:
+        """Count one more."""
+        found = decision.platform, decision.outcome
+        self.outcomes[found] = self.outcomes.get(found, 0) + 1
+        if decision.observed_at is not None:
+            self.observed.append(decision.observed_at)
+        if decision.output is not None or decision.rules or decision.entries:
+            self.kept.append(decision)
+
+    @property
+    def decided(self) -> int:
+        """All of them."""
+        return sum(self.outcomes.values())
+
+    def entries(self) -> list[str]:
+        """The watchlist entries that matched, one for each listing that it matched."""
+        return [entry_id for decision in self.kept for entry_id in decision.entries]
 
 
 def decide(record: Record, screener: Screener, now: datetime, desk: Desk) -> Decision:

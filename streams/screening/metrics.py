@@ -1,7 +1,6 @@
 """What the screening worker counts. Labels come from closed sets; no listing, seller or address."""
 
-from bisect import bisect_left
-from collections import Counter as Counts
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import accumulate
@@ -15,7 +14,7 @@ from prometheus_client.utils import floatToGoString
 from schemas.dead_letter import DeadLetterReason, DeadLetterStage
 from schemas.detection import Outcome
 from schemas.metric import PARTITION, PLATFORM, Known, Label, Metric
-from streams.screening.decision import Decision
+from streams.screening.decision import Reckoning
 from streams.screening.verdict import RuleInForce
 
 AGE_BUCKETS_S = (0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
@@ -133,8 +132,14 @@ class Tallied(Collector):
 
     def observe_all(self, amounts: Iterable[float]) -> None:
         """Count them; an amount on an edge counts below it, as Prometheus has it."""
-        for amount in amounts:
-            self._counts[bisect_left(self._metric.buckets, amount)] += 1
+        as_they_came, below = list(amounts), 0
+        ordered = sorted(as_they_came)
+        for number, edge in enumerate(self._metric.buckets):
+            reached = bisect_right(ordered, edge)
+            self._counts[number] += reached - below
+            below = reached
+        self._counts[-1] += len(ordered) - below
+        for amount in as_they_came:
             self._sum += amount
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
@@ -171,19 +176,15 @@ class ScreeningMetrics:
             for outcome in OUTCOMES:
                 self.screened.labels(platform, outcome)
 
-    def decided(self, decisions: list[Decision], now: datetime) -> None:
+    def decided(self, reckoning: Reckoning, now: datetime) -> None:
         """Count the decisions of one batch."""
-        self.event_age.observe_all(
-            max(0.0, (now - decision.observed_at).total_seconds())
-            for decision in decisions
-            if decision.observed_at is not None
-        )
-        outcomes = Counts(
-            (decision.platform, decision.outcome) for decision in decisions if decision.reason is None
-        )
-        for (platform, outcome), times in outcomes.items():
-            self.screened.labels(self._platform(platform), outcome).inc(times)
-        for decision in decisions:
+        at = now.timestamp()
+        observed = map(datetime.timestamp, reckoning.observed)
+        self.event_age.observe_all([at - then if then < at else 0.0 for then in observed])
+        for (platform, outcome), times in reckoning.outcomes.items():
+            if outcome != "set_aside":
+                self.screened.labels(self._platform(platform), outcome).inc(times)
+        for decision in reckoning.kept:
             if decision.reason is not None:
                 self.set_aside("screening", decision.reason)
             for rule in decision.rules:

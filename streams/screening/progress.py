@@ -19,11 +19,11 @@ class Tally:
     set_aside: int = 0
 
     @classmethod
-    def of(cls, ruleset_version: str, outcomes: Iterable[str]) -> "Tally":
-        """Count outcomes, each one of this class's own fields."""
+    def of(cls, ruleset_version: str, outcomes: Iterable[tuple[str, int]]) -> "Tally":
+        """Add up outcomes, each one of this class's own fields, and how often each was."""
         counts: dict[str, int] = {}
-        for outcome in outcomes:
-            counts[outcome] = counts.get(outcome, 0) + 1
+        for outcome, times in outcomes:
+            counts[outcome] = counts.get(outcome, 0) + times
         return cls(ruleset_version, **counts)
 
     @property

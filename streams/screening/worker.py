@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from schemas.errors import OperatorError
 from streams.local.readiness import admin_client
 from streams.screening.agent import BatchScreener, RuleFlood, register
 from streams.screening.app import AppConfig, build_app
-from streams.screening.decision import Decision, Desk
+from streams.screening.decision import Desk, Reckoning
 from streams.screening.flood_guard import FloodGuard, FloodLimits
 from streams.screening.health import screening_health
 from streams.screening.lossless.app import LosslessApp
@@ -170,9 +170,8 @@ class Worker:
             )
         )
 
-        async def watched(decisions: Sequence[Decision], now: datetime) -> None:
-            matched = [entry_id for decision in decisions for entry_id in decision.entries]
-            for flood in guard.count(len(decisions), matched, now):
+        async def watched(reckoning: Reckoning, now: datetime) -> None:
+            for flood in guard.count(reckoning.decided, reckoning.entries(), now):
                 await follower.quarantine(flood)
 
         screener = BatchScreener(

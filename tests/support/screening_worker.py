@@ -82,7 +82,7 @@ class HastyScreener(BatchScreener):
 
     async def take(self, batch: Batch) -> None:
         batch.take()
-        batch.done(Tally.of("hasty", ["clear"] * len(batch.records)))
+        batch.done(Tally.of("hasty", [("clear", len(batch.records))]))
         late = asyncio.create_task(self._send_late(batch))
         self._waiting.add(late)
         late.add_done_callback(self._waiting.discard)
@@ -90,8 +90,8 @@ class HastyScreener(BatchScreener):
     async def _send_late(self, batch: Batch) -> None:
         await asyncio.sleep(4)
         now = self._now()
-        decisions = [decide(record, self._screener(), now, self._desk) for record in batch.records]
-        for _, _, ack in await self._send(batch.records, decisions):
+        decided = [(record, decide(record, self._screener(), now, self._desk)) for record in batch.records]
+        for _, ack in await self._send([(r, d.output) for r, d in decided if d.output is not None]):
             await ack
 
 

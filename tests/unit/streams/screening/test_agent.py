@@ -15,7 +15,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.detection import Detection, Match, RuleFinding
 from schemas.listing import Listing, content_hash
 from streams.screening.agent import BatchScreener, RuleFlood
-from streams.screening.decision import MAX_OUTPUT_BYTES, Decision, Desk, decide
+from streams.screening.decision import MAX_OUTPUT_BYTES, Decision, Desk, Reckoning, decide
 from streams.screening.lossless.batch import Batch
 from streams.screening.lossless.book import Book
 from streams.screening.metrics import ScreeningMetrics
@@ -415,11 +415,27 @@ async def test_what_was_done_is_counted_once_by_platform_outcome_rule_and_reason
     assert counted == {"notify": 1, "clear": 1, "not_json": 1, "unknown": 1, "ivory": 1, "aged": 2}
 
 
+def test_of_a_batch_only_what_is_told_of_is_kept() -> None:
+    clear, notify = one(row(1, title="clear")), one(row(2))
+    unreadable = one(Row(3, b"{"))
+    watched = Decision("clear", None, "practice", entries=("entry-1",))
+
+    reckoning = Reckoning([clear, notify, clear, unreadable, watched])
+
+    assert reckoning.kept == [notify, unreadable, watched]
+    assert reckoning.outcomes == {
+        ("practice", "clear"): 3,
+        ("practice", "notify"): 1,
+        (None, "set_aside"): 1,
+    }
+    assert (reckoning.decided, reckoning.entries(), len(reckoning.observed)) == (5, ["entry-1"], 3)
+
+
 async def test_a_platform_that_is_not_configured_is_counted_as_other() -> None:
     registry = CollectorRegistry()
     metrics = ScreeningMetrics(registry, frozenset({"practice"}))
 
-    metrics.decided([Decision("clear", None, f"platform-{n}") for n in range(50)], NOW)
+    metrics.decided(Reckoning(Decision("clear", None, f"platform-{n}") for n in range(50)), NOW)
 
     label = {"platform": "other", "outcome": "clear"}
     assert registry.get_sample_value("takin_listings_screened_total", label) == 50
@@ -427,9 +443,9 @@ async def test_a_platform_that_is_not_configured_is_counted_as_other() -> None:
 
 def test_progress_adds_up_the_batches_and_names_each_rule_set_once() -> None:
     tallies = [
-        Tally.of("rules-1", ["notify", "clear", "set_aside"]),
-        Tally.of("rules-1", ["clear"]),
-        Tally.of("rules-2", ["review", "monitor"]),
+        Tally.of("rules-1", [("notify", 1), ("clear", 1), ("set_aside", 1)]),
+        Tally.of("rules-1", [("clear", 1)]),
+        Tally.of("rules-2", [("review", 1), ("monitor", 1)]),
     ]
 
     told = progress_message("listings", 2, 10, 17, tallies, worker="w", now=NOW)
