@@ -24,8 +24,8 @@ from streams.local.readiness import admin_client
 from streams.local.service import Service
 from streams.local.supervisor import serves
 from streams.local.topics import differences, observe
-from streams.notices.casebook import offsets
-from streams.notices.casebook.database import Casebook, CasebookUnavailable, shown_address, versions
+from streams.notices.casebook import offsets, table_versions
+from streams.notices.casebook.database import Casebook, CasebookUnavailable, shown_address
 from streams.notices.checkpoints import load_key
 from streams.settings import Settings
 
@@ -104,9 +104,13 @@ def _casebook(facts: Facts, settings: Settings) -> tuple[Facts, Mapping[int, int
     try:
         casebook = Casebook.open(url, threads=1, migrate=False)
         try:
-            have, wanted = versions(casebook)
-            facts = replace(facts, tables=have, tables_wanted=wanted)
-            if have != wanted:
+            with casebook.read() as tx:
+                found = table_versions.look(tx)
+            newer = found.readable and found.have != found.wanted and not found.changes
+            facts = replace(
+                facts, tables=found.have, tables_wanted=found.wanted, tables_newer_and_usable=newer
+            )
+            if found.have != found.wanted and not newer:
                 return facts, None
             with casebook.write() as tx:
                 return facts, offsets.next_offsets(tx, DETECTIONS.name)

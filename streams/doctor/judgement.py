@@ -43,6 +43,8 @@ class Facts:
     tables: str | None = None
     """Version of the tables in the database."""
     tables_wanted: str | None = None
+    tables_newer_and_usable: bool = False
+    """A newer program made them, and said that this one may use them."""
     clock_synchronised: bool | None = None
     clock_error_s: float | None = None
     """The kernel's own estimate of the largest error."""
@@ -124,6 +126,13 @@ def casebook(facts: Facts) -> Check:
             "casebook",
             "look",
             f"There is no casebook at {facts.casebook} yet: `takin notices serve` makes it.",
+        )
+    if facts.tables_newer_and_usable:
+        return Check(
+            "casebook",
+            "look",
+            f"The casebook's tables are of version {facts.tables}, made by a newer Takin; this program "
+            f"({facts.tables_wanted}) may use them. Upgrade it, if nobody rolled back on purpose.",
         )
     if facts.tables != facts.tables_wanted:
         have = facts.tables or "none"

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     notices.command("serve")(serve)
+    notices.command("migrate")(migrate)
     notices.command("list")(list_notices)
     notices.command("show")(show)
     notices.command("package")(package)
@@ -123,6 +124,37 @@ def serve(
         sink_dir=settings.data_dir / "test-mode",
     )
     asyncio.run(serve_until_signal(service))
+
+
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be changed.")] = False,
+) -> None:
+    """Bring the casebook's tables to this program's version, before its processes start.
+
+    A process does so at its start as well; done before, a change that has to wait for a dump or a long
+    report keeps nobody from starting. Processes of the version before go on: see deploy/upgrade.md.
+
+    Example: takin notices migrate --dry-run
+    """
+    from streams.logs import configure
+    from streams.notices.casebook import table_versions
+    from streams.notices.casebook.database import Casebook
+    from streams.settings import Settings
+
+    configure("warning")
+    casebook = Casebook.open(Settings().casebook_url, threads=1, migrate=False)
+    try:
+        with casebook.read() as tx:
+            found = table_versions.look(tx)
+        for change in found.changes:
+            print(("would apply  " if dry_run else "applies  ") + change)
+        if not dry_run:
+            table_versions.upgrade(casebook.engine)
+            with casebook.read() as tx:
+                found = table_versions.look(tx)
+    finally:
+        casebook.close()
+    print(f"The tables are of version {found.have or 'none'}, this program's of {found.wanted}.")
 
 
 def _casebook() -> Any:

@@ -10,18 +10,13 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from schemas.errors import OperatorError
-from streams.notices.casebook import sealing
+from streams.notices.casebook import sealing, table_versions
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,7 +63,7 @@ class Casebook:
             with engine.connect() as connection:
                 connection.execute(sa.text("SELECT 1"))
             if migrate:
-                upgrade(engine)
+                table_versions.upgrade(engine)
         except sa.exc.SQLAlchemyError as error:
             engine.dispose()
             raise OperatorError(_why_not(url, error)) from error
@@ -241,41 +236,3 @@ def _why_not(url: str, error: sa.exc.SQLAlchemyError) -> str:
     shown = shown_address(url)
     first = _first_line(error).rstrip(".")
     return f"The casebook at {shown} cannot be opened: {first}. Check DATABASE_URL and that the server runs."
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(resources.files(__package__) / "migrations"))
-    return config
-
-
-def upgrade(engine: sa.Engine) -> None:
-    """Bring the tables to this program's version; safe to call from several processes at once.
-
-    Raises:
-        OperatorError: the tables are newer than this program.
-    """
-    config = _alembic_config()
-    known = ScriptDirectory.from_config(config)
-    with engine.connect().execution_options(takin_writes=True) as connection:
-        if engine.dialect.name == "postgresql":
-            # Held until the commit below: the second process waits and then finds nothing to do.
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7248151)"))
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current is not None and current not in {script.revision for script in known.walk_revisions()}:
-            connection.rollback()
-            raise OperatorError(
-                f"The casebook's tables are at version {current}, which this program does not know: "
-                "use the newer Takin that made them."
-            )
-        if current != known.get_current_head():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        connection.commit()
-
-
-def versions(casebook: Casebook) -> tuple[str | None, str | None]:
-    """The tables' version and the one that this program wants; changes nothing."""
-    with casebook.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current, ScriptDirectory.from_config(_alembic_config()).get_current_head()

@@ -453,3 +453,12 @@ lease = Table(
     Column("holder", Text, nullable=False),
     Column("until", UtcInstant, nullable=False),
 )
+
+readable_since = Table(
+    "readable_since",
+    metadata,
+    Column("one", Integer, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("since", Text, nullable=False),
+)
+"""Of which version the tables are, and from which version on a program may use them."""

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that ``casebook.database.upgrade`` hands over."""
+"""Runs migrations on the connection that ``casebook.table_versions.upgrade`` hands over."""
 
 from alembic import context
 

@@ -48,6 +48,7 @@ def test_of_a_good_set_up_nothing_is_wrong() -> None:
         ({"casebook_error": "The casebook is away."}, "casebook", "wrong", "away"),
         ({"casebook_there": False}, "casebook", "look", "takin notices serve"),
         ({"tables": "0001"}, "casebook", "wrong", "version 0001"),
+        ({"tables": "0009", "tables_newer_and_usable": True}, "casebook", "look", "may use them"),
         ({"clock_synchronised": False}, "clock", "look", "chrony"),
         ({"clock_error_s": 1.0}, "clock", "look", "1.0 s"),
         ({"disk_free": 10_000_000}, "disk", "wrong", "make room now"),
