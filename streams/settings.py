@@ -1,9 +1,20 @@
 """What a process is told from outside: environment variables, read once at its start."""
 
+import json
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+USUAL = "127.0.0.1:9092"
+
+
+def _kafka_of(data_dir: Path) -> str:
+    """Where `takin up` has its own Kafka listen: the port is chosen once and kept in the folder."""
+    try:
+        return f"127.0.0.1:{int(json.loads((data_dir / 'ports.json').read_text())['kafka'])}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return USUAL
 
 
 class Settings(BaseSettings):
@@ -11,12 +22,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TAKIN_", frozen=True, extra="ignore", populate_by_name=True)
 
-    kafka_bootstrap_servers: str = Field(default="127.0.0.1:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
-    """``host:port`` of one or more brokers, separated by commas."""
-    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
-    """``postgresql://…`` or ``sqlite:///path``; absent: an SQLite file in ``data_dir``."""
     data_dir: Path = Path(".takin")
     """Where local state is kept: embedded Kafka, SQLite, cursors, evidence."""
+    kafka_bootstrap_servers: str = Field(
+        default_factory=lambda known: _kafka_of(known["data_dir"]), validation_alias="KAFKA_BOOTSTRAP_SERVERS"
+    )
+    """``host:port`` of one or more brokers, separated by commas; absent: the one that `takin up` runs with
+    this ``data_dir``, else the usual port of this machine."""
+    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
+    """``postgresql://…`` or ``sqlite:///path``; absent: an SQLite file in ``data_dir``."""
     platforms_file: Path | None = None
     """YAML file that names the platforms, see ``connectors/registry.py``."""
     mailbox_file: Path | None = None

@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     notices.command("package")(package)
     notices.command("resend")(resend)
     notices.command("inform")(inform)
+    notices.command("answers")(answers)
     notices.command("validate")(validate)
     by_case.register(notices)
     guards.register(notices)
@@ -350,6 +351,46 @@ def resend(
         print(f"{notice.human_reference} waits to be sent again.")
     finally:
         casebook.close()
+
+
+def answers(
+    show: Annotated[
+        int | None, typer.Option(min=1, help="Print the bytes of the one with this number.")
+    ] = None,
+    again: Annotated[int | None, typer.Option(min=1, help="Have that one read once more.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+) -> None:
+    """Platforms' answers that were set aside because they could not be read, the newest first.
+
+    What is read again keeps its time of receipt: a platform that answered in time is in time.
+
+    Example: takin notices answers --show 17
+    """
+    from streams.notices.casebook import inbox
+
+    if show is not None and again is not None:
+        raise OperatorError("Say either --show or --again.")
+    number = again if again is not None else show
+    casebook = _casebook()
+    try:
+        with casebook.write() as tx:
+            found = inbox.set_aside(tx, limit=limit, inbox_id=number)
+            if number is not None and not found:
+                raise OperatorError(f"No answer {number} is set aside: see `takin notices answers`.")
+            if again is not None:
+                inbox.read_again(tx, again)
+    finally:
+        casebook.close()
+    if again is not None:
+        print(f"Answer {again} is read once more by the running notice service.")
+        return
+    for one in found:
+        at = one.received_at.strftime("%Y-%m-%d %H:%M:%SZ")
+        print(f"{one.inbox_id}  {at}  {one.platform}  {one.channel}  {one.reason}: {visible(one.detail)}")
+        if show is not None:
+            print(visible(one.body.decode("utf-8", "replace"), keep_lines=True))
+    if number is None:
+        print(f"{len(found)} answers are set aside.")
 
 
 def inform(

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.errors import OperatorError
 from schemas.notice import SlaPromise
+from streams import cli
 from streams.notices import handlers
 from streams.notices.casebook import (
     cases,
@@ -456,6 +457,33 @@ class TestAnswers:
 
         assert result == "quarantined"
         assert casebook.answer(inbox.new, limit=9) == ()
+
+    def test_an_answer_that_was_set_aside_is_shown_and_read_again_with_its_time_of_receipt(
+        self,
+        url: str,
+        casebook: Casebook,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        stored = {"channel": "webhook", "received_at": T0, "body": b'{"word": "\x1b[2Jgone"}', "headers": {}}
+        casebook.decide(inbox.store, platform="market", source_id="m", **stored)
+        [received] = casebook.answer(inbox.new, limit=9)
+        why = {"state": "quarantined", "reason": "unmapped", "detail": "no such word"}
+        casebook.decide(inbox.finish, received.inbox_id, now=at(5), **why)
+        monkeypatch.setenv("DATABASE_URL", url)
+        number = str(received.inbox_id)
+
+        assert cli.main(["notices", "answers", "--show", number]) == 0
+        shown = capsys.readouterr().out
+        assert cli.main(["notices", "answers", "--again", number]) == 0
+        [again] = casebook.answer(inbox.new, limit=9)
+
+        assert "unmapped: no such word" in shown
+        assert "\\x1b[2Jgone" in shown
+        assert again == received
+        assert cli.main(["notices", "answers", "--again", number]) == 2
+        assert "No answer" in capsys.readouterr().err
+        assert casebook.answer(sealing.verify).breaks == ()
 
     def test_an_answer_about_another_platforms_notice_is_refused(self, casebook: Casebook) -> None:
         notice_id = sent(casebook)

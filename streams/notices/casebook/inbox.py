@@ -130,6 +130,56 @@ def finish_stored(tx: Transaction, platform: str, source_id: str, *, now: dateti
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """An answer that nobody could read, kept for a person."""
+
+    inbox_id: int
+    platform: str
+    channel: str
+    received_at: datetime
+    reason: str
+    detail: str
+    body: bytes
+
+
+def set_aside(tx: Transaction, *, limit: int, inbox_id: int | None = None) -> tuple[SetAside, ...]:
+    """Answers that were set aside, the newest first; with ``inbox_id`` only that one."""
+    query = (
+        sa.select(t.inbox)
+        .where(t.inbox.c.state == "quarantined")
+        .order_by(t.inbox.c.inbox_id.desc())
+        .limit(limit)
+    )
+    if inbox_id is not None:
+        query = query.where(t.inbox.c.inbox_id == inbox_id)
+    return tuple(
+        SetAside(
+            row.inbox_id,
+            row.platform,
+            row.channel,
+            row.received_at,
+            row.reason or "",
+            row.detail or "",
+            row.body,
+        )
+        for row in tx.execute(query)
+    )
+
+
+def read_again(tx: Transaction, inbox_id: int) -> bool:
+    """Have an answer that was set aside read once more, as if it had just come; ``False``: it was not aside.
+
+    It keeps its time of receipt, by which its deadlines are judged.
+    """
+    changed = tx.execute(
+        sa.update(t.inbox)
+        .where(t.inbox.c.inbox_id == inbox_id, t.inbox.c.state == "quarantined")
+        .values(state="new", applied_at=None, reason=None, detail=None)
+    )
+    return bool(changed.rowcount)
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """One answer and the item that it is about."""
 
