@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from connectors.service_manager import told_to_the_manager
 from connectors.serving import RunningServer, serve
 
 
@@ -63,7 +64,10 @@ async def serve_observability(
     port: int,
     process: str,
 ) -> RunningServer:
-    """Serve ``/metrics`` (Prometheus text) and ``/health`` (200 or 503 with JSON)."""
+    """Serve ``/metrics`` (Prometheus text) and ``/health`` (200 or 503 with JSON).
+
+    As long as it does, a service manager that started this process is told so.
+    """
 
     async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -81,4 +85,6 @@ async def serve_observability(
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    return await serve(app, host, port, purpose=f"the metrics of {process}")
+    served = await serve(app, host, port, purpose=f"the metrics of {process}")
+    await served.beside.enter_async_context(told_to_the_manager())
+    return served

@@ -57,6 +57,8 @@ class RunningServer:
         address = sock.getsockname()
         self.host: str = address[0]
         self.port: int = address[1]
+        self.beside = contextlib.AsyncExitStack()
+        """What lasts as long as it serves."""
 
     @property
     def url(self) -> str:
@@ -66,6 +68,7 @@ class RunningServer:
 
     async def stop(self, *, grace_s: float = 5.0) -> None:
         """Finish what is being answered, at most for ``grace_s``, and close the port."""
+        await self.beside.aclose()
         self._server.should_exit = True
         try:
             await asyncio.wait_for(asyncio.shield(self._task), grace_s)

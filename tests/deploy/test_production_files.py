@@ -32,6 +32,20 @@ def test_a_unit_starts_a_command_that_exists_and_is_hardened(
     assert [word for word in words if word.startswith("--") and word not in shown] == []
     for setting in ("NoNewPrivileges=yes", "ProtectSystem=strict", "User=takin", "Restart=always"):
         assert setting in text
+    # Watched, and able to say so: only a process that serves its health tells a service manager anything.
+    assert {"Type=notify", "WatchdogSec=60", "WatchdogSignal=SIGKILL"} <= set(text.splitlines())
+    assert "AF_UNIX" in text
+    assert "--metrics-port" in words or "TAKIN_OBSERVABILITY_PORT=" in text
+
+
+def test_each_process_of_the_composition_has_a_unit() -> None:
+    composition = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text("utf-8"))["services"]
+    ours = {one["command"][0] for one in composition.values() if one["image"].startswith("takin:")}
+    units = {re.search(r"bin/takin ([a-z]+)", unit.read_text("utf-8"))[1] for unit in UNITS}  # type: ignore[index]
+
+    assert units == ours - {"topics"}
+    ports = re.findall(r"port[= ](\d+)", "".join(unit.read_text("utf-8") for unit in UNITS))
+    assert len(ports) == len(set(ports)), "two units want one port"
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this system has no systemd-analyze")
