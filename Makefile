@@ -16,7 +16,7 @@ TOOLS := $(VENV)/.installed-dev
 .PHONY: help
 help: ## Show this
 	@echo "Takin watches platforms for offers of protected wildlife. Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(TOOLS): requirements/dev.lock requirements/bootstrap.lock pyproject.toml
 	@deploy/ci/environment.sh dev
@@ -57,6 +57,11 @@ bench-systems: $(TOOLS) ## Measure a screening worker beside plain aiokafka, sto
 .PHONY: faults
 faults: $(TOOLS) ## Harm a whole machine and write deploy/reliability.md; ARGS="--world --minutes 30" as root harms more
 	@$(VENV)/bin/python -m tests.faults.system_faults --report deploy/reliability.md $(ARGS)
+
+.PHONY: upgrade-drill
+upgrade-drill: $(TOOLS) ## Roll an earlier commit's processes to this tree's, under load; ARGS="COMMIT"
+	@deploy/ci/postgresql.sh
+	@$(VENV)/bin/python -m tests.faults.upgrade_drill --report deploy/upgrade.md $(ARGS)
 
 .PHONY: lint
 lint: $(TOOLS) ## Lint, format check, types, generated files

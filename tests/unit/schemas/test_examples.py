@@ -44,6 +44,9 @@ def validate(message: type[Message], value: Any) -> None:
     Draft202012Validator(schema, format_checker=FormatChecker(["date-time"])).validate(value)
 
 
+WRITTEN_BEFORE = FIRST_SHAPE.parent / "written_before"
+"""Each message with every field, as the code of c98588a wrote it; never edited, replaced at a release."""
+
 every_message = pytest.mark.parametrize("message", MESSAGES, ids=message_name)
 
 
@@ -74,6 +77,25 @@ def test_a_message_of_the_first_shape_is_still_read(message: type[Message]) -> N
     read = message.from_bytes(json.dumps(value).encode())
 
     assert message.from_bytes(read.to_bytes()) == read
+
+
+@pytest.mark.parametrize("file", sorted(WRITTEN_BEFORE.iterdir()), ids=lambda file: file.stem)
+def test_a_message_as_an_earlier_release_wrote_it_is_read_and_nothing_of_it_is_lost(file: Path) -> None:
+    [message] = [one for one in MESSAGES if message_name(one) == file.stem]
+    value = json.loads(file.read_text(encoding="utf-8"))
+    validate(message, value)
+
+    def without_new(node: Any, old: Any) -> Any:
+        """Fields that are new stand there with their default."""
+        if isinstance(old, dict) and isinstance(node, dict):
+            return {name: without_new(one, old[name]) for name, one in node.items() if name in old}
+        if isinstance(old, list) and isinstance(node, list) and len(old) == len(node):
+            return [without_new(one, was) for one, was in zip(node, old, strict=True)]
+        return node
+
+    again = json.loads(message.model_validate(value).to_bytes())
+
+    assert without_new(again, value) == value
 
 
 @every_message
