@@ -73,6 +73,9 @@ class Progress(Protocol):
         """``received``, ``examined``, ``told`` (the platform), ``gone`` or ``closed``."""
 
 
+Seal = Callable[[Report], Report]
+"""The report with its reporter's contact encrypted."""
+
 Follow = Callable[[str, str], Awaitable[Progress | None]]
 """A report's id and an organisation: how far its report came; ``None``: it has none of that id.
 
@@ -122,6 +125,7 @@ class Intake:
         platforms: frozenset[str],
         metrics: ConnectorMetrics,
         now: Callable[[], datetime],
+        seal: Seal,
         guard: RateGuard | None = None,
         follow: Follow | None = None,
         keep: Keep | None = None,
@@ -133,6 +137,7 @@ class Intake:
         self._platforms = platforms
         self._metrics = metrics
         self._now = now
+        self._seal = seal
         self._guard = guard or RateGuard()
         self._follow = follow
         self._keep = keep
@@ -266,7 +271,8 @@ class Intake:
     async def _take_report(self, content: Any, key: IntakeKey) -> Answer:
         batch = read_reports(content, key, known=self._platforms, now=self._now())
         if batch.good:
-            await self._publisher.accept(reports=batch.good, within_s=self._kafka_within_s)
+            hidden = [self._seal(one) for one in batch.good]
+            await self._publisher.accept(reports=hidden, within_s=self._kafka_within_s)
             self.kafka_answers = True
         if not batch.single:
             return _told(batch, lambda report: _named(report.report_id))

@@ -159,6 +159,11 @@ def kafka_at(bootstrap: str, access: KafkaAccess | None = None) -> dict[str, Any
     return {"bootstrap_servers": hosts, **access.options()}
 
 
+def is_here(bootstrap: str) -> bool:
+    """Whether all of these brokers are on this machine."""
+    return all(_is_loopback(host.strip()) for host in bootstrap.split(",") if host.strip())
+
+
 def _is_loopback(host: str) -> bool:
     name = host.rpartition(":")[0].strip("[]")
     try:

@@ -18,6 +18,11 @@ class Reporter(Part):
     email: str | None = Field(default=None, max_length=320)
     country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     """ISO 3166-1 alpha-2."""
+    sealed: str | None = Field(
+        default=None, max_length=8_192, pattern=r"^[0-9a-f]{16}\.[A-Za-z0-9_-]+={0,2}$"
+    )
+    """Name and e-mail address, encrypted, which are then absent: the id of the key, a dot and a Fernet token,
+    see ``streams/contacts/keys.py``. Absent: none was left, or it was filed before there was a key."""
 
 
 class Provenance(Part):

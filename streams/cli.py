@@ -35,6 +35,7 @@ AREAS = (
     "streams.notices.commands",
     "streams.reports.commands",
     "streams.privacy.commands",
+    "streams.contacts.commands",
     "streams.auditor.commands",
     "streams.doctor.commands",
     "streams.desk.commands",

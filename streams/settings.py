@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     """Where the key is that hides persons: ``env:NAME`` or ``file:PATH``, several with commas while one is
     being replaced, the new one first; absent: ``privacy.key`` in ``data_dir``, made when it is first
     needed."""
+    contact_keys_file: Path | None = None
+    """Keys that encrypt reporters' contacts (`takin keys`), the same file for the intake, the notice service
+    and the desk; absent: ``contact.keys`` in ``data_dir``, made at the first start beside an SQLite
+    casebook."""
     retention_file: Path | None = None
     """YAML table of how long what is kept; absent: ``streams/privacy/retention.yaml``."""
     observability_host: str = "127.0.0.1"
@@ -98,6 +102,11 @@ class Settings(BaseSettings):
     def privacy_key_file(self) -> Path:
         """Where the privacy key is, or will be made, if none is named."""
         return self.data_dir / "privacy.key"
+
+    @property
+    def contact_keys(self) -> Path:
+        """Where the keys of reporters' contacts are, or will be made."""
+        return self.contact_keys_file or self.data_dir / "contact.keys"
 
     @property
     def evidence_dir(self) -> Path:

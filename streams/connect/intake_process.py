@@ -18,6 +18,7 @@ from connectors.serving import bind, serve
 from schemas.errors import OperatorError
 from streams.connect import report_mail
 from streams.connect.process import configured, until_signal, utc_now
+from streams.contacts.start import contact_ring
 from streams.desk.keys import DeskKeys
 from streams.desk.pictures import NoPicture as Unreadable
 from streams.desk.pictures import redrawn
@@ -55,12 +56,14 @@ async def run_intake_mail(
     """
     keeper = PictureKeeper(EvidenceStore(settings.evidence_dir))
     secret = DeskKeys.load_or_make(settings.desk_key).purpose("report-mail-id")
+    contacts = contact_ring(settings, opens_casebook=False)
     async with Publisher(settings.kafka_bootstrap_servers, now=utc_now, worker="intake-mail") as publisher:
         return await report_mail.serve(
             config,
             publisher,
             keeper.keep_now,
             secret,
+            seal=lambda report: contacts().seal(report),
             once=once,
             host=settings.observability_host,
             port=metrics_port,
@@ -74,6 +77,7 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
         OperatorError
     """
     keys = load_keys(options.keys_file)
+    contacts = contact_ring(settings, opens_casebook=False)
     configs = configured(options.platforms_file)
     metrics = ConnectorMetrics()
     metrics.opened()
@@ -93,6 +97,7 @@ async def run_intake(options: IntakeOptions, settings: Settings) -> None:
             platforms=frozenset(config.name for config in configs),
             metrics=metrics,
             now=utc_now,
+            seal=lambda report: contacts().seal(report),
         )
 
         def health() -> Health:

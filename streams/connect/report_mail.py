@@ -194,11 +194,13 @@ async def serve(
     keep: Callable[[bytes], Kept],
     secret: bytes,
     *,
+    seal: Callable[[Report], Report],
     once: bool,
     host: str,
     port: int,
 ) -> Round:
-    """Read the mailbox until SIGTERM or SIGINT, or once; returns what came in all.
+    """Read the mailbox until SIGTERM or SIGINT, or once; returns what came in all. ``seal`` encrypts who
+    wrote.
 
     Raises:
         OperatorError: the password is missing, the port is taken, or with ``once``: the mailbox or Kafka is
@@ -208,7 +210,7 @@ async def serve(
     loop = asyncio.get_running_loop()
 
     def file(report: Report) -> None:
-        written = publisher.accept(reports=[report], within_s=KAFKA_WITHIN_S)
+        written = publisher.accept(reports=[seal(report)], within_s=KAFKA_WITHIN_S)
         asyncio.run_coroutine_threadsafe(written, loop).result()
 
     post = ReportPost(

@@ -82,6 +82,7 @@ def desk(
     Example: takin desk --base https://desk.example.org --platforms platforms.yaml --sender sender.yaml
     """
     from connectors.registry import load_platforms
+    from streams.contacts.start import contact_ring
     from streams.desk.service import DeskService, serve_until_signal
     from streams.desk.sso.config import client_secret, load_sso
     from streams.logs import configure
@@ -113,6 +114,7 @@ def desk(
     service = DeskService(
         casebook_url=settings.casebook_url,
         key_file=settings.desk_key,
+        contacts=contact_ring(settings, opens_casebook=True),
         evidence_dir=settings.evidence_dir,
         base=seen_at,
         host=host,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from streams.contacts.keys import ContactKeys
 from streams.desk.board import Board
 from streams.desk.keys import DeskKeys
 from streams.desk.limits import RateLimits
@@ -27,6 +28,8 @@ class House:
     keys: DeskKeys
     privacy: Callable[[], PrivacyKeys]
     """Keys under which sellers are named in what is downloaded."""
+    contacts: Callable[[], ContactKeys]
+    """Encrypt and read reporters' contacts."""
     links: ReplyLinks
     pages: Pages
     board: Board

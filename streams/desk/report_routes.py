@@ -190,7 +190,7 @@ async def _take(
     try:
         await house.casebook.run(
             filed.file,
-            read,
+            house.contacts().seal(read),
             origin=origin,
             allowance=ALLOWANCE,
             picture_size=len(picture) if picture else None,

@@ -19,6 +19,7 @@ from connectors.platform_config import PlatformConfig
 from connectors.self_service import mark_of, new_secret, read_address
 from connectors.serving import bind, serve
 from schemas.notice import LegalBasis
+from streams.contacts.keys import ContactKeys
 from streams.desk.app import desk_app
 from streams.desk.board import Board
 from streams.desk.house import House
@@ -50,6 +51,8 @@ class DeskService:
 
     casebook_url: str
     key_file: Path
+    contacts: Callable[[], ContactKeys]
+    """Encrypt and read reporters' contacts."""
     evidence_dir: Path
     base: str
     """Where browsers see the desk; with https its cookies are bound to it."""
@@ -144,6 +147,7 @@ class DeskService:
             casebook=casebook,
             keys=keys,
             privacy=self.privacy,
+            contacts=self.contacts,
             links=links,
             pages=Pages(),
             board=Board(

@@ -1,15 +1,18 @@
 """Reports from the public: a person reads each and makes a case of it, joins it to one, or dismisses it."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from schemas.report import Report
+from streams.contacts.keys import ContactUnreadable
 from streams.desk import catalogues, pictures
 from streams.desk.analyst_routes import REVIEWERS
 from streams.desk.gate import Form, Refused, open_to
@@ -18,6 +21,8 @@ from streams.notices import acts
 from streams.notices.acts import Offer
 from streams.notices.casebook import accounts, filed
 from streams.notices.evidence import EvidenceDamaged
+
+log = structlog.get_logger()
 
 STATES = {
     "waiting": "waits",
@@ -69,6 +74,10 @@ def register(app: FastAPI, house: House) -> None:
     @open_to(*REVIEWERS)
     async def show(request: Request, report_id: str) -> Response:
         return await _page(house, request, report_id)
+
+    @open_to(*REVIEWERS)
+    async def contact(request: Request, report_id: str) -> Response:
+        return await _page(house, request, report_id, with_contact=True)
 
     @open_to(*REVIEWERS)
     async def picture(request: Request, report_id: str, number: int = 1) -> Response:
@@ -126,6 +135,7 @@ def register(app: FastAPI, house: House) -> None:
     for path, endpoint, method in (
         ("/triage", reports, "GET"),
         ("/triage/{report_id}", show, "GET"),
+        ("/triage/{report_id}/contact", contact, "GET"),
         ("/triage/{report_id}/picture", picture, "GET"),
         ("/triage/{report_id}/case", make_case, "POST"),
         ("/triage/{report_id}/merge", merge, "POST"),
@@ -157,12 +167,21 @@ def _offer(form: Form) -> Offer:
     )
 
 
-async def _page(house: House, request: Request, report_id: str, *, problem: str | None = None) -> Response:
+async def _page(
+    house: House,
+    request: Request,
+    report_id: str,
+    *,
+    problem: str | None = None,
+    with_contact: bool = False,
+) -> Response:
     viewer = request.state.viewer
     found = await house.casebook.look(filed.one, viewer, report_id)
     if found is None:
         raise HTTPException(404)
-    await house.casebook.run(accounts.log_access, viewer, act="report", subject=report_id, now=house.clock())
+    # On record before anything is shown; who was shown the contact, apart from who read the report.
+    act = "contact" if with_contact else "report"
+    await house.casebook.run(accounts.log_access, viewer, act=act, subject=report_id, now=house.clock())
     form = request.state.form if problem else Form(())
     known = house.acts.platforms if house.acts else {}
     given = {name: form.one(name) for name in FIELDS}
@@ -172,6 +191,7 @@ async def _page(house: House, request: Request, report_id: str, *, problem: str 
     law = house.acts.law if house.acts else {}
     values = {
         "filed": found,
+        "contact": _contact(house, found) if with_contact else None,
         "known": await house.casebook.look(filed.known_about, viewer, found.report),
         "report": found.report,
         "states": STATES,
@@ -187,6 +207,27 @@ async def _page(house: House, request: Request, report_id: str, *, problem: str 
         "provisions": [(one.id, _provision(one.law, one.country)) for one in law.values()],
     }
     return house.pages.html("triage_report.html", request, values, status=422 if problem else 200)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a page says of who reported."""
+
+    name: str | None = None
+    email: str | None = None
+    why_not: str | None = None
+
+
+def _contact(house: House, found: filed.Filed) -> _Shown:
+    who = found.report.reporter
+    if found.contact is None:
+        return _Shown(who.name, who.email)
+    try:
+        contact = house.contacts().decrypt(found.report.report_id, found.contact)
+    except ContactUnreadable as error:
+        log.error("contact_unreadable", report_id=found.report.report_id, why=str(error))
+        return _Shown(why_not=str(error))
+    return _Shown(contact.name, contact.email)
 
 
 def _provision(law: str, country: str | None) -> str:

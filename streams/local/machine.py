@@ -22,6 +22,7 @@ from connectors.registry import load_platforms
 from connectors.sandbox.scenario import Scenario
 from schemas.errors import OperatorError
 from schemas.kafka_access import PLAINTEXT, read_access
+from streams.contacts.start import make_here
 from streams.local.ports import free_port
 from streams.local.readiness import join_group
 from streams.local.service import Service
@@ -129,6 +130,8 @@ def prepare(machine: Machine) -> Prepared:
         for platform in scenario["platforms"]:
             platform["port"] = ports[f"sandbox:{platform['name']}"]
         _write(folder / "scenario.yaml", scenario)
+    if "TAKIN_CONTACT_KEYS_FILE" not in os.environ:
+        make_here(folder / "contact.keys", casebook_url)
     if machine.intake:
         _make_key(folder, names or [one.name for one in load_platforms(platforms_file)])
     summary = folder / "connect-summary.json"

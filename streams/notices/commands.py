@@ -71,6 +71,8 @@ def serve(
 
     from connectors.mailbox import load_mailbox
     from connectors.registry import load_platforms
+    from streams.contacts.keys import no_contact_keys
+    from streams.contacts.start import ring_if_any
     from streams.desk.keys import reply_links, unsealer
     from streams.logs import configure
     from streams.notices.law import load_law
@@ -121,6 +123,7 @@ def serve(
         webhook_secret=settings.webhook_secret,
         retention=load_table(settings.retention_file),
         privacy_keys=KeyRing(settings.privacy_key, settings.privacy_key_file),
+        contacts=ring_if_any(settings) or no_contact_keys,
         unseal=unsealer(settings),
         sink_dir=settings.data_dir / "test-mode",
     )

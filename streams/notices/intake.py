@@ -7,6 +7,7 @@ from typing import Literal
 from schemas.detection import Detection
 from schemas.report import Report
 from schemas.topics import DETECTIONS, REPORTS
+from streams.contacts.keys import ContactKeys, no_contact_keys
 from streams.notices import handlers
 from streams.notices.casebook import cases, erased_marks, filed, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable, Transaction
@@ -64,9 +65,17 @@ def _erased(
 
 
 def take_reports(
-    tx: Transaction, batch: Batch[Report], *, now: datetime, keys: PrivacyKeys | None = None
+    tx: Transaction,
+    batch: Batch[Report],
+    *,
+    now: datetime,
+    keys: PrivacyKeys | None = None,
+    contacts: ContactKeys | None = None,
 ) -> tuple[Became, ...]:
     """The same for reports: each waits for a person from then.
+
+    They come with their contacts encrypted. One that a version before wrote in clear is encrypted with
+    ``contacts``; without keys it is kept as it is, until ``takin keys reseal``.
 
     Raises:
         OffsetTaken: as above.
@@ -79,7 +88,8 @@ def take_reports(
         if came_back(its, erased, report.received_at):
             became.append("erased")
         else:
-            became.append("filed" if filed.keep(tx, report, now=now) else "repeated")
+            hidden = contacts.seal(report) if contacts else report
+            became.append("filed" if filed.keep(tx, hidden, now=now) else "repeated")
     return tuple(became)
 
 
@@ -128,6 +138,7 @@ def report_intake(
     set_aside: SetAside,
     worker: str,
     keys: Callable[[], PrivacyKeys | None] = no_keys,
+    contacts: Callable[[], ContactKeys | None] = no_contact_keys,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> TopicIntake[Report, Became]:
     """Takes reports that came through the intake; an analyst finds them beside those of the public form."""
@@ -141,7 +152,7 @@ def report_intake(
         metrics,
         topic=REPORTS,
         message=Report,
-        take=lambda tx, batch, now: take_reports(tx, batch, now=now, keys=keys()),
+        take=lambda tx, batch, now: take_reports(tx, batch, now=now, keys=keys(), contacts=contacts()),
         took=took,
         bootstrap=bootstrap,
         group=f"{group}-reports",

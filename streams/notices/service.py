@@ -29,6 +29,7 @@ from schemas.errors import OperatorError
 from schemas.notice import LegalBasis
 from schemas.report import Report
 from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS
+from streams.contacts.keys import ContactKeys, no_contact_keys
 from streams.notices.answers import Answers, Poller
 from streams.notices.bridge import Bridge, desk_of, make_bridge
 from streams.notices.casebook import events, offsets
@@ -100,6 +101,8 @@ class NoticeService:
     """How long what is kept; what should have been erased is shown."""
     privacy_keys: Callable[[], PrivacyKeys | None] = no_keys
     """Tell what was erased when it comes again."""
+    contacts: Callable[[], ContactKeys | None] = no_contact_keys
+    """Encrypt the contacts of reports that a version before wrote in clear."""
     unseal: Opener = lambda _: None
     """Reads the secrets that platforms made at the desk, with the desk's key."""
     sink_dir: Path | None = None
@@ -294,6 +297,7 @@ class NoticeService:
             set_aside=publisher.set_aside,
             worker=worker,
             keys=self.privacy_keys,
+            contacts=self.contacts,
             clock=now,
         )
         return verdicts, reports

@@ -1,4 +1,5 @@
-"""The key behind everything that hides a person: marks of what was erased, and encrypted fields.
+"""The key behind marks of what was erased. Reporters' contacts have keys of their own, which are replaced
+more often: :mod:`streams.contacts.keys`.
 
 One secret of 32 bytes as 64 hexadecimal digits; a key for each purpose is derived from it. While a secret is
 being replaced there are several: the new one first, which is used, and old ones, which are only understood.
@@ -116,7 +117,7 @@ def load_keys(references: str | None, default: Path, *, make: bool = False) -> P
         if not default.exists():
             if not make:
                 return None
-            _make(default)
+            make_file(default, secrets.token_hex(32) + "\n", what="privacy key", setting=SETTING)
         references = f"file:{default}"
     return PrivacyKeys(tuple(_resolve(one.strip(), os.environ) for one in references.split(",")))
 
@@ -144,22 +145,37 @@ def _resolve(reference: str, environment: Mapping[str, str], setting: str = SETT
     return bytes.fromhex(text.strip())
 
 
-def _make(path: Path) -> None:
+def make_file(path: Path, text: str, *, what: str, setting: str) -> bool:
+    """Write a file of mode 0400, whole or not at all; ``False``: somebody else was first, and theirs stays.
+
+    Raises:
+        OperatorError: the folder cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         unfinished = path.parent / f".{secrets.token_hex(8)}"
-        place = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+        write_durably(unfinished, text)
         try:
-            with os.fdopen(place, "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(unfinished, path)  # whole or not at all: whoever comes second keeps the first one's
+            os.link(unfinished, path)
         except FileExistsError:
-            pass
+            return False
         finally:
             unfinished.unlink()
     except OSError as error:
         raise OperatorError(
-            f"The privacy key {path} cannot be made: {error.strerror}. Name one with {SETTING}."
+            f"The {what} {path} cannot be made: {error.strerror}. Name one with {setting}."
         ) from error
+    return True
+
+
+def write_durably(path: Path, text: str) -> None:
+    """A new file of mode 0400, on the disk when this returns.
+
+    Raises:
+        OSError: also when it is there already.
+    """
+    place = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with os.fdopen(place, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

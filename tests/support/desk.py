@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from connectors.platform_config import PlatformConfig
+from streams.contacts.keys import ContactKeys
 from streams.desk.app import desk_app
 from streams.desk.board import Board
 from streams.desk.house import House
@@ -44,6 +45,7 @@ NOW = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
 HASH = hash_password(PASSWORD)
 BASE = "http://desk.example"
+CONTACT_KEYS = ContactKeys((b"k" * 32,))
 PLATFORMS = ("market", "bazaar")
 
 SOFT_SLA = SLA.model_copy(
@@ -84,6 +86,7 @@ def house_over(casebook: Casebook, folder: Path, *, base: str = BASE, clock: Any
         casebook=casebook,
         keys=keys,
         privacy=lambda: made_keys(None, folder / "privacy.key"),
+        contacts=lambda: CONTACT_KEYS,
         links=ReplyLinks(base, keys.purpose("reply-link")),
         pages=Pages(),
         board=Board(casebook, clock=clock),

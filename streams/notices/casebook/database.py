@@ -142,6 +142,19 @@ class Casebook:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: self.answer(function, *args, **kwargs))
 
+    def forget_journal(self) -> bool:
+        """Empty SQLite's write-ahead log, which still holds what was erased or encrypted meanwhile.
+
+        ``False``: somebody reads from it just now. PostgreSQL has no such file of ours.
+        """
+        if not self.is_sqlite:
+            return True
+        with self.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not busy
+
     def close(self) -> None:
         """Finish what is running and close every connection."""
         self._writers.shutdown()
@@ -213,6 +226,8 @@ def _engine(url: str, threads: int) -> sa.Engine:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA busy_timeout=30000")
+        # What was erased or encrypted does not stay in the file's free pages; not every build sees to that.
+        connection.execute("PRAGMA secure_delete=ON")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

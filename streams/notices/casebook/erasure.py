@@ -20,7 +20,7 @@ from schemas.notice import Notice
 from schemas.report import Report
 from schemas.response import PlatformResponse
 from streams.notices import erasing
-from streams.notices.casebook import cases, erased_marks, events, sealing
+from streams.notices.casebook import cases, erased_marks, events, filed, sealing
 from streams.notices.casebook import desk_tables as d
 from streams.notices.casebook import erasure_tables as e
 from streams.notices.casebook import guard_tables as g
@@ -32,7 +32,7 @@ from streams.notices.casebook.figures import is_owed
 from streams.notices.chain import ERASED, salted
 from streams.notices.item import Happening
 
-Cause = Literal["request", "retention"]
+Cause = Literal["request", "retention", "encryption"]
 
 
 class NotErasable(Exception):
@@ -169,27 +169,12 @@ def erase(
         work.targets.append(_Target(t.inbox, t.inbox.c.inbox_id.in_(inbox_ids), _answer))
     if access_ids:
         work.targets.append(_Target(d.access, d.access.c.access_id.in_(access_ids), None))
-    before = _snapshot(tx, work.targets)
-    seals = _seals(tx, before)
-    for target in work.targets:
-        _apply(tx, target)
-    for case_id in case_ids:
-        _forget_case(tx, case_id)
-    after = _snapshot(tx, work.targets)
-    actor = f"person:{decision.by}"
-    things: list[tuple[str, str, str | None]] = []
-    for subject, (kind, key, _) in before.items():
-        left = after.get(subject)
-        if left is not None and left[2] == before[subject][2]:
-            continue
-        things.append((subject, seals[subject], left[2] if left else None))
-        if left is not None:
-            sealing.keep(tx, kind, *key, at=now, actor=actor, act=ERASED, plain=True)
-    _drop_salts(tx, [subject for subject, _, _ in things])
+    things = _carry_out(tx, decision, work.targets, case_ids, now=now)
     erased_marks.keep(tx, marks, now=now)
     if not things:
         return Erased()
     happened = {"cause": decision.cause, "basis": decision.basis, "by": decision.by, "things": len(things)}
+    actor = f"person:{decision.by}"
     for case_id in case_ids:
         events.append(
             tx, case_id=case_id, happenings=[Happening("erased", now, happened)], now=now, actor=actor
@@ -198,6 +183,63 @@ def erase(
     about = [f"case:{one}" for one in case_ids] + [f"report:{one}" for one in reports]
     _keep_tombstone(tx, decision, about, things, files, now=now)
     return Erased(tuple((subject, now_) for subject, _, now_ in things), files)
+
+
+def hide_contacts(tx: Transaction, decision: Decision, reports: Sequence[Report], *, now: datetime) -> Erased:
+    """Take reporters' contacts out of what the chain seals, and keep them encrypted beside it; the chain says
+    so. ``reports`` are those of the casebook with their contacts encrypted.
+
+    Raises:
+        NotErasable: one of them was changed after it was sealed.
+    """
+    hidden = {one.report_id: one for one in reports}
+
+    target = _Target(
+        r.filed_report,
+        r.filed_report.c.report_id.in_(sorted(hidden)),
+        lambda row: filed.with_contact(hidden[row.report_id]),
+    )
+    # Under a salt: what is left still holds what they wrote, and may be erased later.
+    things = _carry_out(tx, decision, [target], (), now=now, salt=sealing.fresh_salt)
+    if things:
+        _keep_tombstone(tx, decision, [f"report:{one}" for one in sorted(hidden)], things, (), now=now)
+    return Erased(tuple((subject, left) for subject, _, left in things))
+
+
+def _carry_out(
+    tx: Transaction,
+    decision: Decision,
+    targets: Sequence[_Target],
+    case_ids: Sequence[str],
+    *,
+    now: datetime,
+    salt: Callable[[], bytes | None] = lambda: None,
+) -> list[tuple[str, str, str | None]]:
+    """Change the rows, seal what is left of them, and drop the salts under which they were sealed.
+
+    Returns each thing of the chain that changed, with the hash that was sealed before and what is left.
+    """
+    before = _snapshot(tx, targets)
+    seals = _seals(tx, before)
+    for target in targets:
+        _apply(tx, target)
+    for case_id in case_ids:
+        _forget_case(tx, case_id)
+    after = _snapshot(tx, targets)
+    things: list[tuple[str, str, str | None]] = []
+    for subject, (kind, key, _) in before.items():
+        left = after.get(subject)
+        if left is not None and left[2] == before[subject][2]:
+            continue
+        if left is None:
+            things.append((subject, seals[subject], None))
+            continue
+        fresh = salt()
+        things.append((subject, seals[subject], salted(fresh, left[2])))
+        actor = f"person:{decision.by}"
+        sealing.keep(tx, kind, *key, at=now, actor=actor, act=ERASED, plain=fresh is None, salt=fresh)
+    _drop_salts(tx, [subject for subject, _, _ in things])
+    return things
 
 
 def _all_held(tx: Transaction, case_ids: Sequence[str]) -> set[str]:
@@ -308,6 +350,8 @@ def _report(row: Any) -> dict[str, Any]:
         "body": left.to_bytes(),
         "picture_sha256": None,
         "picture_size": None,
+        "contact": None,
+        "contact_key": "",
         "origin": "",
         "reason": row.reason and erasing.GONE,
     }

@@ -48,6 +48,15 @@ class Filed:
     decided_at: datetime | None
     decided_by: str | None
     reason: str | None
+    contact: str | None = None
+    """Who reported, encrypted. Absent: they left nothing, or it stands in the report, from before there was
+    a key."""
+
+    @property
+    def leaves_contact(self) -> bool:
+        """Whether whoever reported can be reached."""
+        who = self.report.reporter
+        return self.contact is not None or who.name is not None or who.email is not None
 
 
 def known(tx: Transaction, report_id: str) -> bool:
@@ -99,7 +108,7 @@ def keep(
             "kind": report.reporter.kind,
             # PostgreSQL keeps no zero character in a text; the body has the address as it came.
             "url": report.url.replace("\0", "\N{REPLACEMENT CHARACTER}"),
-            "body": report.to_bytes(),
+            **with_contact(report),
             "picture_sha256": report.kept[0] if report.kept else None,
             "picture_size": report.pictures[0].size if report.pictures else picture_size,
             "origin": origin,
@@ -109,6 +118,26 @@ def keep(
     if fresh:
         sealing.keep(tx, sealing.REPORT, report.report_id, at=now, actor=f"reporter:{report.reporter.kind}")
     return bool(fresh)
+
+
+def with_contact(report: Report) -> dict[str, Any]:
+    """The columns of a report's body and of its encrypted contact.
+
+    The contact stands apart: a key that is replaced must not change what the audit chain seals.
+    """
+    who = report.reporter
+    in_clear = who.name is not None or who.email is not None
+    body = report.model_copy(update={"reporter": who.model_copy(update={"sealed": None})})
+    return {
+        "body": body.to_bytes(),
+        "contact": who.sealed,
+        "contact_key": None if in_clear else key_of(who.sealed),
+    }
+
+
+def key_of(contact: str | None) -> str:
+    """The id of the key with which a contact is encrypted; empty: there is none."""
+    return (contact or "").partition(".")[0]
 
 
 def _count(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> int:
@@ -123,7 +152,7 @@ def _may_see(viewer: Viewer) -> sa.ColumnElement[bool]:
     return sa.true() if viewer.role in SEES_EVERY_PLATFORM and viewer.platform is None else sa.false()
 
 
-_FILED = (_f.body, _f.state, _f.picture_size, _f.case_id, _f.decided_at, _f.decided_by, _f.reason)
+_FILED = (_f.body, _f.state, _f.picture_size, _f.case_id, _f.decided_at, _f.decided_by, _f.reason, _f.contact)
 
 
 def _filed(row: Sequence[Any]) -> Filed:

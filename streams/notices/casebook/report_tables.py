@@ -21,6 +21,12 @@ filed_report = Table(
     Column("decided_at", UtcInstant),
     Column("decided_by", Text),
     Column("reason", Text),
+    # Name and address of who reported, encrypted. Beside the body, so that keys can be replaced without a
+    # change of what the audit chain seals.
+    Column("contact", Text),
+    # With which key; empty: there is no contact. NULL: filed by a version that kept it in the body, in clear.
+    Column("contact_key", Text),
+    Index("ix_filed_report_contact_key_report_id", "contact_key", "report_id"),
     Index("ix_filed_report_state_received_at", "state", "received_at"),
     Index("ix_filed_report_origin_received_at", "origin", "received_at"),
     Index("ix_filed_report_received_at", "received_at"),

@@ -363,8 +363,10 @@ def keep(
     actor: str = DEFAULT_ACTOR,
     act: str | None = None,
     plain: bool = False,
+    salt: bytes | None = None,
 ) -> None:
-    """Seal this row, as it is when the transaction ends; under a salt of its own unless ``plain``.
+    """Seal this row, as it is when the transaction ends; unless ``plain``, under a salt of its own or the one
+    that is given.
 
     ``at`` may be left out where the writer is told no time: then the newest time counts that this
     transaction seals, or else that of the last row sealed before.
@@ -375,8 +377,8 @@ def keep(
     pending: Pending = tx.info[PENDING]
     # A row written twice takes its later place, after what led to its last change.
     pending.rows.pop((kind.name, key), None)
-    salt = None if plain else fresh_salt()
-    pending.rows[(kind.name, key)] = (kind, Kept(at, actor, act or kind.name, salt))
+    kept = Kept(at, actor, act or kind.name, None if plain else salt or fresh_salt())
+    pending.rows[(kind.name, key)] = (kind, kept)
 
 
 def flush(tx: sa.Connection) -> None:

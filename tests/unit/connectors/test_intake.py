@@ -20,6 +20,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.errors import OperatorError
 from schemas.listing import Listing
 from schemas.report import Report
+from streams.contacts.keys import Contact, ContactKeys
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MARKET, CITIZENS, POLICE = ("tk_" + letter * 40 for letter in "abc")
@@ -63,6 +64,9 @@ LISTING = {
 REPORT = {"url": "https://m.example/1", "what": "A carved tusk is offered.", "reporter": {"kind": "officer"}}
 
 
+CONTACT_KEYS = ContactKeys((b"k" * 32,))
+
+
 class _Log:
     """Stands where Kafka does: keeps what is written, or is away."""
 
@@ -94,6 +98,7 @@ class _Desk:
             platforms=frozenset({"example-market", "other-market"}),
             metrics=ConnectorMetrics(self.registry),
             now=lambda: NOW,
+            seal=CONTACT_KEYS.seal,
             guard=RateGuard(lambda: self.clock),
             body_within_s=0.3,
         )
@@ -319,6 +324,20 @@ async def test_a_report_is_taken_with_its_provenance_and_listing(desk: _Desk) ->
     assert report.listing is not None
     assert (report.listing.key, report.listing.run_id) == ("example-market:1", report.report_id)
     assert report.listing.observed_at == report.seen_at == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+async def test_what_is_written_to_kafka_holds_no_name_or_address_in_clear(desk: _Desk) -> None:
+    who = {"kind": "officer", "name": "Kim Canary", "email": "canary@police.example", "country": "KE"}
+    reply = await desk.post("/v1/reports", {"reports": [{**REPORT, "reporter": who}, REPORT]}, POLICE)
+
+    assert reply.status_code == 202
+    report, anonymous = desk.log.reports
+    assert b"canary" not in report.to_bytes().lower()
+    assert report.reporter.country == "KE"
+    assert report.reporter.sealed is not None
+    opened = CONTACT_KEYS.decrypt(report.report_id, report.reporter.sealed)
+    assert opened == Contact("Kim Canary", "canary@police.example")
+    assert anonymous.reporter.sealed is None
 
 
 async def test_the_same_report_sent_twice_is_one_report(desk: _Desk) -> None:

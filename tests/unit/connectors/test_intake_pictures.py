@@ -49,6 +49,7 @@ class _Desk:
             platforms=frozenset(),
             metrics=ConnectorMetrics(),
             now=lambda: NOW,
+            seal=lambda report: report,
             keep=PictureKeeper(self.evidence).keep,
         )
         transport = httpx.ASGITransport(intake_app(intake))
@@ -178,6 +179,7 @@ async def test_pictures_are_drawn_one_after_the_other() -> None:
         platforms=frozenset(),
         metrics=ConnectorMetrics(),
         now=lambda: NOW,
+        seal=lambda report: report,
         keep=keep,
     )
     transport = httpx.ASGITransport(intake_app(intake))

@@ -85,6 +85,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("POST", "/quality/{week}/{notice_id}"): REVIEWERS,
     ("GET", "/triage"): REVIEWERS,
     ("GET", "/triage/{report_id}"): REVIEWERS,
+    ("GET", "/triage/{report_id}/contact"): REVIEWERS,
     ("GET", "/triage/{report_id}/picture"): REVIEWERS,
     ("POST", "/triage/{report_id}/case"): REVIEWERS,
     ("POST", "/triage/{report_id}/merge"): REVIEWERS,

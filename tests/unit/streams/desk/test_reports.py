@@ -17,7 +17,7 @@ from streams.desk import public_form, report_routes
 from streams.desk.app import desk_app
 from streams.desk.pictures import NoPicture, redrawn
 from streams.notices import acts
-from streams.notices.casebook import events, filed, sealing
+from streams.notices.casebook import accounts, events, filed, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.evidence import EvidenceStore
 from tests.support.desk import NOW, Browser, Filled, house_over, two_platforms, viewer_of
@@ -115,7 +115,12 @@ async def test_a_report_becomes_a_case_and_its_notice_goes(
     shown = await analyst.get(f"/triage/{one.report.report_id}")
     assert "&lt;script&gt;" in shown.text
     assert "<script>alert" not in shown.text
-    assert "kim@reporter.example" in shown.text
+    assert "kim@reporter.example" not in shown.text, "only who asks for it sees it"
+    asked = await analyst.get(f"/triage/{one.report.report_id}/contact")
+    assert "kim@reporter.example" in asked.text
+    with casebook.read() as tx:
+        seen = [(line.login, line.act, line.subject) for line in accounts.accesses(tx, limit=2)]
+    assert seen == [("analyst", act, one.report.report_id) for act in ("contact", "report")]
 
     made = await analyst.post(f"/triage/{one.report.report_id}/case", OFFER)
 
