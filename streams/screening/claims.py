@@ -15,6 +15,7 @@ from streams.screening.lexicon import Animal, CodeWord, Cue, Product, SpecimenWo
 from streams.screening.matching import (
     ANIMAL,
     CODE,
+    CUE,
     EQUIPMENT,
     GROWN,
     KEPT,
@@ -162,6 +163,8 @@ _REACH_AMBIGUOUS = 24
 _REACH_NARROW = 18
 _REACH_LIVE = 16
 _REACH_CARRIER = 45
+_REACH_SHARK_LEATHER = 8
+"""A shark gives its name to vapes and boats far more often than its skin to leather."""
 _NARROW = frozenset({"weak", "meat", "shell", "feather", "livehint"})
 
 
@@ -270,9 +273,22 @@ def _product_claims(found: Sequence[Found]) -> list[Claim]:
                 abs(gap(one, other)) <= _REACH for other in _places(found, OTHER, "other-animal")
             ):
                 narrowed = None  # a boar's
+            if claim.product == "ivory" and "eleph" not in term.folded and _is_a_tuskers(one, found):
+                narrowed = None
             if narrowed is not None:
                 made.append(narrowed)
     return made
+
+
+def _is_a_tuskers(ivory: Found, found: Sequence[Found]) -> bool:
+    return any(
+        0 <= gap(ivory, one) <= _REACH_AMBIGUOUS and one.terms[0].folded.split()[0] in _TUSKERS
+        for one in found
+    )
+
+
+_TUSKERS = frozenset({"warthog", "warthogs", "boar", "boars", "hog", "elk", "javelina"})
+"""Animals whose tusks or teeth are called ivory as well."""
 
 
 def _narrowed(claim: Claim, product: Found, before: Found | None) -> Claim | None:
@@ -328,7 +344,14 @@ def _best_animal(one: Found) -> tuple[Animal, Term] | None:
 
 
 def _animals(found: Sequence[Found]) -> list[tuple[Found, Animal, Term]]:
-    return [(one, *best) for one in found if one.roles & ANIMAL and (best := _best_animal(one)) is not None]
+    shapes = _places(found, CUE, "likeness")
+    return [
+        (one, *best)
+        for one in found
+        if one.roles & ANIMAL
+        and (best := _best_animal(one)) is not None
+        and not any(shape.field == one.field and 0 <= shape.start - one.end <= 1 for shape in shapes)
+    ]
 
 
 def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal, Term]]) -> list[Claim]:
@@ -343,6 +366,8 @@ def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal
     equipment = _places(found, EQUIPMENT, "not-equipment")
     made = []
     for one, animal, term in animals:
+        if animal.group.startswith("shark") and _is_of_other(one, specimens, others):
+            continue
         partner = _partner(one, animal, specimens, others) or _sold(one, animal, sales, equipment)
         if partner is None:
             continue
@@ -361,6 +386,39 @@ def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal
             )
         )
     return made
+
+
+_BESIDE = 12
+
+
+def _is_of_other(
+    one: Found, specimens: Sequence[tuple[Found, SpecimenWord]], others: Sequence[Found]
+) -> bool:
+    """True when a fish that is not listed comes first, with the part: *horn shark jaw, mako sharks*."""
+    return any(
+        other.field == where.field == one.field
+        and where.end <= one.start
+        and 0 <= where.start - other.end <= _BESIDE
+        and word.klass in ("body", "tooth", "fin", "leather")
+        for other in others
+        for where, word in specimens
+    )
+
+
+def _is_nearer(other: Found, where: Found, name: Found, distance: int) -> bool:
+    """True when the part is the other's: nearer to it, or between the two (*pheasant mount, ring neck*)."""
+    if other.field != where.field or (away := gap(other, where)) < 0:
+        return False
+    return away < distance or (away == distance and other.start < where.start < name.start)
+
+
+def _is_cat(name: Found, other: Found, animal: Animal) -> bool:
+    """True for the *cat* of a *serval cat*, which is part of the name."""
+    return (
+        animal.group in ("cat", "leopard", "tiger")
+        and 0 <= other.start - name.end <= 1
+        and other.terms[0].folded.strip() in ("cat", "cats")
+    )
 
 
 _IMPLIED = SpecimenWord("livehint", "live", "livehint")
@@ -414,11 +472,15 @@ def _partner(
         reach = _REACH_LIVE if word.kind == "live" else _REACH_AMBIGUOUS if animal.ambiguous else _REACH
         if word.klass in _NARROW:
             reach = min(reach, _REACH_NARROW)
+        elif word.klass == "leather" and animal.group.startswith("shark"):
+            reach = _REACH_SHARK_LEATHER
         elif word.klass == "carrier":
             reach = _REACH_CARRIER
         if distance < 0 or distance > reach:
             continue
-        if any(other.field == where.field and 0 <= gap(other, where) < distance for other in others):
+        if any(
+            _is_nearer(other, where, one, distance) and not _is_cat(one, other, animal) for other in others
+        ):
             continue
         rank = (word.kind == "live", word.klass == "weak", distance)
         if best is None or rank < best[0]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from streams.screening.claims import SOLD_ALIVE, Answer, Claim, Indication, gap, named
 from streams.screening.lexicon import Cue, Term, Watched
+from streams.screening.likeness import figure_of, look_of, metal_of, worn_of
 from streams.screening.matching import Found
 from streams.screening.offered import is_offered
 from streams.screening.surroundings import Surroundings
@@ -135,6 +136,8 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
     if around.denies(claim):
         kept = (*kept, Indication("not-said", claim.named_by[0]))
     real = _is_real(claim, kept, around, coloured=coloured)
+    shown, at_most = _only_shown(claim, kept, around)
+    kept, real = (*kept, *shown), min(real, at_most)
     if real is Answer.NO and claim.sure and not headed and not _speaks_beside(claim, kept):
         # A toy's or a book's heading does not make what the text goes on to name go away.
         real = Answer.UNLIKELY
@@ -143,6 +146,22 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
         kept = (*kept, Indication("not-quoted", claim.named_by[0]))
         offered = min(offered, Answer.UNLIKELY)
     return replace(claim, real=real, offered=offered, indications=_thinned(kept))
+
+
+def _only_shown(
+    claim: Claim, indications: Sequence[Indication], around: Surroundings
+) -> tuple[tuple[Indication, ...], Answer]:
+    """What says that the thing only shows the animal, and how real it can be then."""
+    having = {one.category for one in indications}
+    if (metal := metal_of(claim, having, around)) is not None:
+        return (Indication("not-material", metal),), Answer.UNLIKELY
+    if (worn := worn_of(claim, having, around)) is not None:
+        return (Indication("not-depiction", worn),), Answer.UNLIKELY
+    if (look := look_of(claim, having, around)) is not None:
+        return (Indication("not-look", look),), Answer.UNLIKELY
+    if (figure := figure_of(claim, around)) is not None:
+        return (Indication("not-depiction", figure),), Answer.NO
+    return (), Answer.YES
 
 
 def _runs_into_colour(claim: Claim, around: Surroundings) -> bool:
@@ -219,7 +238,8 @@ def _is_real(
     ruled_out = having & _RULED_OUT
     if ruled_out == {"not-look"} and (coloured or not _looks_beside(claim, indications)):
         ruled_out = set()  # weighed below, or said of the bag rather than of the skin
-    if ruled_out or ("not-material" in having and "real" not in having):
+    material = "not-material" in having and "real" not in having
+    if ruled_out or (material and not _is_worked(claim, indications, around)):
         answer = Answer.NO
     elif "not-fossil" in having and claim.group not in ("mammoth", "other-ivory"):
         answer = Answer.UNLIKELY if claim.sure else Answer.NO
@@ -237,6 +257,24 @@ def _is_real(
     else:
         answer = _is_real_animal(claim, having, around)
     return answer
+
+
+_SHAPES = frozenset({"earring", "earrings", "cufflinks", "keychain", "keyring", "ornament", "figure", "mask"})
+"""Words among those for other materials that only say what something was made into."""
+_WORKED = frozenset({"tooth", "claw", "bone", "horn", "tusk", "casque", "shell"})
+
+
+def _is_worked(claim: Claim, indications: Sequence[Indication], around: Surroundings) -> bool:
+    """True for earrings *carved* of a part: no other material is named, only what it became."""
+    return (
+        claim.product in _WORKED
+        and any(category == "craft" for category, _ in around.cues)
+        and all(
+            one.found.terms[0].folded.strip() in _SHAPES
+            for one in indications
+            if one.category == "not-material"
+        )
+    )
 
 
 _NAMES_NO_COLOUR = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff]")

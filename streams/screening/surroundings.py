@@ -99,7 +99,9 @@ class Surroundings:
         return one.field == self.heading[0] and one.start < self.heading[1]
 
 
-_SILENT = frozenset({"not-other-meaning", "not-alive", "motif", "neutral", "other-animal"})
+_SILENT = frozenset(
+    {"not-other-meaning", "not-alive", "motif", "neutral", "other-animal", "metal", "fitting", "likeness"}
+)
 """Categories that explain a place away and say nothing about others."""
 
 
@@ -155,6 +157,17 @@ def _is_in_address(one: Found) -> bool:
     return any(link.start() <= start and end <= link.end() for link in _ADDRESS.finditer(original))
 
 
+_DOUBTED = frozenset({"not-imitation", "not-sham"})
+"""Categories that a question mark takes back: *faux? not sure*."""
+
+
+def _is_asked(one: Found) -> bool:
+    if one.folded is None or "?" not in one.folded.original:
+        return False
+    end = one.folded.span(one.start, one.end)[1]
+    return one.folded.original[end : end + 2].lstrip().startswith("?")
+
+
 def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
     """The cues, without words against inside a longer phrase for: the plastic of ``not plastic``."""
     cues = [
@@ -167,6 +180,8 @@ def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
     phrases = [one for category, one in cues if category in _EXPLAINING]
     for category, one in cues:
         if category in _SPOKEN and _is_in_address(one):
+            continue
+        if category in _DOUBTED and _is_asked(one):
             continue
         inside = category.startswith("not-") and any(
             phrase.field == one.field

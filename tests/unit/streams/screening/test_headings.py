@@ -242,6 +242,34 @@ def test_short_posts(text: str, outcome: str) -> None:
         ("Croc biker ring, skull ring, size 11", "clear"),
         ("Croc skull, 11 inch", "review"),
         ("Stuffed ring neck pheasant on a branch", "clear"),
+        # A metal that is no mount is what the piece is made of.
+        ("Pewter elephant tusk pendant on leather cord", "clear"),
+        ("Bear claw ring, sterling silver, size 11", "clear"),
+        ("Bear claw pendant in a silver cap", "review"),
+        ("Broche de oro con garra de oso", "review"),
+        ("Tiger claw brooch, mounted in 15ct gold", "review"),
+        ("Lion skull biker ring, size 9", "clear"),
+        ("Lion skull, 30 cm", "review"),
+        # A material right before the name makes a figure.
+        ("Ceramic leopard with cub, 1970s", "clear"),
+        ("Leopard cub, 9 weeks, bottle fed", "review"),
+        # The first fish that a jaw is said to be of; the rest is there to be found by.
+        ("Horn shark jaw, 3 inch, like great white sharks", "clear"),
+        ("Great white shark jaw, 3 inch", "review"),
+        ("Epaulette shark jaw, tiger shark fans will love it", "clear"),
+        # Tools, cars, games and clubs are named after animals.
+        ("Tiger jaw pipe wrench, 18 inch", "clear"),
+        ("Jaguar leather steering wheel, XJ6", "clear"),
+        ("Cobra skin condenser mic", "clear"),
+        ("Cobra skin belt, 40 inch", "review"),
+        # The same animal's name says elsewhere that it is a pattern.
+        ("Navy crocodile leather wallet. Calf, embossed crocodile logo", "clear"),
+        ("Navy crocodile leather wallet. Calf lining", "review"),
+        ("Warthog tusks, pair, African ivory", "clear"),
+        ("Elephant tusks, pair, African ivory", "review"),
+        ("Serval cat skull", "review"),
+        ("Faux? No idea. Carved ivory Buddha, hatched grain, 20 cm", "review"),
+        ("Hornbill beak earrings, carved", "review"),
     ],
 )
 def test_short_ads(title: str, outcome: str) -> None:
