@@ -19,6 +19,7 @@ import httpx
 
 from connectors.errors import PlatformRefused
 from connectors.socks import ask_for
+from connectors.streams import TcpStream, connect
 
 _MAX_URL = 4_096
 _MAX_ADDRESSES = 4
@@ -195,7 +196,6 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, policy: EgressPolicy, *, resolve: Resolver | None = None) -> None:
         self._policy = policy
         self._resolve = resolve or look_up
-        self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -217,22 +217,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         started = time.monotonic()
         addresses = await self._resolve(host, port, timeout)
         self._policy.check_addresses(host, port, addresses)
-        failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in addresses[:_MAX_ADDRESSES]:
-            left = None if timeout is None else timeout - (time.monotonic() - started)
-            if left is not None and left <= 0:
-                raise httpcore.ConnectTimeout(f"no connection to {host}:{port} in {timeout} s")
-            try:
-                return await self._backend.connect_tcp(
-                    address,
-                    port,
-                    timeout=left,
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
+        left = None if timeout is None else timeout - (time.monotonic() - started)
+        return await _to_any(
+            host, addresses, port, left, local_address=local_address, socket_options=socket_options
+        )
 
     async def _through(
         self, proxy: tuple[str, int], host: str, port: int, timeout: float | None
@@ -243,13 +231,38 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             pass  # a name: the proxy looks it up
         else:
             self._policy.check_addresses(host, port, [host.strip("[]")])
-        stream = await self._backend.connect_tcp(*proxy, timeout=timeout)
+        stream = await _to_any(proxy[0], await look_up(*proxy, timeout), proxy[1], timeout)
         try:
             await ask_for(stream, host, port, timeout)
         except BaseException:
             await stream.aclose()
             raise
         return stream
+
+
+async def _to_any(
+    host: str,
+    addresses: Sequence[str],
+    port: int,
+    timeout: float | None,
+    *,
+    local_address: str | None = None,
+    socket_options: Iterable[Any] | None = None,
+) -> TcpStream:
+    """A connection to the first of a host's addresses that answers, within one time for all."""
+    started = time.monotonic()
+    failure: Exception = httpcore.ConnectError(f"{host} has no address")
+    for address in addresses[:_MAX_ADDRESSES]:
+        left = None if timeout is None else timeout - (time.monotonic() - started)
+        if left is not None and left <= 0:
+            raise httpcore.ConnectTimeout(f"no connection to {host}:{port} in {timeout} s")
+        try:
+            return await connect(
+                address, port, left, local_address=local_address, socket_options=socket_options
+            )
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            failure = error
+    raise failure
 
 
 async def look_up(host: str, port: int, timeout: float | None) -> tuple[str, ...]:

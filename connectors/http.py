@@ -31,8 +31,9 @@ MAX_HEADERS = 128
 """Header lines of a reply; httpcore itself stops at 100 kB of them."""
 RETRY_AFTER_MIN_S = 1.0
 RETRY_AFTER_MAX_S = 3_600.0
-POOL = 4
-"""Connections to one platform that are managed together."""
+KEPT_S = 3.0
+"""For which an idle connection is kept: shorter than the 5 s after which many servers hang up, so that a
+request does not start on a connection that is just being closed."""
 USER_AGENT = "takin/0.1 (wildlife listing notices)"
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """Whose length is said also where it is nothing."""
@@ -89,11 +90,7 @@ class OutboundClient:
             "write": limits.write_s,
             "pool": limits.pool_s,
         }
-        # Several small pools: httpcore walks through all of a pool's requests and connections at each step.
-        self._pools = tuple(
-            _Pool(policy, tls_context(ca_file), connections=min(POOL, limits.connections - start))
-            for start in range(0, limits.connections, POOL)
-        )
+        self._pool = _Pool(policy, tls_context(ca_file), connections=limits.connections)
 
     async def request(
         self,
@@ -157,9 +154,8 @@ class OutboundClient:
             content=content,
             extensions={"timeout": self._timeouts},
         )
-        pool = min(self._pools, key=lambda one: one.load) if len(self._pools) > 1 else self._pools[0]
-        async with pool.used(self.limits.pool_s):
-            response = await pool.ask(request)
+        async with self._pool.connection(request.url.origin, self.limits.pool_s) as connection:
+            response = await connection.handle_async_request(request)
             try:
                 if len(response.headers) > MAX_HEADERS:
                     raise PlatformUnavailable(
@@ -176,63 +172,78 @@ class OutboundClient:
         return Reply(response.status, told, body, complete, exchange)
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        for pool in self._pools:
-            await pool.aclose()
+        """Close every connection; one that is in use, when its exchange ends."""
+        await self._pool.aclose()
 
 
 class _Pool:
-    """httpcore's connections with our own way of opening them."""
+    """Connections of httpcore's, each for one exchange at a time, kept for the next one to the same place.
+
+    httpcore's own pool walks through all of its requests and connections at each step, and one of its
+    requests that is given up on in the moment in which it is given a connection leaves that taken for ever.
+    """
 
     def __init__(self, policy: EgressPolicy, context: ssl.SSLContext, *, connections: int) -> None:
         self._connections = connections
-        self._under_way = 0
         self._turns = asyncio.Semaphore(connections)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            # Shorter than the 5 s after which many servers hang up, so that a request does not start on
-            # a connection that is just being closed.
-            keepalive_expiry=3.0,
-            network_backend=GuardedBackend(policy),
-        )
-
-    @property
-    def load(self) -> float:
-        """Exchanges under way for each connection it may have."""
-        return self._under_way / self._connections
+        self._context = context
+        self._backend = GuardedBackend(policy)
+        self._in_use = 0
+        self._closed = False
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
+        """The one used last at the end."""
 
     @contextlib.asynccontextmanager
-    async def used(self, within_s: float) -> AsyncIterator[None]:
-        """Wait for one of the connections, and count the exchange for as long as it lasts.
-
-        httpcore must never queue a request itself: one that is given up on in the moment in which it is
-        given a connection leaves that connection taken for ever.
+    async def connection(
+        self, origin: httpcore.Origin, within_s: float
+    ) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
+        """One for an exchange with ``origin``; it is kept afterwards where that left it fit for another.
 
         Raises:
             PlatformUnavailable: every connection was in use for so long.
         """
-        self._under_way += 1
-        try:
+        if self._turns.locked():
             try:
                 async with asyncio.timeout(within_s):
                     await self._turns.acquire()
             except TimeoutError as error:
                 raise PlatformUnavailable("timeout", f"no connection was free in {within_s:g} s") from error
+        else:
+            await self._turns.acquire()  # at once
+        self._in_use += 1
+        try:
+            taken = await self._take(origin)
             try:
-                yield
+                yield taken
             finally:
-                self._turns.release()
+                if taken.is_idle() and not (taken.is_closed() or self._closed):
+                    self._idle.append(taken)
+                else:
+                    await taken.aclose()
         finally:
-            self._under_way -= 1
+            self._in_use -= 1
+            self._turns.release()
 
-    async def ask(self, request: httpcore.Request) -> httpcore.Response:
-        """The head of the answer; its body is still to be read."""
-        return await self._pool.handle_async_request(request)
+    async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+        gone = {one for one in self._idle if one.has_expired()}
+        self._idle = [one for one in self._idle if one not in gone]
+        for one in gone:
+            await one.aclose()
+        for one in reversed(self._idle):
+            if one.can_handle_request(origin):
+                self._idle.remove(one)
+                return one
+        if self._idle and self._in_use + len(self._idle) > self._connections:
+            await self._idle.pop(0).aclose()
+        return httpcore.AsyncHTTPConnection(
+            origin, self._context, keepalive_expiry=KEPT_S, network_backend=self._backend
+        )
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        """Close those that nobody uses, and those in use as soon as they are given back."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().aclose()
 
 
 @lru_cache(maxsize=8)
