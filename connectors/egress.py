@@ -8,6 +8,7 @@ TLS and ``Host`` still see the name.
 
 import asyncio
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -85,6 +86,63 @@ def is_public(address: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """An http or https address as it is asked for, read as httpx reads it."""
+
+    text: str
+    scheme: str
+    host: str
+    """ASCII, lower case; of an IPv6 address without brackets."""
+    port: int | None
+    """``None``: the scheme's own."""
+    target: str
+    """Path and query, escaped."""
+
+    @property
+    def netloc(self) -> str:
+        """What ``Host`` says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_PLAIN = re.compile(
+    r"(https?)://"
+    rf"((?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9]*|{_OCTET}(?:\.{_OCTET}){{3}})"
+    r"(?::([1-9][0-9]{0,3}|[1-5][0-9]{4}))?"
+    r"((?![^?]*/\.)/[A-Za-z0-9._~/-]*(?:\?[A-Za-z0-9._~=&-]+)?)",
+    re.ASCII,
+)
+"""What most addresses look like: nothing in it is escaped, folded or left out when it is asked for."""
+
+
+def read_address(text: str) -> Address:
+    """The address that a text is.
+
+    Raises:
+        EgressRefused: unreadable, too long, another scheme, without a host or with a password.
+    """
+    if len(text) > _MAX_URL:
+        raise EgressRefused(f"the address is longer than {_MAX_URL} characters")
+    if (plain := _PLAIN.fullmatch(text)) is not None:
+        port = int(plain[3]) if plain[3] else None
+        if port != _DEFAULT_PORTS[plain[1]]:
+            return Address(text, plain[1], plain[2], port, plain[4])
+    try:
+        url = httpx.URL(text)
+        host = url.raw_host.decode("ascii")
+    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
+        raise EgressRefused(f"the address cannot be read: {error}") from error
+    if url.scheme not in _DEFAULT_PORTS:
+        raise EgressRefused("only http and https addresses are fetched")
+    if not host:
+        raise EgressRefused("the address names no host")
+    if url.userinfo:
+        raise EgressRefused("the address carries a user name or password")
+    return Address(str(url), url.scheme, host, url.port, url.raw_path.decode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
 class EgressPolicy:
     """Which hosts may be talked to, and how."""
 
@@ -118,33 +176,23 @@ class EgressPolicy:
         usual = {(base[0], port) for port in _DEFAULT_PORTS.values()} if plain_http else set()
         return cls(frozenset({base} | usual | others), frozenset(), plain_http, socks)
 
-    def check_url(self, address: str) -> httpx.URL:
+    def check_url(self, address: str) -> "Address":
         """Read an address and refuse what can be refused without looking it up.
 
         Raises:
             EgressRefused: unreadable, another scheme, with a password, or a host that is not allowed.
         """
-        if len(address) > _MAX_URL:
-            raise EgressRefused(f"the address is longer than {_MAX_URL} characters")
-        try:
-            url = httpx.URL(address)
-            host = url.raw_host.decode("ascii")
-        except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-            raise EgressRefused(f"the address cannot be read: {error}") from error
-        if url.scheme not in _DEFAULT_PORTS:
-            raise EgressRefused("only http and https addresses are fetched")
-        if not host:
-            raise EgressRefused("the address names no host")
-        if url.userinfo:
-            raise EgressRefused("the address carries a user name or password")
-        port = url.port or _DEFAULT_PORTS[url.scheme]
-        self.check_origin(host, port)
+        where = read_address(address)
+        port = where.port or _DEFAULT_PORTS[where.scheme]
+        self.check_origin(where.host, port)
         plain_allowed = (
-            self.plain_http or is_hidden(host) or (normal_host(host), port) in self.private_origins
+            self.plain_http
+            or is_hidden(where.host)
+            or (normal_host(where.host), port) in self.private_origins
         )
-        if url.scheme == "http" and not plain_allowed:
-            raise EgressRefused(f"{host} is only spoken to over https")
-        return url
+        if where.scheme == "http" and not plain_allowed:
+            raise EgressRefused(f"{where.host} is only spoken to over https")
+        return where
 
     def check_origin(self, host: str, port: int) -> None:
         """Refuse a host and port that are not allowed.

@@ -19,9 +19,8 @@ from functools import lru_cache
 
 import certifi
 import httpcore
-import httpx
 
-from connectors.egress import EgressPolicy, GuardedBackend
+from connectors.egress import Address, EgressPolicy, GuardedBackend
 from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
 from connectors.exchange import Exchange
 
@@ -132,7 +131,7 @@ class OutboundClient:
             raise PlatformUnavailable("reset", _said(error)) from error
 
     async def _exchange(
-        self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes | None, cap: int
+        self, method: str, url: Address, headers: Mapping[str, str], content: bytes | None, cap: int
     ) -> Reply:
         # Without httpx.Request and httpx.Response, which cost as much again as the rest of a short exchange.
         said = {
@@ -149,8 +148,8 @@ class OutboundClient:
             raise PlatformRefused("invalid", "the request cannot be sent: a header is not ASCII") from error
         request = httpcore.Request(
             method,
-            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=[(b"Host", url.netloc), *lines],
+            httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target),
+            headers=[(b"Host", url.netloc.encode("ascii")), *lines],
             content=content,
             extensions={"timeout": self._timeouts},
         )
@@ -168,7 +167,7 @@ class OutboundClient:
                 body, received, complete = await _read(response, decode, cap)
             finally:
                 await response.aclose()
-        exchange = _exchange_of(request, str(url), response, received, cap, complete=complete)
+        exchange = _exchange_of(request, url.text, response, received, cap, complete=complete)
         return Reply(response.status, told, body, complete, exchange)
 
     async def aclose(self) -> None:

@@ -5,11 +5,11 @@ short exchange over a kept connection that was a quarter (``tests/bench/sources.
 """
 
 import asyncio
-import contextlib
 import select
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
+from types import TracebackType
 from typing import Any
 
 import httpcore
@@ -29,7 +29,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         Raises:
             httpcore.ReadTimeout, httpcore.ReadError
         """
-        async with _within(timeout, httpcore.ReadTimeout, httpcore.ReadError):
+        async with _Within(timeout, httpcore.ReadTimeout, httpcore.ReadError):
             return await self._loop.sock_recv(self._sock, max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -38,7 +38,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         Raises:
             httpcore.WriteTimeout, httpcore.WriteError
         """
-        async with _within(timeout, httpcore.WriteTimeout, httpcore.WriteError):
+        async with _Within(timeout, httpcore.WriteTimeout, httpcore.WriteError):
             await self._loop.sock_sendall(self._sock, buffer)
 
     async def aclose(self) -> None:
@@ -54,7 +54,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
             httpcore.ConnectTimeout, httpcore.ConnectError
         """
         try:
-            async with _within(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
+            async with _Within(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
                 reader, writer = await asyncio.open_connection(
                     sock=self._sock, ssl=ssl_context, server_hostname=server_hostname
                 )
@@ -86,14 +86,14 @@ class TlsStream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """As :meth:`TcpStream.read`."""
-        async with _within(timeout, httpcore.ReadTimeout, httpcore.ReadError):
+        async with _Within(timeout, httpcore.ReadTimeout, httpcore.ReadError):
             return await self._reader.read(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """As :meth:`TcpStream.write`, but for what fits into the transport's buffer."""
         if not buffer:
             return
-        async with _within(timeout, httpcore.WriteTimeout, httpcore.WriteError):
+        async with _Within(timeout, httpcore.WriteTimeout, httpcore.WriteError):
             self._writer.write(buffer)
             await self._writer.drain()
 
@@ -131,7 +131,7 @@ async def connect(
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    async with _within(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
+    async with _Within(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             sock.setblocking(False)
@@ -147,17 +147,30 @@ async def connect(
             raise
 
 
-@contextlib.asynccontextmanager
-async def _within(
-    timeout: float | None, too_late: type[Exception], failed: type[Exception]
-) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(timeout):
-            yield
-    except TimeoutError as error:
-        raise too_late(str(error) or f"nothing in {timeout} s") from error
-    except OSError as error:  # ssl.SSLError is one
-        raise failed(str(error)) from error
+class _Within:
+    """An operation's time, and what it is called when it fails or takes longer."""
+
+    __slots__ = ("_failed", "_timeout", "_too_late")
+
+    def __init__(self, timeout: float | None, too_late: type[Exception], failed: type[Exception]) -> None:
+        self._timeout = asyncio.timeout(timeout)
+        self._too_late = too_late
+        self._failed = failed
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as late:
+            raise self._too_late(str(late) or "no longer waited for") from error
+        if isinstance(error, TimeoutError):  # the kernel's own
+            raise self._too_late(str(error)) from error
+        if isinstance(error, OSError):  # ssl.SSLError is one
+            raise self._failed(str(error)) from error
 
 
 def _is_readable(descriptor: int) -> bool:

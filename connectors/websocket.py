@@ -12,7 +12,6 @@ import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
@@ -22,7 +21,7 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from connectors.egress import EgressPolicy, look_up
+from connectors.egress import Address, EgressPolicy, look_up
 from connectors.errors import PlatformRefused, PlatformUnavailable
 from connectors.http import Reply, reply_error, tls_context
 
@@ -116,7 +115,7 @@ async def open_messages(
             connection.transport.abort()
 
 
-async def _connected(where: httpx.URL, port: int, policy: EgressPolicy, within_s: float) -> socket.socket:
+async def _connected(where: Address, port: int, policy: EgressPolicy, within_s: float) -> socket.socket:
     import httpcore
 
     host = where.host

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.errors import PlatformRefused, PlatformUnavailable
+from connectors.http import OutboundClient
 from connectors.platform import Page
 from connectors.platform_config import PlatformConfig
 from connectors.sources import crawl
@@ -288,6 +289,33 @@ async def test_a_slow_crawl_gives_on_each_page_before_it_waits_and_a_fast_one_ma
 
     assert [len(one.listings) for one in fast] == [10]
     assert [len(one.listings) for one in slow] == [*[1] * 10, 0]
+
+
+async def test_the_next_page_is_under_way_while_the_last_is_read_and_never_are_two(
+    site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, most, at_reading = 0, 0, []
+    ask, read = OutboundClient.request, crawl.read_page
+
+    async def counted(*said: Any, **more: Any) -> Any:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await ask(*said, **more)
+        finally:
+            under_way -= 1
+
+    def noted(*said: Any) -> Any:
+        at_reading.append(under_way)
+        return read(*said)
+
+    monkeypatch.setattr(OutboundClient, "request", counted)
+    monkeypatch.setattr(crawl, "read_page", noted)
+
+    assert len(await crawler.titles()) == 10
+    assert most == 1
+    assert at_reading == [*[1] * 9, 0]
 
 
 @pytest.mark.parametrize(

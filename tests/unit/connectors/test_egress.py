@@ -3,11 +3,12 @@
 import socket
 
 import httpcore
+import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.egress import EgressPolicy, EgressRefused, GuardedBackend, is_public
+from connectors.egress import _PLAIN, EgressPolicy, EgressRefused, GuardedBackend, is_public, read_address
 
 ANYWHERE = EgressPolicy(origins=None, plain_http=True)
 
@@ -169,3 +170,50 @@ async def test_a_host_that_is_not_allowed_is_not_even_looked_up() -> None:
         with pytest.raises(EgressRefused):
             await backend.connect_tcp(host, port, timeout=2)
     assert names.asked == 0
+
+
+_ADDRESS_PARTS = st.tuples(
+    st.sampled_from(["http", "https", "HTTP", "ftp"]),
+    st.text("abx0219.-_[]:%é", min_size=1, max_size=12)
+    | st.sampled_from(["a.example", "127.0.0.1", "xn--bcher-kva.example"]),
+    st.sampled_from(["", ":80", ":443", ":8080", ":0", ":65535", ":70000", ":"]),
+    st.text("ab/.~-%é +;", max_size=8).map(lambda path: f"/{path}") | st.just(""),
+    st.text("ab=&/?#%é+", max_size=6).map(lambda query: f"?{query}") | st.just(""),
+)
+
+
+@given(_ADDRESS_PARTS)
+@example(("http", "127.0.0.1", ":8080", "/ad/1", "?page=2"))
+@example(("https", "a.example", ":443", "/a/../b", ""))
+def test_an_address_is_read_as_httpx_reads_it(parts: tuple[str, str, str, str, str]) -> None:
+    scheme, host, port, path, query = parts
+    text = f"{scheme}://{host}{port}{path}{query}"
+    try:
+        read = read_address(text)
+    except EgressRefused:
+        return
+    url = httpx.URL(text)
+
+    assert (read.text, read.scheme, read.host.encode()) == (str(url), url.scheme, url.raw_host)
+    assert (read.port, read.target.encode(), read.netloc.encode()) == (url.port, url.raw_path, url.netloc)
+
+
+@given(_ADDRESS_PARTS)
+@example(("http", "1.2.3.4", ":8080", "/ad/1", "?page=2"))
+def test_no_address_is_refused_that_httpx_can_ask_for(parts: tuple[str, str, str, str, str]) -> None:
+    scheme, host, port, path, query = parts
+    text = f"{scheme}://{host}{port}{path}{query}"
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return
+    if url.scheme in ("http", "https") and url.raw_host and not url.userinfo:
+        assert read_address(text).host
+
+
+@given(st.from_regex(_PLAIN, fullmatch=True))
+def test_a_plain_address_is_what_httpx_would_ask_for(text: str) -> None:
+    read, url = read_address(text), httpx.URL(text)
+
+    assert (read.text, read.host.encode(), read.port) == (str(url), url.raw_host, url.port)
+    assert (read.target.encode(), read.netloc.encode()) == (url.raw_path, url.netloc)
