@@ -53,6 +53,7 @@ SQL = {"streams/notices/casebook/**": "the casebook is the only store in SQL"}
 HTTP = {
     "connectors/http.py": "the one HTTP client, with its limits",
     "connectors/egress.py": "decides which addresses that client may reach",
+    "connectors/streams.py": "the sockets below that client",
     "connectors/socks.py": "has a proxy open the connection that egress decided on",
     "connectors/websocket.py": "the one WebSocket client, which vets its addresses as the HTTP client does",
     "connectors/platform_config.py": "reads addresses as the client will",
