@@ -6,8 +6,8 @@ Adds only: what a process of the version before files has neither column, and it
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017"
-down_revision = "0013"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
