@@ -65,7 +65,8 @@ def make(
     if not lost and not path.exists():
         refuse_to_replace(path, settings.casebook_url)
     if not make_keys(path):
-        raise OperatorError(f"{path} is there already: `takin keys rotate` adds a key to it.")
+        print(f"{path} is there already and stays as it is; `takin keys rotate` adds a key to it")
+        return
     print(f"made {path} with the key {read_keys(path).ids[0]}; keep a copy apart from the casebook's backups")
 
 

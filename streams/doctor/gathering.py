@@ -15,6 +15,7 @@ from connectors.registry import load_platforms, resolve_secrets
 from schemas.errors import OperatorError
 from schemas.kafka_access import kafka_at
 from schemas.topics import CATALOGUE, DETECTIONS, LISTINGS
+from streams.contacts.keys import read_keys, too_open
 from streams.dead_letters.store import read_ledger
 from streams.doctor import system
 from streams.doctor.judgement import Facts
@@ -24,7 +25,7 @@ from streams.local.readiness import admin_client
 from streams.local.service import Service
 from streams.local.supervisor import serves
 from streams.local.topics import differences, observe
-from streams.notices.casebook import offsets, table_versions
+from streams.notices.casebook import contacts, offsets, table_versions
 from streams.notices.casebook.database import Casebook, CasebookUnavailable, shown_address
 from streams.notices.checkpoints import load_key
 from streams.settings import Settings
@@ -47,6 +48,7 @@ async def gather(settings: Settings, *, embedded: bool) -> Facts:
         audit_key_error=_key(settings.audit_key),
         cursors=_cursors(settings.data_dir / "cursors"),
     )
+    facts = _contact_keys(facts, settings.contact_keys)
     if (clock := system.clock()) is not None:
         facts = replace(facts, clock_synchronised=clock[0], clock_error_s=clock[1])
     facts = _platforms(facts, settings.platforms_file)
@@ -112,6 +114,8 @@ def _casebook(facts: Facts, settings: Settings) -> tuple[Facts, Mapping[int, int
             )
             if found.have != found.wanted and not newer:
                 return facts, None
+            kept = casebook.answer(contacts.kept)
+            facts = replace(facts, contacts=kept.by_key, contacts_unlooked=kept.unlooked)
             with casebook.write() as tx:
                 return facts, offsets.next_offsets(tx, DETECTIONS.name)
         finally:
@@ -140,6 +144,16 @@ def _key(path: Path) -> str | None:
     except OperatorError as error:
         return str(error)
     return None
+
+
+def _contact_keys(facts: Facts, path: Path) -> Facts:
+    facts = replace(
+        facts, contact_keys=str(path), contact_keys_there=path.exists(), contact_keys_open=too_open(path)
+    )
+    try:
+        return replace(facts, contact_key_ids=read_keys(path).ids)
+    except OperatorError as error:
+        return replace(facts, contact_keys_error=str(error))
 
 
 def _java() -> str | None:

@@ -56,6 +56,17 @@ class Facts:
     platforms: int = 0
     audit_key: str = ""
     audit_key_error: str | None = None
+    contact_keys: str = ""
+    """File of the keys that encrypt reporters' contacts."""
+    contact_keys_there: bool = True
+    contact_keys_error: str | None = None
+    contact_keys_open: str | None = None
+    """Who may use the file and should not."""
+    contact_key_ids: tuple[str, ...] = ()
+    contacts: Mapping[str, int] | None = None
+    """Contacts in the casebook by the id of their key."""
+    contacts_unlooked: int = 0
+    """Reports of a version that encrypted nothing."""
     java_error: str | None = None
     embedded: bool = False
     """Whether Kafka is the embedded one, which needs Java and the jars."""
@@ -203,6 +214,49 @@ def audit_key(facts: Facts) -> Check:
     return Check("audit key", "well", f"The audit chain is signed with {facts.audit_key}.")
 
 
+def contact_keys(facts: Facts) -> Check:
+    """Whether reporters' contacts are encrypted and can be read."""
+    name, kept = "contact keys", facts.contacts or {}
+    missing = {key: count for key, count in kept.items() if key not in facts.contact_key_ids}
+    if not facts.contact_keys_there and not kept:
+        return Check(
+            name,
+            "look",
+            f"There is no file of contact keys at {facts.contact_keys} yet: beside an SQLite casebook the "
+            "first start makes it; elsewhere run `takin keys make`, and give it to intake, notice service "
+            "and desk.",
+        )
+    if facts.contact_keys_error is not None:
+        return Check(name, "wrong", facts.contact_keys_error)
+    if missing:
+        words = ", ".join(f"{count} with {key}" for key, count in sorted(missing.items()))
+        return Check(
+            name,
+            "wrong",
+            f"Contacts are encrypted with keys that {facts.contact_keys} does not hold ({words}): add the "
+            "lines of those keys from where you keep them.",
+        )
+    if facts.contact_keys_open is not None:
+        return Check(
+            name,
+            "wrong",
+            f"{facts.contact_keys} is open to {facts.contact_keys_open}: chmod 0400, owner the account that "
+            "Takin runs as.",
+        )
+    if facts.contacts_unlooked:
+        return Check(
+            name,
+            "look",
+            f"{facts.contacts_unlooked} reports are from before contacts were encrypted: run "
+            "`takin keys reseal`.",
+        )
+    return Check(
+        name,
+        "well",
+        f"{sum(kept.values())} contacts are encrypted; the key {facts.contact_key_ids[0]} is in use.",
+    )
+
+
 def java(facts: Facts) -> Check | None:
     """Whether the embedded Kafka could start."""
     if not facts.embedded:
@@ -239,8 +293,8 @@ def connectors(facts: Facts) -> Check | None:
 
 
 CHECKS: tuple[Callable[[Facts], Check | None], ...] = (
-    kafka, topics, lag, dead_letters, casebook, clock, disk, platforms, audit_key, java, processes,
-    connectors,
+    kafka, topics, lag, dead_letters, casebook, clock, disk, platforms, audit_key, contact_keys, java,
+    processes, connectors,
 )  # fmt: skip
 
 

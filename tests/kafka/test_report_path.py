@@ -16,6 +16,7 @@ import httpx
 from connectors.intake_keys import hash_key
 from schemas.report import Report
 from schemas.topics import CATALOGUE
+from streams.contacts.keys import Contact, read_keys
 from streams.local.kafka import LocalKafka
 from streams.local.ports import free_port
 from streams.local.topics import apply
@@ -23,10 +24,12 @@ from streams.notices.casebook import filed
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.viewer import Viewer
 from streams.notices.evidence import EvidenceStore
+from tests.support.broker import read_all
 from tests.support.pictures import drawn, encoded
 
 TOKEN = "tk_" + "k" * 43
 REPORTS = 24
+WHO = Contact("Canary Example", "canary@reporter.example")
 ANALYST = Viewer("a", "kim", "Kim", "analyst")
 
 
@@ -130,6 +133,7 @@ async def test_what_was_acknowledged_is_in_the_casebook_whatever_was_killed(
         report = {
             "url": f"https://m.example/{number}",
             "what": f"A tusk, number {number}.",
+            "reporter": {"kind": "citizen", "name": WHO.name, "email": WHO.email},
             "pictures": [named.json()["picture"]],
         }
         reply = await patiently(client, "POST", "/v1/reports", 202, json=report)
@@ -157,6 +161,14 @@ async def test_what_was_acknowledged_is_in_the_casebook_whatever_was_killed(
     finally:
         casebook.close()
 
+    ring = read_keys(data / "contact.keys")
+    assert {ring.decrypt(one.report.report_id, one.contact or "") for one in waiting} == {WHO}
+    kept = files_in(tmp_path)
+    log = await read_all(own_broker.bootstrap, "reports")
+    kept |= {f"offset {one.offset}": one.value for one in log}
+    assert len(kept) > REPORTS
+    sung = [name for name, content in kept.items() if b"canary" in content.lower()]
+    assert sung == [], "neither the database's file, nor Kafka, nor a log has who reported in clear"
     assert len(acknowledged) == REPORTS
     assert {reply.json()["progress"] for reply in followed} == {"received"}
     assert sorted(one.report.what for one in waiting) == sorted(
@@ -164,6 +176,10 @@ async def test_what_was_acknowledged_is_in_the_casebook_whatever_was_killed(
     )
     evidence = EvidenceStore(data / "evidence")
     assert all(evidence.get(sha256) for one in waiting for sha256 in _kept(one.report))
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def _kept(report: Report) -> tuple[str, ...]:

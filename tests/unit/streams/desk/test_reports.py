@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 
 from schemas.listing import Listing
 from schemas.report import Report, reference
+from streams.contacts.keys import ContactKeys
 from streams.desk import public_form, report_routes
 from streams.desk.app import desk_app
 from streams.desk.pictures import NoPicture, redrawn
@@ -20,7 +22,7 @@ from streams.notices import acts
 from streams.notices.casebook import accounts, events, filed, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.evidence import EvidenceStore
-from tests.support.desk import NOW, Browser, Filled, house_over, two_platforms, viewer_of
+from tests.support.desk import CONTACT_KEYS, NOW, Browser, Filled, house_over, two_platforms, viewer_of
 
 FIELDS = {"what": "An ivory figure <script>alert(1)</script>", "url": "https://market.example/listing/77"}
 OFFER = {
@@ -103,6 +105,21 @@ async def progress(citizen: Citizen, reference: str) -> str:
     found = re.search(r"Where it stands</dt><dd><strong>([^<]+)", page.text)
     assert found
     return found[1]
+
+
+async def test_a_contact_whose_key_is_missing_is_told_with_what_to_do(
+    citizen: Citizen, casebook: Casebook, tmp_path: Path
+) -> None:
+    await citizen.send({"name": "Kim Canary"})
+    [one] = waiting(casebook)
+    house = replace(house_over(casebook, tmp_path), contacts=lambda: ContactKeys((b"other" * 8,)))
+    analyst = Browser(desk_app(house), casebook, "analyst")
+
+    shown = await analyst.get(f"/triage/{one.report.report_id}/contact")
+
+    assert shown.status_code == 200
+    assert f"the key {CONTACT_KEYS.ids[0]}, which is not here: add that key" in shown.text
+    assert "Canary" not in shown.text
 
 
 async def test_a_report_becomes_a_case_and_its_notice_goes(

@@ -23,6 +23,9 @@ GOOD = Facts(
     platforms_file="platforms.yaml",
     platforms=2,
     audit_key="key.pem",
+    contact_keys="contact.keys",
+    contact_key_ids=("aa", "bb"),
+    contacts={"aa": 2, "bb": 1},
     embedded=True,
     processes={"notices": None},
     cursors={"feed example": 60.0},
@@ -33,7 +36,7 @@ def test_of_a_good_set_up_nothing_is_wrong() -> None:
     checks = diagnose(GOOD)
 
     assert {check.verdict for check in checks} == {"well"}
-    assert len(checks) == 12
+    assert len(checks) == 13
     assert exit_code(checks) == 0
 
 
@@ -57,6 +60,11 @@ def test_of_a_good_set_up_nothing_is_wrong() -> None:
         ({"platforms_file": None}, "platforms", "look", "TAKIN_PLATFORMS_FILE"),
         ({"platforms_error": "The secret is missing."}, "platforms", "wrong", "secret"),
         ({"audit_key_error": "There is no key."}, "audit key", "look", "no key"),
+        ({"contact_keys_there": False, "contacts": {}}, "contact keys", "look", "takin keys make"),
+        ({"contact_keys_error": "There is no file."}, "contact keys", "wrong", "no file"),
+        ({"contacts": {"cc": 4}}, "contact keys", "wrong", "4 with cc"),
+        ({"contact_keys_open": "everybody on this machine"}, "contact keys", "wrong", "chmod 0400"),
+        ({"contacts_unlooked": 7}, "contact keys", "look", "takin keys reseal"),
         ({"java_error": "No Java."}, "embedded kafka", "wrong", "No Java"),
         ({"processes": {"notices": "away"}}, "processes", "wrong", "notices: away"),
         ({"cursors": {"feed example": 90_000.0}}, "connectors", "look", "feed example for 25 h"),
