@@ -8,6 +8,7 @@ decided in :mod:`streams.screening.offer`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 from types import MappingProxyType
 
 from streams.screening.headings import KEPT_WORDS, Kept, kept_or_grown
@@ -61,7 +62,7 @@ class Indication:
         return not self.category.startswith("not-")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """A specimen of a taxon that the text names."""
 
@@ -85,37 +86,37 @@ class Claim:
     traded: bool = False
     """True: the name is one under which living things are traded."""
 
-    @property
+    @cached_property
     def disguised(self) -> bool:
         """True when the text had to be undisguised to read the name."""
         return any(one.disguised for one in self.named_by)
 
-    @property
+    @cached_property
     def misspelt(self) -> bool:
         """True when the name had to be put right: a hint, never enough for a notice."""
         return any(one.misspelt for one in self.named_by)
 
-    @property
+    @cached_property
     def pictured(self) -> bool:
         """True when a picture (emoji) stands for the name: a hint, never enough for a notice."""
         return any(one.pictured for one in self.named_by)
 
-    @property
+    @cached_property
     def by_scientific_name(self) -> bool:
         """True when the text gives the scientific name of a species."""
         return self.ref.startswith("taxon:") and " " in self.taxon.name
 
-    @property
+    @cached_property
     def against(self) -> tuple[str, ...]:
         """Categories of what speaks against it, without doubles."""
         return tuple(dict.fromkeys(one.category for one in self.indications if not one.supports))
 
-    @property
+    @cached_property
     def support(self) -> tuple[str, ...]:
         """Categories of what speaks for it, without doubles."""
         return tuple(dict.fromkeys(one.category for one in self.indications if one.supports))
 
-    @property
+    @cached_property
     def score(self) -> float:
         """How sure it is that the specimen is offered, 0 to 1."""
         return round(_SHARE[self.real] * _SHARE[self.offered], 4)

@@ -408,15 +408,17 @@ def watchlist_terms(entries: Iterable[WatchlistEntry]) -> Iterator[Term]:
 
 
 def quote(term: Term, field: str, start: int, end: int, text: str, *, disguised: bool) -> Match:
-    """The match as a detection reports it; not validated again, the hot path makes many."""
-    values: dict[str, Any] = {
-        "field": field,
-        "start": start,
-        "end": end,
-        "quote": text[:2_000],
-        "term": term.text[:512],
-        "kind": term.match_kind,
-        "ref": term.ref,
-        "disguised": disguised,
-    }
-    return Match.model_construct(**values)
+    """The match as a detection reports it."""
+    where: Any = field
+    kind: Any = term.match_kind
+    # To validate takes half as long as to construct without validation.
+    return Match(
+        field=where,
+        start=start,
+        end=end,
+        quote=text[:2_000],
+        term=term.text[:512],
+        kind=kind,
+        ref=term.ref,
+        disguised=disguised,
+    )

@@ -60,14 +60,18 @@ _FAR = 10_000
 
 def _gaps(claim: Claim, other: Found) -> int | None:
     """Characters to the nearest word of the claim, negative where they overlap; ``None`` in another field."""
-    same = [gap(one, other) for one in claim.named_by if one.field == other.field]
-    return min(same) if same else None
+    nearest: int | None = None
+    for one in claim.named_by:
+        if one.field == other.field:
+            apart = gap(one, other)
+            nearest = apart if nearest is None or apart < nearest else nearest
+    return nearest
 
 
 def _distance(claim: Claim, other: Found) -> int | None:
     """Characters to the nearest word of the claim; ``None`` in another field."""
-    same = [max(0, gap(one, other)) for one in claim.named_by if one.field == other.field]
-    return min(same) if same else None
+    nearest = _gaps(claim, other)
+    return nearest if nearest is None or nearest > 0 else 0
 
 
 _AGAINST_REALITY = {
@@ -113,7 +117,6 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
     headed = any(around.in_heading(one) for one in claim.named_by)
     indications: list[Indication] = []
     for category, one in around.cues:
-        distance = _distance(claim, one)
         if category in ("not-talk", "not-own") and not around.post:
             continue  # "found in", "law", "history" are at home in an ad
         if category in _ANYWHERE:
@@ -121,6 +124,7 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
             continue
         if one in claim.named_by:
             continue
+        distance = _distance(claim, one)
         if category in _AGAINST_REALITY:
             if _beside_the_point(category, claim, coloured=coloured):
                 if category == "not-colour" and claim.product in _COLOURED and distance is not None:

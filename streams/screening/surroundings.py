@@ -7,9 +7,10 @@ measure or a year, and which of its words speak for or against an offer.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from streams.screening.claims import Claim
-from streams.screening.lexicon import Cue, SpecimenWord
+from streams.screening.lexicon import Cue, SpecimenWord, Term
 from streams.screening.marks import LONG_AGO, SIZE, has_link, has_price
 from streams.screening.matching import CUE, SPECIMEN, Found
 from streams.screening.text import fold
@@ -45,34 +46,87 @@ _PROSE = frozenset(_FUNCTION_WORDS.split())
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the text as a whole says, worked out once for all its claims."""
+    """What the text as a whole says; each answer is worked out when it is first asked for."""
 
     found: tuple[Found, ...]
-    cues: tuple[tuple[str, Found], ...]
-    title_like: bool
-    """True: the text reads like the heading of an ad, not like sentences."""
-    priced: bool
-    sized: bool
-    dated: bool
-    """True: a year of long ago is named."""
-    heading: tuple[str, int]
-    """Field that holds the heading, and how many folded characters of it are the heading."""
-
-    texts: dict[str, str]
-    """Folded text by field."""
-    live_words: int
-    """Different words that speak of a living animal."""
-    kept_words: int
-    """Different words about keeping one."""
+    fields: Mapping[str, tuple[str, str]]
+    """Original and folded text by field; the first one holds the heading."""
+    price_field: bool
+    """True: the platform shows a price of its own."""
+    heading_length: int
     post: bool = False
     """True: a short text without heading and price field, as people post it. Mere mention is the rule."""
-    label_like: bool = False
-    """True: not one function word, as on a label."""
-    linked: bool = False
-    """True: it names an address."""
 
-    quoted: tuple[str, ...] = ()
-    """Folded text of what a post puts between quotation marks, where it asks no price outside of them."""
+    @cached_property
+    def cues(self) -> tuple[tuple[str, Found], ...]:
+        """The words that speak for or against an offer, each with its category."""
+        return tuple(_unexplained(self.found))
+
+    @cached_property
+    def _whole(self) -> str:
+        return " ".join(folded for _, folded in self.fields.values())
+
+    @cached_property
+    def title_like(self) -> bool:
+        """True: the text reads like the heading of an ad, not like sentences."""
+        return not is_prose(_heading_of(self.fields, self.heading_length) or self._whole)
+
+    @cached_property
+    def priced(self) -> bool:
+        """True: it says what it costs."""
+        return self.price_field or any(has_price(original) for original, _ in self.fields.values())
+
+    @cached_property
+    def sized(self) -> bool:
+        """True: a measure is named."""
+        return SIZE.search(self._whole) is not None
+
+    @cached_property
+    def dated(self) -> bool:
+        """True: a year of long ago is named."""
+        return LONG_AGO.search(self._whole) is not None
+
+    @cached_property
+    def heading(self) -> tuple[str, int]:
+        """Field that holds the heading, and how many folded characters of it are the heading."""
+        return heading_of(self.fields, self.heading_length)
+
+    @cached_property
+    def live_words(self) -> int:
+        """Different words that speak of a living animal."""
+        return len({term.folded for term, word in self._specimens if _is_living(word)})
+
+    @cached_property
+    def kept_words(self) -> int:
+        """Different words about keeping one."""
+        return len({term.folded for term, word in self._specimens if word.klass == "keeping"})
+
+    @cached_property
+    def _specimens(self) -> list[tuple[Term, SpecimenWord]]:
+        return [
+            (term, term.meaning)
+            for one in self.found
+            if one.roles & SPECIMEN
+            for term in one.terms
+            if isinstance(term.meaning, SpecimenWord)
+        ]
+
+    @cached_property
+    def label_like(self) -> bool:
+        """True: not one function word, as on a label."""
+        return _PROSE.isdisjoint(self._whole.split())
+
+    @cached_property
+    def linked(self) -> bool:
+        """True: it names an address."""
+        return any(has_link(original) for original, _ in self.fields.values())
+
+    @cached_property
+    def quoted(self) -> tuple[str, ...]:
+        """Folded text of what a post puts between quotation marks, where it asks no price outside of them."""
+        if not self.post:
+            return ()
+        return tuple(one for original, _ in self.fields.values() for one in _quotations(original))
 
     def quotes(self, claim: Claim) -> bool:
         """True when a post only repeats the words of the claim: it speaks about somebody else's offer."""
@@ -83,7 +137,7 @@ class Surroundings:
     def denies(self, claim: Claim) -> bool:
         """True when the words right beside the claim say that it is not that."""
         one = min(claim.named_by, key=lambda place: place.start)
-        text = self.texts.get(one.field, "")
+        _, text = self.fields.get(one.field, ("", ""))
         before = text[max(0, one.start - 24) : one.start]
         if _COMPARED.search(before) or _LEFT_OUT.search(text[one.end : one.end + 24]):
             return True
@@ -96,7 +150,8 @@ class Surroundings:
 
     def in_heading(self, one: Found) -> bool:
         """True for a word of the heading."""
-        return one.field == self.heading[0] and one.start < self.heading[1]
+        field, length = self.heading
+        return one.field == field and one.start < length
 
 
 _SILENT = frozenset(
@@ -177,21 +232,22 @@ def _unexplained(found: Sequence[Found]) -> Iterator[tuple[str, Found]]:
         for term in one.terms
         if isinstance(term.meaning, Cue) and term.meaning.category not in _SILENT
     ]
-    phrases = [one for category, one in cues if category in _EXPLAINING]
+    phrases = [(one.field, one.start, one.end) for category, one in cues if category in _EXPLAINING]
     for category, one in cues:
         if category in _SPOKEN and _is_in_address(one):
             continue
         if category in _DOUBTED and _is_asked(one):
             continue
-        inside = category.startswith("not-") and any(
-            phrase.field == one.field
-            and phrase.start <= one.start
-            and one.end <= phrase.end
-            and one.end - one.start < phrase.end - phrase.start
-            for phrase in phrases
-        )
-        if not inside:
+        if not (category.startswith("not-") and _is_inside(one, phrases)):
             yield category, one
+
+
+def _is_inside(one: Found, phrases: Iterable[tuple[str, int, int]]) -> bool:
+    """True when one of these longer phrases covers it."""
+    for field, start, end in phrases:
+        if start <= one.start and one.end <= end and field == one.field and one.end - one.start < end - start:
+            return True
+    return False
 
 
 _QUOTED = re.compile(r"[\"“”„«]([^\"“”„«»]{8,200})[\"”“»]")
@@ -222,39 +278,8 @@ def survey(
     ``fields`` gives original and folded text by name of the field; the first one holds the
     heading, which is ``heading`` characters of it at most. ``post``: see :func:`is_post`.
     """
-    cues = tuple(_unexplained(found))
-    whole = " ".join(folded for _, folded in fields.values())
-    return Surroundings(
-        found=tuple(found),
-        cues=cues,
-        title_like=not is_prose(_heading_of(fields, heading) or whole),
-        priced=priced or any(has_price(original) for original, _ in fields.values()),
-        sized=SIZE.search(whole) is not None,
-        dated=LONG_AGO.search(whole) is not None,
-        texts={name: folded for name, (_, folded) in fields.items()},
-        live_words=len(
-            {
-                term.folded
-                for one in found
-                if one.roles & SPECIMEN
-                for term in one.terms
-                if isinstance(term.meaning, SpecimenWord)
-                and term.meaning.kind == "live"
-                and term.meaning.klass != "keeping"
-            }
-        ),
-        kept_words=len(
-            {
-                term.folded
-                for one in found
-                if one.roles & SPECIMEN
-                for term in one.terms
-                if isinstance(term.meaning, SpecimenWord) and term.meaning.klass == "keeping"
-            }
-        ),
-        heading=heading_of(fields, heading),
-        post=post,
-        label_like=_PROSE.isdisjoint(whole.split()),
-        quoted=tuple(one for original, _ in fields.values() for one in _quotations(original)) if post else (),
-        linked=any(has_link(original) for original, _ in fields.values()),
-    )
+    return Surroundings(tuple(found), fields, priced, heading, post)
+
+
+def _is_living(word: SpecimenWord) -> bool:
+    return word.kind == "live" and word.klass != "keeping"
