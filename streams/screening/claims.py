@@ -171,7 +171,8 @@ _NARROW = frozenset({"weak", "meat", "shell", "feather", "livehint"})
 
 def gap(one: Found, other: Found) -> int:
     """Folded characters between two places of one field; negative when they overlap."""
-    return max(one.start, other.start) - min(one.end, other.end)
+    start, end, other_start, other_end = one.start, one.end, other.start, other.end
+    return (start if start > other_start else other_start) - (end if end < other_end else other_end)
 
 
 def named(

@@ -117,6 +117,10 @@ class Gate:
                     self._terms_of.setdefault((word, other), []).extend(terms)
         self._beside = {word: frozenset(others) for word, others in beside.items()}
         self._firsts = frozenset(self._beside)
+        self._firsts_of: dict[str, list[str]] = {}
+        for word, seconds in beside.items():
+            for second in seconds:
+                self._firsts_of.setdefault(second, []).append(word)
         self._letters: set[str] = set()
         self._undisguiser = undisguiser
         self._may_name = may_name
@@ -124,6 +128,8 @@ class Gate:
         """Words that say nothing, or nothing unless a rarer word stands in the text as well."""
         self._seconds: dict[str, frozenset[str]] = {}
         """What the latter say; asked only then."""
+        self._partners: dict[str, set[str]] = {word: set() for word in self._firsts}
+        """Which of the latter hold a word that makes a term with this rarer one."""
         self._telling: dict[str, frozenset[str]] = {}
 
     def passes(self, text: str) -> bool:
@@ -141,8 +147,11 @@ class Gate:
             halves |= told
         if not halves:
             return _NONE
-        if not halves.isdisjoint(self._firsts) and self._paired(halves, words, text):
-            return _CLOSER
+        for first in halves & self._firsts:
+            if (
+                not self._partners[first].isdisjoint(words) or not halves.isdisjoint(self._beside[first])
+            ) and self._paired(halves, words, text):
+                return _CLOSER
         if (
             len(halves) > 1
             and len(halves & self._letters) > 1
@@ -169,15 +178,23 @@ class Gate:
                 self._telling.clear()
             if len(self._dull) + len(self._telling) >= REMEMBERED:
                 for _ in range(len(self._dull) // 2):
-                    self._seconds.pop(self._dull.pop(), None)
+                    self._forget(self._dull.pop())
             if not told:
                 self._dull.add(word)
             elif self._is_second(told):
                 self._seconds[word] = told
+                for half in told:
+                    for first in self._firsts_of[half]:
+                        self._partners[first].add(word)
                 self._dull.add(word)
             else:
                 self._telling[word] = told
         return told
+
+    def _forget(self, word: str) -> None:
+        for half in self._seconds.pop(word, ()):
+            for first in self._firsts_of[half]:
+                self._partners[first].discard(word)
 
     def _is_second(self, told: frozenset[str]) -> bool:
         """True when it matters only beside a word that is rarer in every one of its terms."""

@@ -282,9 +282,10 @@ class Folded:
         return known
 
     def _span(self, start: int, end: int) -> tuple[int, int]:
-        while start < end and self.text[start] == " ":
+        text = self.text
+        while start < end and text[start] == " ":
             start += 1
-        while end > start and self.text[end - 1] == " ":
+        while end > start and text[end - 1] == " ":
             end -= 1
         if start >= end:
             return (0, 0)
@@ -295,7 +296,8 @@ class Folded:
         else:
             last += 1
         # Marks and ignorable characters after the last letter belong to the quote's last letter.
-        while last < len(self.original) and unicodedata.combining(self.original[last]):
+        original = self.original
+        while last < len(original) and unicodedata.combining(original[last]):
             last += 1
         return (first, last)
 

@@ -367,6 +367,26 @@ def test_the_gate_lets_ordinary_listings_pass_and_stops_every_flagship_term() ->
     assert [term.text for term in flagships() if gate().passes(f"offer {term.text} today")] == []
 
 
+def test_terms_of_everyday_words_stop_whatever_the_gate_has_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.screening.gate.REMEMBERED", 60)
+    vocabulary = ruleset().vocabulary
+    forgetful = Gate([vocabulary.anchors], vocabulary.undisguiser)
+    pairs = vocabulary.anchors.pairs.values()
+    terms = sorted({term.strip() for others in pairs for same in others.values() for term in same})[::20]
+    wares = [word for words in WARES.values() for word in words.split()]
+
+    stopped = []
+    for number, term in enumerate(terms):
+        forgetful.passes(" ".join(reversed(term.split())))  # its words are known, each by itself
+        around = wares[number * 7 % len(wares) :][:12]
+        stopped.append(not forgetful.passes(" ".join([*around, term, *around])))
+
+    assert len(terms) > 100
+    assert all(stopped), [term for term, one in zip(terms, stopped, strict=True) if not one]
+
+
 @pytest.mark.parametrize("text", ["a stool for the bar", "ho hum", "come on, da! do!"])
 def test_the_gate_lets_words_pass_that_only_their_marks_would_make_a_name(text: str) -> None:
     assert gate().passes(text)
