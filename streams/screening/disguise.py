@@ -233,11 +233,9 @@ class Undisguiser:
         """True when a folded word, taken by itself, would be read as another."""
         return self._read(word) is not None
 
-    def needs_neighbours(self, text: str) -> bool:
-        """True when words that stand apart may have to be read together."""
-        return _SINGLE_LETTERS.search(text) is not None or (
-            not text.isascii() and _HAN_ALONE.search(text) is not None
-        )
+    def reads_across(self, text: str) -> bool:
+        """True when words that stand apart are to be read together."""
+        return any(True for _ in self._across_words(text))
 
     def word_edits(self, word: str) -> tuple[Edit, ...]:
         """How a word (what stands between white space) is to be read; places count from its start."""

@@ -156,7 +156,7 @@ class Gate:
             len(halves) > 1
             and len(halves & self._letters) > 1
             and _short_ones_meet(words)
-            and self._undisguiser.needs_neighbours(text)
+            and self._undisguiser.reads_across(text)
         ):
             return _CLOSER
         return _ACCOUNTS if _ACCOUNT in halves else _NONE
