@@ -51,10 +51,14 @@ _SIGNS = {ord(odd): ord(plain) for odd, plain in zip("‐‑–—−・·", "--
 _DIGITS = _Digits()
 
 
-_OTHER = re.compile(
-    r"[\uff01-\uff5e‐‑–—−・·\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]|(?![0-9])\d"
+_ODD_SIGNS = "\uff01-\uff5e‐‑–—−・·\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_OTHER = re.compile(rf"[{_ODD_SIGNS}]|(?![0-9])\d")
+"""What there is to translate."""
+_MAYBE_OTHER = re.compile(
+    f"[{_ODD_SIGNS}{''.join(chr(code) for code in range(0x80, 0x10000) if chr(code).isdecimal())}"
+    "\U00010000-\U0001efff\U0001fbf0-\U0001fbf9]"
 )
-"""What there is to translate; to look is a third of the cost of translating."""
+"""What it must be among; one class, without a close look at the higher planes, takes a fifth of the time."""
 
 
 def plain_digits(text: str) -> str:
@@ -63,4 +67,6 @@ def plain_digits(text: str) -> str:
     >>> plain_digits("０９１-٣४๕")
     '091-345'
     """
-    return text if text.isascii() or not _OTHER.search(text) else text.translate(_DIGITS)
+    if text.isascii() or not (_MAYBE_OTHER.search(text) and _OTHER.search(text)):
+        return text
+    return text.translate(_DIGITS)

@@ -229,3 +229,12 @@ def test_a_long_text_cannot_stall(text: str) -> None:
         lambda: list(permits(text, 2026)),
     ):
         read()
+
+
+def test_digits_of_every_script_are_read() -> None:
+    digits = [character for character in map(chr, range(0x110000)) if character.isdecimal()]
+
+    assert len(digits) > 600
+    assert [
+        one for one in digits if plain_digits(f"é{one}") not in {f"é{digit}" for digit in range(10)}
+    ] == []
