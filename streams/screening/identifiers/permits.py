@@ -38,23 +38,18 @@ _STATED = tuple(
     (kind, re.compile(rf"(?<![a-z])(?:{words})(?![a-z]){_FILLER}{_NUMBER}(?![A-Za-z0-9])", re.IGNORECASE))
     for kind, words in _KINDS
 )
-_SIGNS = (
-    *("10", "cites", "certificate", "certificat", "bescheinigung", "vermarktungs", "cic", "ivory", "defra"),
-    *(
-        "iacr",
-        "ibama",
-        "sisfauna",
-        "bksda",
-        "登録番号",
-        "登録票",
-        "国際希少野生動植物種",
-        "专用标识",
-        "ทะเบียน",
+_SIGNS: dict[str, PermitKind] = {
+    **dict.fromkeys(
+        ("10", "certificate", "certificat", "bescheinigung", "vermarktungs", "cic"), "article-10"
     ),
-    *("сайтис", "сайтес", "سايتس", "सीआईटीईएस", "ไซเตส", "公约证"),
-)
-"""One of these stands in every text that states a number; to look for them takes a tenth of the time."""
+    **dict.fromkeys(("ivory", "defra", "iacr", "ibama", "sisfauna", "bksda"), "registration"),
+    **dict.fromkeys(("登録番号", "登録票", "国際希少野生動植物種", "专用标识", "ทะเบียน"), "registration"),
+    **dict.fromkeys(("cites", "сайтис", "сайтес", "سايتس", "सीआईटीईएस", "ไซเตส", "公约证"), "cites"),
+}
+"""One of a kind's signs stands in every text that states a number of that kind; to look for them takes a
+tenth of the time."""
 _SIGN_FINDER = ahocorasick_rs.AhoCorasick(_SIGNS, store_patterns=False)
+_KIND_OF_SIGN = tuple(_SIGNS.values())
 _ODD_CASE = "\u0131\u0130\u017f\u212a"
 """Letters that an expression takes for i, s and k without regard to case."""
 _DIGITS = re.compile(r"\d\D?\d\D?\d")
@@ -96,10 +91,11 @@ def permits(text: str, year: int) -> Iterator[Permit]:
     if not _DIGITS.search(text):
         return
     plain = plain_digits(text)
-    if not _may_state(plain):
-        return
+    kinds = _may_state(plain)
     taken: set[int] = set()
     for kind, pattern in _STATED:
+        if kind not in kinds:
+            continue
         for count, place in enumerate(pattern.finditer(plain)):
             number = place.group(1).upper()
             if count >= PERMITS_LIMIT or place.start(1) in taken or sum(map(str.isdigit, number)) < 3:
@@ -109,10 +105,12 @@ def permits(text: str, year: int) -> Iterator[Permit]:
             yield Permit(kind, number, place.start(1), place.end(1), plausible, why)
 
 
-def _may_state(plain: str) -> bool:
-    return bool(_SIGN_FINDER.find_matches_as_indexes(plain.casefold())) or any(
-        letter in plain for letter in _ODD_CASE
-    )
+def _may_state(plain: str) -> frozenset[PermitKind]:
+    """The kinds of which a number may stand in the text."""
+    if any(letter in plain for letter in _ODD_CASE):
+        return frozenset(_KIND_OF_SIGN)
+    signs = _SIGN_FINDER.find_matches_as_indexes(plain.casefold(), overlapping=True)
+    return frozenset([_KIND_OF_SIGN[number] for number, _, _ in signs])
 
 
 def judge(kind: PermitKind, number: str, year: int) -> tuple[bool, str]:
