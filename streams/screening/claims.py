@@ -385,6 +385,7 @@ def _animal_claims(found: Sequence[Found], animals: Sequence[tuple[Found, Animal
                 named_by=(one, where),
                 ref=term.ref,
                 curated=animal.curated,
+                traded=animal.trade_name,
             )
         )
     return made
@@ -439,8 +440,9 @@ def _sold(
     one: Found, animal: Animal, sales: Sequence[Found], equipment: Sequence[Found]
 ) -> tuple[Found, SpecimenWord] | None:
     """The words "for sale" beside an animal that is usually sold alive."""
+    young = animal.klass == "mammal" and animal.trade_name and not animal.ambiguous
     if (
-        animal.group not in SOLD_ALIVE
+        (animal.group not in SOLD_ALIVE and not young)
         or not animal.curated
         or (animal.group == "raptor" and animal.ambiguous)
         or any(other.field == one.field and 0 <= gap(one, other) <= 1 for other in equipment)

@@ -34,6 +34,7 @@ _REASONS = {
     "not-colour": "a colour or a fabric",
     "not-news": "a report about wildlife crime or protection",
     "not-wanted": "somebody who looks for it",
+    "not-game": "a thing of a game",
     "not-own": "somebody who tells of another's offer",
     "not-other-meaning": "another meaning",
     "permit": "a permit or an exemption",

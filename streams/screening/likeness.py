@@ -13,7 +13,22 @@ from streams.screening.lexicon import Animal, Cue
 from streams.screening.matching import CUE, Found
 from streams.screening.surroundings import Surroundings
 
-_CAST = frozenset({"skull", "jaw", "tooth", "claw", "paw", "bone", "horn", "tusk", "casque"})
+_CAST = frozenset(
+    {
+        "skull",
+        "jaw",
+        "tooth",
+        "claw",
+        "tooth or claw",
+        "paw",
+        "foot",
+        "bone",
+        "horn",
+        "tusk",
+        "casque",
+        "feather",
+    }
+)
 """Parts whose shape is cast in metal; gold and silver beside leather and fur are colours."""
 _SAID_REAL = frozenset({"real", "antique", "recent", "not-fossil", "permit", "no-papers"})
 """Beside such words a metal is a mount, also where that is not said."""
@@ -53,20 +68,37 @@ def _is_mount(metal: Found, fittings: Iterable[Found]) -> bool:
 
 def metal_of(claim: Claim, having: AbstractSet[str], around: Surroundings) -> Found | None:
     """The metal that a piece in the shape of the claimed part is made of; ``having``: what else is said."""
-    if claim.product not in _CAST or having & _SAID_REAL or around.dated:
+    if claim.product not in (*_CAST, "carrier") or "real" in having:
         return None
-    if not any(around.in_heading(one) for one in claim.named_by):
-        return None
-    metals = [one for one in _cued(around.found, {"metal"}) if around.in_heading(one)]
-    if not metals:
-        return None
+    first = min(claim.named_by, key=lambda one: one.start)
     fittings = list(_cued(around.found, {"fitting"}))
     formed = any(category in _FORMED and around.in_heading(one) for category, one in around.cues)
-    first = min(claim.named_by, key=lambda one: one.start)
-    for metal in metals:
-        if not _is_mount(metal, fittings) and (formed or 0 <= first.start - metal.end <= _BEFORE_THE_NAME):
-            return metal
+    precious = not (having & _SAID_REAL or around.dated)
+    for category in ("base-metal", *(["metal"] if precious else [])):
+        for metal in _cued(around.found, {category}):
+            before = metal.field == first.field and 0 <= first.start - metal.end <= _BEFORE_THE_NAME
+            if claim.product == "carrier":  # a gold python clutch is golden, a 14k gold one is of gold
+                shaped = before and (category == "base-metal" or " " in metal.terms[0].folded.strip())
+            else:
+                shaped = before or (formed and around.in_heading(metal))
+            if shaped and not _is_mount(metal, fittings):
+                return metal
     return None
+
+
+def fired_of(claim: Claim, having: AbstractSet[str], around: Surroundings) -> Found | None:
+    """A material in the heading that no part of an animal is ever fitted with, such as porcelain."""
+    if claim.product not in _CAST or "real" in having:
+        return None
+    fittings = list(_cued(around.found, {"fitting"}))
+    return next(
+        (
+            one
+            for one in _cued(around.found, {"fired"})
+            if around.in_heading(one) and not _is_mount(one, fittings)
+        ),
+        None,
+    )
 
 
 _WORN = frozenset({"ring", "rings", "charm", "charms", "stud", "studs", "earring", "earrings", "cufflinks"})

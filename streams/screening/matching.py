@@ -200,7 +200,17 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 _COMPANIONS = frozenset(
     {"real", "craft", "object", "composite", "jewelry", "antique", "sale", "dealing", "trade"}
-    | {"condition", "recent", "not-talk", "not-equipment", "metal", "fitting", "likeness"}
+    | {
+        "condition",
+        "recent",
+        "not-talk",
+        "not-equipment",
+        "metal",
+        "fitting",
+        "likeness",
+        "base-metal",
+        "fired",
+    }
 )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from streams.screening.claims import SOLD_ALIVE, Answer, Claim, Indication, gap, named
 from streams.screening.lexicon import Cue, Term, Watched
-from streams.screening.likeness import figure_of, look_of, metal_of, worn_of
+from streams.screening.likeness import figure_of, fired_of, look_of, metal_of, worn_of
 from streams.screening.matching import Found
 from streams.screening.offered import is_offered
 from streams.screening.surroundings import Surroundings
@@ -97,6 +97,7 @@ _ANYWHERE = frozenset(
         "not-news",
         "not-own",
         "not-talk",
+        "not-game",
         "sale",
         "dealing",
         "trade",
@@ -122,7 +123,7 @@ def weigh(claim: Claim, around: Surroundings) -> Claim:
         if category in _ANYWHERE:
             indications.append(Indication(category, one))
             continue
-        if one in claim.named_by:
+        if one in claim.named_by or (category == "not-material" and _is_garment(claim, one)):
             continue
         distance = _distance(claim, one)
         if category in _AGAINST_REALITY:
@@ -159,6 +160,8 @@ def _only_shown(
     having = {one.category for one in indications}
     if (metal := metal_of(claim, having, around)) is not None:
         return (Indication("not-material", metal),), Answer.UNLIKELY
+    if (fired := fired_of(claim, having, around)) is not None:
+        return (Indication("not-material", fired),), Answer.UNLIKELY
     if (worn := worn_of(claim, having, around)) is not None:
         return (Indication("not-depiction", worn),), Answer.UNLIKELY
     if (look := look_of(claim, having, around)) is not None:
@@ -189,6 +192,22 @@ def _speaks_beside(claim: Claim, indications: Sequence[Indication]) -> bool:
 
 _BESIDE_THE_LIVING = frozenset({"not-look", "not-material", "not-food", "not-colour", "not-textile"})
 _BESIDE_PLANTS = frozenset({"not-plant", "not-food", "not-look", "not-colour", "not-textile"})
+
+
+_GARMENTS = frozenset(
+    {"hat", "headband", "scarf", "blanket", "cushion", "pillow", "sneakers", "trainers", "case for"}
+)
+_PATTERNED = frozenset({"tiger", "leopard"})
+"""Groups whose fur is printed far more often than sold."""
+
+
+def _is_garment(claim: Claim, one: Found) -> bool:
+    """True for what a fur or leather was made into, which is no other material: an *otter fur hat*."""
+    return (
+        claim.product in ("fur", "leather", "skin", "carrier", "feather", "taxidermy")
+        and claim.group not in _PATTERNED
+        and one.terms[0].folded.strip() in _GARMENTS
+    )
 
 
 def _beside_the_point(category: str, claim: Claim, *, coloured: bool) -> bool:
@@ -229,6 +248,7 @@ _RULED_OUT = frozenset(
         "not-textile",
         "not-look",
         "not-said",
+        "not-game",
     }
 )
 _OF_MATERIAL = frozenset({"real", "craft", "object"})
@@ -308,6 +328,7 @@ def _is_real_coloured(claim: Claim, indications: Sequence[Indication], around: S
         + around.dated
         + around.sized
         + dealt
+        + claim.disguised  # who hides a colour?
         + (_NAMES_NO_COLOUR.search(claim.named_by[0].terms[0].folded) is not None)
     )
     if _runs_into_colour(claim, around):
@@ -395,6 +416,8 @@ def _against_material(claim: Claim, indications: Sequence[Indication], *, made: 
     return min(len(words), 3) + (2 if min(words.values()) <= _BESIDE else 1)
 
 
+_ALIVE = 2
+"""Different words of a living animal after which a price makes it sure."""
 _TOLD_ALIVE = 3
 """Different words of living and keeping after which an ad speaks of a living animal."""
 
@@ -404,9 +427,16 @@ def _is_alive(claim: Claim, having: set[str], around: Surroundings) -> Answer:
     sold = around.priced or bool(having & {"sale", "dealing"})
     if claim.bare:
         return Answer.LIKELY
-    if sold and around.live_words >= 2:
+    # The name of a cub or pup tells of life as a word beside it does.
+    named_young = claim.traded and claim.klass == "mammal"
+    if sold and around.live_words + named_young >= _ALIVE:
         return Answer.YES
-    if claim.product == "livehint" and claim.group not in SOLD_ALIVE and around.live_words < 2:
+    if (
+        claim.product == "livehint"
+        and claim.group not in SOLD_ALIVE
+        and not named_young
+        and around.live_words < _ALIVE
+    ):
         return Answer.UNLIKELY  # a "pair" of elephants is more often of china
     told = not around.post and around.live_words + around.kept_words >= _TOLD_ALIVE
     return Answer.LIKELY if sold or told or claim.product == "live" else Answer.UNLIKELY

@@ -26,6 +26,7 @@ PROVENANCE = ("source", "licence", "as_of", "status")
 COLUMNS = ("scientific_name", "rank", "appendix", "annotation", "class", "order", "family", "needs_check")
 
 _COVERED = re.compile(r"covered by \w+ listing (\w+)")
+_EXCEPTED = re.compile(r"species of the family (\w+)")
 _SPLIT = re.compile(r"^\[I\] \(Only the populations? .*Appendix II", re.DOTALL)
 
 
@@ -72,6 +73,15 @@ def _taxon(
     return (*(row[column] for column in COLUMNS), annexes.get(name, ""), *origin)
 
 
+def _is_excepted(row: dict[str, str], rows: dict[str, dict[str, str]]) -> bool:
+    """True for a species below a listing that leaves out its family: the vultures of the New World."""
+    covering = _COVERED.search(row["annotation"])
+    above = rows.get(covering.group(1)) if covering else None
+    if above is None or "Except" not in above["annotation"]:
+        return False
+    return row["family"] in _EXCEPTED.findall(above["annotation"])
+
+
 def _unknown(amendment: dict[str, str]) -> dict[str, str]:
     """A raw row for a name that the raw table lacks."""
     empty = {"annotation": "", "needs_check": "yes", "basis": "general knowledge"}
@@ -88,6 +98,8 @@ def build(raw: Path, target: Path = REFERENCE) -> None:
     amended = {row["scientific_name"]: row for row in _read(REFERENCE / "amendments.csv")}
     annexes = {row["scientific_name"]: row["annex"] for row in _read(REFERENCE / "annexes.csv")}
     rows = _read(raw / "taxa" / "cites_taxa.csv")
+    by_name = {row["scientific_name"]: row for row in rows}
+    rows = [row for row in rows if not _is_excepted(row, by_name)]
     there = {row["scientific_name"] for row in rows}
     rows += [_unknown(row) for name, row in amended.items() if name not in there]
     taxa = sorted(_taxon(row, amended, annexes) for row in rows)

@@ -155,7 +155,18 @@ class Surroundings:
 
 
 _SILENT = frozenset(
-    {"not-other-meaning", "not-alive", "motif", "neutral", "other-animal", "metal", "fitting", "likeness"}
+    {
+        "not-other-meaning",
+        "not-alive",
+        "motif",
+        "neutral",
+        "other-animal",
+        "metal",
+        "fitting",
+        "likeness",
+        "base-metal",
+        "fired",
+    }
 )
 """Categories that explain a place away and say nothing about others."""
 

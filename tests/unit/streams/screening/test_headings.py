@@ -270,9 +270,35 @@ def test_short_posts(text: str, outcome: str) -> None:
         ("Serval cat skull", "review"),
         ("Faux? No idea. Carved ivory Buddha, hatched grain, 20 cm", "review"),
         ("Hornbill beak earrings, carved", "review"),
+        ("White ceramic elephant tusk vases, pair", "clear"),
+        ("Elephant tusk, white, 60 cm", "review"),
+        ("Cast brass tiger claw necklace, tribal", "clear"),
+        ("Wooden owl, pair, 5 GBP", "clear"),
+        ("Barn owl, pair, 500 GBP, aviary bred", "review"),
+        ("Caiman wallet for men, very soft inside. It is made of calf and has a caiman print", "clear"),
+        ("Caiman wallet for men, very soft inside. It is lined with calf and has a zip", "review"),
+        ("Sterling silver sea turtle charm for a bracelet", "clear"),
+        ("Silver python clutch, chain strap", "review"),
+        ("Otter fur hat, L", "review"),
+        ("Uhu Präparat, alte Deko fürs Jagdzimmer, 60 cm", "review"),
+        ("Uhu Gartendeko, 60 cm", "clear"),
+        ("Elephant tusk x20, trade, in game only", "clear"),
     ],
 )
 def test_short_ads(title: str, outcome: str) -> None:
     flagged = "review" if verdict_on(title).outcome in ("review", "notify") else "clear"
 
     assert flagged == outcome
+
+
+@pytest.mark.parametrize(
+    ("title", "outcome"),
+    [
+        ("Female tiger cub, 8 weeks, bottle fed, 5000 USD", "notify"),
+        ("Jaguar cub, male, hand reared, 4000 EUR", "notify"),
+        ("Tiger cub for sale", "review"),
+        ("Tiger cub plush, female, 20 EUR", "clear"),
+    ],
+)
+def test_a_cub_that_is_told_of_and_priced_is_noticed(title: str, outcome: str) -> None:
+    assert verdict_on(title).outcome == outcome

@@ -121,9 +121,6 @@ OTHERWISE = frozenset(
         ("Holothuria (Microthele)", "holothuria fuscogilva"),
         ("Holothuria (Microthele)", "holothuria nobilis"),
         ("Holothuria (Microthele)", "holothuria whitmaei"),
-        # Everyday Arabic calls a leopard and a tiger by one word, a cheetah and a leopard by another.
-        ("Panthera pardus", "فهد"),
-        ("Panthera tigris", "نمر"),
         # Reef keepers mean Acropora millepora, not the fire coral.
         ("Scleractinia", "millepora"),
     ]

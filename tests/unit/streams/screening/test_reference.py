@@ -232,6 +232,21 @@ def test_a_row_bears_the_date_of_the_amendment_that_made_it(name: str, as_of: st
     assert f"as of {as_of}" in (taxon.reference().basis or "")
 
 
+def test_a_family_that_a_listing_leaves_out_is_in_no_row() -> None:
+    taxa = load_taxa()
+
+    assert "species of the family Cathartidae" in taxa.by_name["Falconiformes"].annotation
+    assert "Cathartes aura" not in taxa.by_name
+    assert taxa.by_name["Vultur gryphus"].appendix == "I"
+
+
+@pytest.mark.parametrize("name", ["Pongo tapanuliensis", "Neofelis diardi"])
+def test_a_species_split_from_one_in_appendix_one_stands_there_and_is_unchecked(name: str) -> None:
+    taxon = load_taxa().by_name[name]
+
+    assert (taxon.appendix, taxon.needs_check) == ("I", True)
+
+
 def test_what_is_unchecked_says_so_in_plain_words() -> None:
     inferred = next(one for one in load_taxa().by_name.values() if one.status == "inferred")
 

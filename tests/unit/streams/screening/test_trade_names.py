@@ -162,6 +162,9 @@ SPLIT = {
     "Hippo tusk, carved": ("Hippopotamus amphibius", "species", "II"),
     "Marine ivory carving, old": ("Mammalia", "class", None),
     "Caracal skin, tanned": ("Caracal caracal", "species", "I/II"),
+    "جلد نمر أصلي للبيع": ("Panthera", "genus", "I/II"),
+    "شبل نمر للبيع": ("Panthera", "genus", "I/II"),
+    "جلد فهد للبيع 500 دولار": ("Felidae", "family", "I/II"),
 }
 """Names that once bore the taxon of others in their row; no appendix where only some of it is listed."""
 
