@@ -197,6 +197,7 @@ _BESIDE_PLANTS = frozenset({"not-plant", "not-food", "not-look", "not-colour", "
 _GARMENTS = frozenset(
     {"hat", "headband", "scarf", "blanket", "cushion", "pillow", "sneakers", "trainers", "case for"}
 )
+_LAMPS = _GARMENTS | {"lamp"}
 _PATTERNED = frozenset({"tiger", "leopard"})
 """Groups whose fur is printed far more often than sold."""
 
@@ -206,7 +207,7 @@ def _is_garment(claim: Claim, one: Found) -> bool:
     return (
         claim.product in ("fur", "leather", "skin", "carrier", "feather", "taxidermy")
         and claim.group not in _PATTERNED
-        and one.terms[0].folded.strip() in _GARMENTS
+        and one.terms[0].folded.strip() in (_LAMPS if claim.product == "taxidermy" else _GARMENTS)
     )
 
 

@@ -283,6 +283,13 @@ def test_short_posts(text: str, outcome: str) -> None:
         ("Uhu Präparat, alte Deko fürs Jagdzimmer, 60 cm", "review"),
         ("Uhu Gartendeko, 60 cm", "clear"),
         ("Elephant tusk x20, trade, in game only", "clear"),
+        ("Winghead shark jaw, 12 in", "review"),
+        ("Piano with ivory keys, 1903", "review"),
+        ("Grand piano, new ivorite keys", "clear"),
+        ("Lamp with eagle owl taxidermy", "review"),
+        ("Кожаный ремень под крокодила", "clear"),
+        ("Кожаный ремень из крокодила", "review"),
+        ("Скульптура слоновая кость, Китай, 12 см", "review"),
     ],
 )
 def test_short_ads(title: str, outcome: str) -> None:
