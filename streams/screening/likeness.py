@@ -123,9 +123,13 @@ def worn_of(claim: Claim, having: AbstractSet[str], around: Surroundings) -> Fou
     )
 
 
+_SURELY_KEPT = 4
+"""Different words of life and keeping that no figure has: *pair* and *perch* are said of china too."""
+
+
 def figure_of(claim: Claim, around: Surroundings) -> Found | None:
-    """The material right before the name of an animal that only *pair*, *baby* or *female* makes alive."""
-    if claim.product != "livehint" or around.kept_words:
+    """The material right before the name of an animal of whose life little more than *pair* is told."""
+    if claim.kind != "live" or around.live_words + around.kept_words >= _SURELY_KEPT:
         return None
     name = claim.named_by[0]
     return next(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from streams.screening.claims import SOLD_ALIVE, Answer, Claim, Indication, gap, named
-from streams.screening.lexicon import Cue, Term, Watched
+from streams.screening.lexicon import Cue, SpecimenWord, Term, Watched
 from streams.screening.likeness import figure_of, fired_of, look_of, metal_of, worn_of
 from streams.screening.matching import Found
 from streams.screening.offered import is_offered
@@ -423,6 +423,20 @@ _TOLD_ALIVE = 3
 """Different words of living and keeping after which an ad speaks of a living animal."""
 
 
+_SAID_OF_CHINA = frozenset({"pair", "male", "female", "young", "baby"})
+
+
+def _is_told_of_rearing(around: Surroundings) -> bool:
+    """True when a word of life stands there that nobody says of a figure or a motorcycle."""
+    return any(
+        isinstance(term.meaning, SpecimenWord)
+        and term.meaning.klass in ("live", "livehint")
+        and term.folded.strip() not in _SAID_OF_CHINA
+        for one in around.found
+        for term in one.terms
+    )
+
+
 def _is_alive(claim: Claim, having: set[str], around: Surroundings) -> Answer:
     """For a living animal: is it one, or its likeness?"""
     sold = around.priced or bool(having & {"sale", "dealing"})
@@ -430,7 +444,7 @@ def _is_alive(claim: Claim, having: set[str], around: Surroundings) -> Answer:
         return Answer.LIKELY
     # The name of a cub or pup tells of life as a word beside it does.
     named_young = claim.traded and claim.klass == "mammal"
-    if sold and around.live_words + named_young >= _ALIVE:
+    if sold and (around.live_words >= _ALIVE or (named_young and _is_told_of_rearing(around))):
         return Answer.YES
     if (
         claim.product == "livehint"

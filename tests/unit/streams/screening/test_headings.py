@@ -274,6 +274,9 @@ def test_short_posts(text: str, outcome: str) -> None:
         ("Elephant tusk, white, 60 cm", "review"),
         ("Cast brass tiger claw necklace, tribal", "clear"),
         ("Wooden owl, pair, 5 GBP", "clear"),
+        ("Ceramic tiger cub, male, for sale, 20 GBP", "clear"),
+        ("Glass macaw on perch, pair for sale, 40 GBP", "clear"),
+        ("Hyacinth macaw on perch, pair for sale, 9,000 GBP", "review"),
         ("Barn owl, pair, 500 GBP, aviary bred", "review"),
         ("Caiman wallet for men, very soft inside. It is made of calf and has a caiman print", "clear"),
         ("Caiman wallet for men, very soft inside. It is lined with calf and has a zip", "review"),
@@ -305,6 +308,7 @@ def test_short_ads(title: str, outcome: str) -> None:
         ("Jaguar cub, male, hand reared, 4000 EUR", "notify"),
         ("Tiger cub for sale", "review"),
         ("Tiger cub plush, female, 20 EUR", "clear"),
+        ("Triumph Tiger Cub, pair of engines, 900 GBP", "clear"),
     ],
 )
 def test_a_cub_that_is_told_of_and_priced_is_noticed(title: str, outcome: str) -> None:
