@@ -131,6 +131,8 @@ def figure_of(claim: Claim, around: Surroundings) -> Found | None:
     """The material right before the name of an animal of whose life little more than *pair* is told."""
     if claim.kind != "live" or around.live_words + around.kept_words >= _SURELY_KEPT:
         return None
+    if claim.traded and claim.klass not in ("mammal", "bird"):
+        return None  # pewter, marble and crystal are morphs of pythons
     name = claim.named_by[0]
     return next(
         (

@@ -275,6 +275,8 @@ def test_short_posts(text: str, outcome: str) -> None:
         ("Cast brass tiger claw necklace, tribal", "clear"),
         ("Wooden owl, pair, 5 GBP", "clear"),
         ("Ceramic tiger cub, male, for sale, 20 GBP", "clear"),
+        ("Pewter ball python, female, 250 GBP", "review"),
+        ("Handbag, python, color black", "review"),
         ("Glass macaw on perch, pair for sale, 40 GBP", "clear"),
         ("Hyacinth macaw on perch, pair for sale, 9,000 GBP", "review"),
         ("Barn owl, pair, 500 GBP, aviary bred", "review"),
