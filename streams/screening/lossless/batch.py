@@ -50,6 +50,7 @@ class Batch:
     def take(self) -> None:
         """Say that it is being worked on; a rebalance waits a moment for it."""
         self.span.taken = True
+        self._book.room.set()
 
     def give_up(self) -> None:
         """Say that nobody works on it any more and nobody will: the process is about to stop."""

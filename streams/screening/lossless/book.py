@@ -18,6 +18,9 @@ from streams.screening.lossless.ledger import Decided, Ledger, Offer
 
 log = structlog.get_logger(__name__)
 
+AHEAD = 1
+"""How many batches may wait to be taken, of all partitions, before no more are handed out."""
+
 Announce = Callable[[Mapping[TopicPartition, Decided]], Awaitable[None]]
 """Tells the world what is decided; returns when that is acknowledged, raises ``KafkaError`` if it is not."""
 
@@ -87,7 +90,7 @@ class Book:
     ) -> None:
         self.counts = Counts()
         self.room = asyncio.Event()
-        """Set when a batch ended: there may be room for another."""
+        """Set when a batch was taken or ended: there may be room for another."""
         self._kafka = kafka
         self._announce = announce
         self._leave = leave
@@ -112,11 +115,18 @@ class Book:
         return self._ledgers
 
     def with_room(self, partitions: Collection[TopicPartition]) -> set[TopicPartition]:
-        """Those that may be fetched: no ledger yet, or fewer than ``depth`` batches outstanding."""
+        """Those that may be fetched: no ledger yet, or fewer than ``depth`` batches outstanding.
+
+        Of those with a ledger none while as many batches as :data:`AHEAD` wait for somebody to take them:
+        records that lie about as objects cost memory and are cold when their turn comes, and what is
+        fetched of a partition waits as bytes.
+        """
+        waiting = sum(not span.taken for ledger in self._ledgers.values() for span in ledger)
         return {
             partition
             for partition in partitions
-            if (ledger := self._ledgers.get(partition)) is None or ledger.spans < self._depth
+            if (ledger := self._ledgers.get(partition)) is None
+            or (ledger.spans < self._depth and waiting < AHEAD)
         }
 
     async def open(self, partition: TopicPartition) -> None:

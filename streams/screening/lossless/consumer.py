@@ -141,7 +141,15 @@ class LosslessConsumer(driver.Consumer):
             return
         message = self._to_message(TP(*partition), batch.records[-1])
         message.value, message.key = cast(Any, batch), None
-        await self.wait_first(self.callback(cast(Any, message)), cast(Any, self.suspend_flow.wait()))
+        delivery = asyncio.ensure_future(self.callback(cast(Any, message)))
+        try:
+            await asyncio.sleep(0)  # nearly always there is room, and nothing has to be waited for
+            if delivery.done():
+                delivery.result()
+            else:
+                await self.wait_first(delivery, cast(Any, self.suspend_flow.wait()))
+        finally:
+            delivery.cancel()
 
     # -- completion --------------------------------------------------------------------------------
 

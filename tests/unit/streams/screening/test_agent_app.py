@@ -6,6 +6,7 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka import ConsumerRecord, TopicPartition
 from faust.events import Event
 from faust.serializers import codecs
 from faust.types import TP
@@ -97,6 +98,41 @@ async def test_the_app_uses_the_lossless_consumer_without_a_thread(config: AppCo
 
     assert isinstance(consumer, LosslessConsumer)
     assert consumer._thread.thread_loop is asyncio.get_running_loop()
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+async def test_a_delivery_that_waits_is_given_up_when_the_flow_is_suspended(
+    config: AppConfig, monkeypatch: pytest.MonkeyPatch, is_blocked: bool
+) -> None:
+    consumer = build_app(config, announce).consumer
+    assert isinstance(consumer, LosslessConsumer)
+    part, told = TopicPartition("listings", 0), list[object]()
+
+    async def start_reading(_: object) -> tuple[int, int | None]:
+        return 0, None
+
+    async def deliver(message: Any) -> None:
+        try:
+            if is_blocked:
+                await asyncio.Event().wait()
+            told.append(message.value.records)
+        except asyncio.CancelledError:
+            told.append("given up")
+            raise
+
+    monkeypatch.setattr(consumer._log, "start_reading", start_reading)
+    monkeypatch.setattr(consumer, "callback", deliver)
+    await consumer.book.open(part)
+    record = ConsumerRecord("listings", 0, 0, 0, 0, None, b"{}", None, -1, 2, ())
+    delivery = asyncio.create_task(consumer._deliver(part, [record]))
+    await asyncio.sleep(0.01)
+    assert delivery.done() is not is_blocked
+
+    consumer.suspend_flow.set()
+    async with asyncio.timeout(5):
+        await delivery
+        await asyncio.sleep(0)
+    assert told == (["given up"] if is_blocked else [[record]])
 
 
 @pytest.mark.parametrize(

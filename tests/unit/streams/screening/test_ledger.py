@@ -249,6 +249,21 @@ async def test_a_commit_waits_for_its_announcement() -> None:
     assert log.committed is None
 
 
+async def test_no_more_is_handed_out_while_a_batch_waits_to_be_taken() -> None:
+    log = ModelLog(random.Random(1), list(range(10)))
+    book, other, unopened = Book(log, log.announce, leave), *(TopicPartition("listings", n) for n in (1, 2))
+    for partition in (PART, other):
+        await book.open(partition)
+    batch = await book.admit(PART, [Row(0)])
+    assert batch is not None
+
+    assert book.with_room([PART, other, unopened]) == {unopened}
+    book.room.clear()
+    batch.take()
+    assert book.room.is_set(), "nobody is told that a batch was taken"
+    assert book.with_room([PART, other, unopened]) == {PART, other, unopened}
+
+
 async def test_what_is_not_assigned_is_not_committed() -> None:
     log = ModelLog(random.Random(1), list(range(10)))
     book = Book(log, log.announce, leave)
