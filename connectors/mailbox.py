@@ -160,12 +160,19 @@ class Mailbox:
             try:
                 if config.tls == "starttls":
                     client.starttls(context)
-                client.login(config.username, self._password.get_secret_value())
+                self._log_in(client)
                 client.select_folder(config.folder)
             except BaseException:
                 self._close()
                 raise
         return self
+
+    def _log_in(self, client: IMAPClient) -> None:
+        """What the server says to a refused login is not repeated: it may have the password in it."""
+        try:
+            client.login(self._config.username, self._password.get_secret_value())
+        except IMAPClientError:
+            raise MailboxUnavailable("the login was refused") from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

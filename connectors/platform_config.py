@@ -423,6 +423,9 @@ class PlatformConfig(_Config):
     """Notices are written in it."""
     policy_clauses: tuple[str, ...] = Field(default=(), max_length=50)
     """The platform's own rules that such listings break, as it numbers them."""
+    sellers: Literal["clear", "keyed"] = "clear"
+    """``keyed``: it is not the seller's platform (a host, a coalition's portal), so a notice has a keyed name
+    where it would name the seller."""
     max_items: int = Field(default=1, ge=1, le=300)
     """Items the platform takes in one notice."""
     demands: NoticeDemands = NoticeDemands()
@@ -466,6 +469,12 @@ class PlatformConfig(_Config):
             scheme, _, rest = reference.partition(":")
             if scheme not in ("env", "file") or not rest:
                 raise ValueError("an api_key is given as env:NAME or file:PATH")
+        return self
+
+    @model_validator(mode="after")
+    def _sellers_named(self) -> Self:
+        if self.sellers == "keyed" and self.kind in ("mastodon", "reddit", "atproto"):
+            raise ValueError(f"sellers cannot be keyed with kind: {self.kind}, whose server knows them")
         return self
 
     @model_validator(mode="after")

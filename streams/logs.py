@@ -6,7 +6,10 @@ from typing import TextIO, cast
 
 import structlog
 
-NOISY = ("aiokafka", "httpx", "httpcore", "uvicorn", "asyncio", "alembic", "faust", "mode")
+NOISY = (
+    *("aiokafka", "httpx", "httpcore", "uvicorn", "asyncio", "alembic", "faust", "mode"),
+    *("imapclient", "aiosmtplib", "websockets", "aiohttp", "python_multipart", "joserfc"),
+)
 """Libraries whose debug lines could carry addresses or secrets, and cost time."""
 
 

@@ -155,7 +155,7 @@ class EmailChannel:
         try:
             await client.connect()
             if options.username and self._password is not None:
-                await client.login(options.username, self._password.get_secret_value())
+                await log_in(client, options.username, self._password)
             refused, said = await client.sendmail(sender, list(to), body, timeout=self._timeouts.read_s)
         finally:
             # The message is given away or not by now: a polite QUIT could only turn a yes into a doubt.
@@ -213,6 +213,18 @@ def key_of_source(source_id: str) -> str | None:
 
 def _below(domain: str, allowed: Sequence[str]) -> bool:
     return any(domain == one.lower() or domain.endswith("." + one.lower()) for one in allowed)
+
+
+async def log_in(client: aiosmtplib.SMTP, username: str, password: SecretStr) -> None:
+    """Log in; what the server says to a login is not repeated, as it may have the password in it.
+
+    Raises:
+        aiosmtplib.SMTPException: as its ``login``.
+    """
+    try:
+        await client.login(username, password.get_secret_value())
+    except aiosmtplib.SMTPResponseException as error:
+        raise aiosmtplib.SMTPAuthenticationError(error.code, "the login was refused") from None
 
 
 def _refusal(code: int, message: str) -> PlatformUnavailable | PlatformRefused:

@@ -142,7 +142,9 @@ class DeskService:
         acts = None
         if self.platforms and self.sender is not None and self.law is not None:
             us = replace(self.sender, reply_links=links)
-            acts = desk_of(self.platforms, bridge, sender=us, law=self.law, actor="desk")
+            acts = desk_of(
+                self.platforms, bridge, sender=us, law=self.law, actor="desk", privacy=self.privacy
+            )
         return House(
             casebook=casebook,
             keys=keys,

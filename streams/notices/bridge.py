@@ -69,6 +69,8 @@ from streams.notices.post.postman import Tag
 from streams.notices.requirements import Demands, host_of
 from streams.notices.warc import Capture
 from streams.notices.wording import CannotWrite
+from streams.privacy.keys import PrivacyKeys, no_keys
+from streams.privacy.sellers import keyed_name
 from streams.sla.calendar import UTC_ZONE, Calendar, Unit, check_region
 from streams.sla.regimes import built_in, calendar_of
 from streams.sla.zones import zone_of_country
@@ -540,16 +542,31 @@ def desk_of(
     sender: SenderPolicy,
     law: Mapping[str, LegalBasis],
     actor: str = "notices",
+    privacy: Callable[[], PrivacyKeys | None] = no_keys,
 ) -> Desk:
     """What a handler must know, the same in every process that writes notices.
+
+    ``privacy``: keys under which sellers are named to a receiver with ``sellers: keyed``; without them it is
+    written nothing.
 
     Raises:
         OperatorError: as :func:`policy_of`.
     """
     known = tuple(configs)
+
+    def keyed(name: str) -> str:
+        keys = privacy()
+        if keys is None:
+            raise CannotWrite("there is no key to name its seller by: set TAKIN_PRIVACY_KEY")
+        return keyed_name(keys, name)
+
     return Desk(
         platforms={
-            config.name: replace(policy_of(config), redelivers=bridge.repeats(config.name))
+            config.name: replace(
+                policy_of(config),
+                redelivers=bridge.repeats(config.name),
+                keyed=keyed if config.sellers == "keyed" else None,
+            )
             for config in known
         },
         sender=sender,

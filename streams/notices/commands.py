@@ -79,7 +79,7 @@ def serve(
     from streams.notices.notary import Pace
     from streams.notices.sender import demonstration_sender, load_sender
     from streams.notices.service import Checkpoints, NoticeService, serve_until_signal
-    from streams.privacy.keys import KeyRing
+    from streams.privacy.keys import KeyRing, made_keys
     from streams.privacy.retention import load_table
     from streams.settings import Settings
 
@@ -101,6 +101,8 @@ def serve(
         )
     if test_mode:
         policy = replace(policy, test_mode=True)
+    if any(config.sellers == "keyed" for config in configs):
+        made_keys(settings.privacy_key, settings.privacy_key_file)
     service = NoticeService(
         bootstrap=settings.kafka_bootstrap_servers,
         casebook_url=settings.casebook_url,

@@ -1,6 +1,6 @@
 """What was agreed, as values: when to try again, when to look, how long a platform has."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -182,6 +182,9 @@ class PlatformPolicy:
     """From which record of a rule its notices to this platform need a person."""
     repeat_window: timedelta = REPEAT_WINDOW
     """Least time between two notices on one appearance of a listing."""
+    keyed: Callable[[str], str] | None = None
+    """The keyed name of a seller, for a receiver that is not the seller's platform; ``None``: it is, and
+    sellers are named as it knows them. Raises ``CannotWrite`` where there is no key."""
     redelivers: bool = False
     """Its channel knows notices by their key, so that one may be sent once more."""
 

@@ -153,7 +153,7 @@ class NoticeService:
     ) -> None:
         worker = f"notices@{socket.gethostname()}#{os.getpid()}"
         registry = CollectorRegistry()
-        desk = desk_of(self.platforms, bridge, sender=self.sender, law=self.law)
+        desk = desk_of(self.platforms, bridge, sender=self.sender, law=self.law, privacy=self.privacy_keys)
         metrics = NoticeMetrics(registry, limits=_agreed_limits(desk.platforms.values()))
         metrics.expect(desk.platforms)
         progress = Progress()

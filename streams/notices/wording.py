@@ -24,6 +24,7 @@ from schemas.notice import (
 from streams.notices.disguises import disguises_of
 from streams.notices.marks import Joins
 from streams.notices.policy import PlatformPolicy, SenderPolicy
+from streams.notices.withholding import withheld
 
 MAX_QUOTES = 20
 MOST_RELATED = 5
@@ -166,10 +167,12 @@ def write_notice_about(
         action=action,
         revision=revision,
     )
+    if platform.keyed is not None and action == "suspend_seller":
+        raise CannotWrite("sellers have keyed names there, by which nobody can be suspended")
     order = sender.order
     kind: NoticeKind = order.kind if order else "trusted_flagger" if sender.trusted_flagger else "art16"
     territory = order.order.territory if order else ()
-    return Notice(
+    notice = Notice(
         notice_id=notice_id,
         human_reference=human_reference(key),
         idempotency_key=key,
@@ -216,6 +219,9 @@ def write_notice_about(
         reply_to=f"{sender.reply_base}/answers/{platform.name}" if sender.reply_base else None,
         tags=tuple(dict.fromkeys(tag for one in detections for tag in tags(one, test_mode=sender.test_mode))),
     )
+    if platform.keyed is None:
+        return notice
+    return withheld(notice, [one.listing.seller for one in detections], platform.keyed)
 
 
 _SEVERITIES = ("critical", "high", "normal")

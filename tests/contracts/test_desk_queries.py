@@ -67,6 +67,9 @@ def everything(filled: Filled) -> dict[str, Callable[..., Any]]:
             )
             for condition in CONDITIONS
         },
+        "lines with sellers": lambda tx, v: [
+            line for line, _ in desk_lists.sellers_of_lines(tx, v, Filter(), limit=99)
+        ],
         "count": lambda tx, v: [None] * desk_lists.count_lines(tx, v, Filter()),
         "seller": lambda tx, v: [
             line

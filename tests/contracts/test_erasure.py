@@ -292,6 +292,9 @@ def test_an_account_is_found_by_its_id_its_handle_and_in_reports(casebook: Caseb
         assert (found.case_ids, len(found.report_ids)) == ((case_id,), 1), name
     assert casebook.answer(erasure_search.of_seller, "elsewhere", "canary-seller").case_ids == ()
     assert casebook.answer(erasure_search.of_seller, "market", "canary").case_ids == ()
+    names = {"canary-seller": "canary-seller-4711", "somebody": "somebody-4711"}
+    assert {one.name for one in casebook.answer(erasure_search.handles)} == set(names)
+    assert {one.name for one in casebook.answer(erasure_search.account_ids)} == set(names.values())
 
 
 def test_what_was_erased_does_not_come_back_from_the_log_and_what_is_new_does(casebook: Casebook) -> None:

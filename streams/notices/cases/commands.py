@@ -103,6 +103,7 @@ def with_desk(
     from streams.notices.bridge import desk_of, make_bridge
     from streams.notices.law import load_law
     from streams.notices.sender import demonstration_sender, load_sender
+    from streams.privacy.keys import KeyRing
     from streams.settings import Settings
 
     file = platforms or Settings().platforms_file
@@ -120,7 +121,8 @@ def with_desk(
         bridge = make_bridge(configs, default_secret=Settings().webhook_secret)
         try:
             us = replace(policy, reply_links=reply_links(Settings()))
-            desk = desk_of(configs, bridge, sender=us, law=load_law())
+            keys = KeyRing(Settings().privacy_key, Settings().privacy_key_file)
+            desk = desk_of(configs, bridge, sender=us, law=load_law(), privacy=keys)
             return decide(lambda tx, now: act(tx, desk, now))
         finally:
             await bridge.aclose()

@@ -121,6 +121,7 @@ def _source(module: str) -> str:
             "team_member: true}",
             "identifier",
         ),
+        ("kind: mastodon\n    api_key: env:X\n    sellers: keyed", "cannot be keyed with kind: mastodon"),
         ('kind: email\n    mail: {to: ["a@b.example\\r\\nx"], sender: c@d.example, host: h}', "mail.to"),
     ],
 )

@@ -1,7 +1,10 @@
 """What a notice says."""
 
+from typing import Any
+
 import pytest
 
+from schemas.listing import Seller
 from schemas.notice import Notice
 from streams.notices.law import load_law
 from streams.notices.policy import PlatformPolicy, SenderPolicy
@@ -111,3 +114,18 @@ def test_every_provision_of_the_table_can_stand_in_a_notice() -> None:
 
     assert "cites-appendix-i" in law
     assert all(basis.text and basis.law for basis in law.values())
+
+
+def test_who_is_told_keyed_names_is_not_asked_to_suspend_anybody() -> None:
+    asked: dict[str, Any] = {"notice_id": "n", "case_id": "c", "round": 1, "revision": 1, "law": LAW}
+    asked |= {"sender": SENDER, "now": T0}
+    keyed = PlatformPolicy("market", keyed=lambda name: f"<{len(name)}>")
+    detection = make_detection(seller=Seller(handle="Al", account_id="4711"), title="Ivory, ask 4711, not Al")
+
+    [item] = write_notice(detection, platform=keyed, **asked).items
+    assert (item.seller_handle, item.seller_account_id) == ("<2>", None)
+    assert item.title == "Ivory, ask <4>, not Al", "two letters stand in many words"
+    [clear] = write_notice(detection, platform=PlatformPolicy("market"), **asked).items
+    assert (clear.seller_handle, clear.seller_account_id) == ("Al", "4711")
+    with pytest.raises(CannotWrite, match="nobody can be suspended"):
+        write_notice(detection, platform=keyed, action="suspend_seller", **asked)
