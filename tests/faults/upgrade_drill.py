@@ -276,9 +276,11 @@ class Drill:
         assert old is not None, f"{name} does not run"
         began = time.monotonic()
         os.kill(old, signal.SIGTERM)
-        async with asyncio.timeout(READY_WITHIN_S):
-            while supervisor.pid_of(name) in (old, None) or not supervisor.is_ready(name):
-                await asyncio.sleep(0.05)
+        while supervisor.pid_of(name) in (old, None) or not supervisor.is_ready(name):
+            if time.monotonic() - began > READY_WITHIN_S:
+                last = (self.folder / f"logs/{name}.log").read_text("utf-8")[-2_000:]
+                raise AssertionError(f"{name} did not come up: {last}")
+            await asyncio.sleep(0.05)
         pid = supervisor.pid_of(name)
         runs = Path(os.readlink(f"/proc/{pid}/cwd"))
         assert runs == self.trees[to], f"{name} runs in {runs}"
@@ -332,15 +334,16 @@ async def drill(start: str, listings: int, rate: float, seed: int) -> Outcome:
             stack.callback(casebook.close)
             tables = [casebook.answer(table_versions.look).have]
             await asyncio.sleep(BESIDE_S)
-            for words in (("topics", "apply"), ("notices", "migrate")):
+            for words in (("keys", "make"), ("topics", "apply"), ("notices", "migrate")):
                 done = run_in(
                     HERE,
                     *("-m", "streams.cli", *words),
                     KAFKA_BOOTSTRAP_SERVERS=prepared.bootstrap,
                     DATABASE_URL=work.casebook_url,
+                    TAKIN_DATA_DIR=str(folder / "takin"),
                 )
                 assert done.returncode == 0, done.stderr
-                print(done.stdout.strip().splitlines()[-1], flush=True)
+                print(" ".join(words), "done", flush=True)
             tables.append(casebook.answer(table_versions.look).have)
             await asyncio.sleep(BESIDE_S)
             await work.everything(supervisor, "after")
