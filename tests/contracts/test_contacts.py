@@ -146,6 +146,15 @@ def test_a_key_is_replaced_and_no_contact_is_lost_or_left_in_clear(
     assert main(["keys", "drop", second]) == 2, "the last key encrypts"
 
 
+def test_no_free_place_of_the_file_keeps_what_stood_there_in_clear(place: Place) -> None:
+    for number in range(30):
+        keep(place, str(number))
+    list(reseal.run(place.casebook, ONE, by="Kim", clock=lambda: T0))
+    assert place.casebook.forget_journal()
+
+    assert CANARY not in place.stolen()
+
+
 def test_what_was_taken_out_of_the_record_cannot_be_guessed_from_it(place: Place) -> None:
     """Who has the record and its chain tries addresses in vain: the salt of before is gone."""
     clear = keep(place, "1")
