@@ -271,6 +271,8 @@ def _product_claims(found: Sequence[Found]) -> list[Claim]:
             sure = p.sure and not one.parted
             claim = Claim(p.taxon, p.group, "product", p.product, p.kind, sure, (one,), term.ref)
             narrowed = _narrowed(claim, one, found[at - 1] if at else None)
+            if _runs_into_another_meaning(one, found[at + 1 : at + 3]):
+                narrowed = None  # carved in *Ivory* Coast
             if p.group == _ANY_TUSK and any(
                 abs(gap(one, other)) <= _REACH for other in _places(found, OTHER, "other-animal")
             ):
@@ -280,6 +282,16 @@ def _product_claims(found: Sequence[Found]) -> list[Claim]:
             if narrowed is not None:
                 made.append(narrowed)
     return made
+
+
+def _runs_into_another_meaning(product: Found, after: Sequence[Found]) -> bool:
+    """Whether the product's last word is the first one of a phrase that means something else."""
+    return any(
+        one.field == product.field
+        and product.start < one.start < product.end < one.end
+        and any(isinstance(t.meaning, Cue) and t.meaning.category == "not-other-meaning" for t in one.terms)
+        for one in after
+    )
 
 
 def _is_a_tuskers(ivory: Found, found: Sequence[Found]) -> bool:

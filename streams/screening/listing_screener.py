@@ -33,7 +33,7 @@ from streams.screening.taxa import Taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import RuleInForce, Verdict
 
-LOGIC_VERSION = "14"
+LOGIC_VERSION = "15"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _NONE_IN_IT = Look.NONE
