@@ -63,7 +63,7 @@ def test_a_variable_that_is_missing_is_named(name: str) -> None:
     assert f"market.secret: the environment variable {name} is not set." in told(f"env:{name}")
 
 
-@pytest.mark.parametrize("path", ["/run/secrets/market", "/nowhere"])
+@pytest.mark.parametrize("path", ["/run/secrets/market", "/not-there"])
 def test_a_file_that_is_missing_is_named(path: str, tmp_path: Path) -> None:
     for named in (path, str(tmp_path / "Key-7.txt")):
         assert f"the file {named} cannot be read: No such file" in told(f"file:{named}")

@@ -296,7 +296,7 @@ async def test_who_is_named_leaves_by_a_keyed_name_unless_somebody_says_why_on_r
 
 
 async def test_what_kafka_does_not_take_at_once_is_taken_later_and_never_over_another_change(
-    ada: Browser, topic: MemoryTopic, casebook: Casebook
+    ada: Browser, topic: MemoryTopic, casebook: Casebook, tmp_path: Path
 ) -> None:
     topic.hold(entry("jelly"))
     jelly = entry_id_of("code_word", "jelly")
@@ -308,7 +308,7 @@ async def test_what_kafka_does_not_take_at_once_is_taken_later_and_never_over_an
             await self.now()
 
     broken = Broken(dict(topic.told))
-    house = dataclasses.replace(house_over(casebook, Path("/nowhere")), lists=Lists(broken, Trials("x")))
+    house = dataclasses.replace(house_over(casebook, tmp_path), lists=Lists(broken, Trials("x")))
     late = Browser(desk_app(house), casebook, "analyst")
     answer = await late.post(f"/watchlist/entries/{jelly}", {**fields, "confidence": "0.3"})
     assert answer.status_code == 503
