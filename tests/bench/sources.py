@@ -3,7 +3,7 @@
 The source is ``takin connect`` in a process of its own, pinned to one core; its server and a real broker are
 others. Every send is acknowledged; the topic is the oracle. What a server says is written beforehand, so
 that it costs nothing while it is measured. Prints one JSON line for each kind. A crawl asks for one
-page at a time: with one offer a page (``crawl_single``) it is as fast as HTTP requests one after the other.
+page at a time, the next while the last is read: with one offer a page (``crawl_single``) each is a request.
 
 Example: .venv/bin/python -m tests.bench.sources --listings 20000 telegram feed
 """
