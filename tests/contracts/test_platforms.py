@@ -25,6 +25,7 @@ import pytest
 from pydantic import SecretStr
 
 import schemas
+from connectors.egress import EgressPolicy
 from connectors.errors import (
     ForgedAnswer,
     PlatformGone,
@@ -32,6 +33,7 @@ from connectors.errors import (
     PlatformUnavailable,
     UnreadableAnswer,
 )
+from connectors.http import OutboundClient
 from connectors.platform import Delivery, Platform, ProbeTarget, RawAnswer
 from connectors.registry import KINDS, PlatformConfig, build
 from connectors.signing import sign, verify
@@ -51,7 +53,7 @@ from tests.contracts.manners import (
     trickles_the_body,
     trickles_the_head,
 )
-from tests.contracts.rude_server import RudeServer, answer, rude_server
+from tests.contracts.rude_server import Asked, RudeServer, answer, rude_server
 
 DATA = Path(__file__).parent.parent / "data" / "platforms"
 KEY = "n1_" + "a" * 52
@@ -739,3 +741,30 @@ async def test_no_secret_reaches_a_log_or_an_error(
         assert secret not in text
         assert secret.removeprefix("whsec_") not in text
     assert not re.search(r"v1,[A-Za-z0-9+/=]{40}", caplog.text)
+
+
+async def test_one_connection_serves_many_exchanges_and_one_that_hung_up_none(
+    tls: tuple[ssl.SSLContext, Path],
+) -> None:
+    talked_over: list[object] = []
+
+    async def manners(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        talked_over.append(writer)
+        await answer(200, b"x" * (4_000_000 if asked.target == "/large" else 10))(asked, writer)
+        if asked.target == "/farewell":
+            writer.close()
+
+    async with rude_server(tls[0]) as server:
+        server.manners = manners
+        policy = EgressPolicy.for_base_url(server.url, private=True)
+        client = OutboundClient(policy, ca_file=str(tls[1]))
+        paths = ["/one", "/large", "/two", "/farewell", "/three"]
+        sizes = []
+        for path in paths:
+            reply = await client.request("GET", server.url + path, cap=5_000_000, content=b"y" * 300_000)
+            sizes.append(len(reply.body))
+            await asyncio.sleep(0.05)  # in which a farewell arrives
+        await client.aclose()
+
+    assert sizes == [10, 4_000_000, 10, 10, 10]
+    assert [one is talked_over[0] for one in talked_over] == [True, True, True, True, False]
