@@ -52,8 +52,9 @@ def erase(
     """Erase what is personal about a seller, a case or a report; the audit chain keeps that, when and why.
 
     Says row by row what goes. Open cases and those under a legal hold stay, with the reason, and the exit
-    code is then 1. What Kafka still holds does not come back when it is read again; it leaves Kafka by its
-    topic's retention (`takin topics list`).
+    code is then 1; so it is where SQLite's write-ahead log could not be emptied. What Kafka still holds does
+    not come back when it is read again; it leaves Kafka by its topic's retention (`takin topics list`). What
+    PostgreSQL and backups keep: deploy/threat-model.md, Open.
 
     Example: takin privacy erase --seller example-market shop17 --as Kim --reason "request of 3 May" --apply
     """
@@ -85,6 +86,8 @@ def erase(
         outcome = run(casebook, asked, decision, keys, now=now, apply=apply)
         removed = remove_files(casebook, EvidenceStore(settings.evidence_dir)) if apply else 0
     finally:
+        # Also where nothing is left to erase: an earlier run may have been ended before it came to this.
+        emptied = casebook.forget_journal() if apply else True
         casebook.close()
     for subject, left in outcome.erased.things:
         print(f"{'emptied' if left else 'removed'}  {visible(subject)}")
@@ -102,8 +105,16 @@ def erase(
         print(f"would erase {counted}, {len(outcome.erased.files)} files; nothing was changed: add --apply")
     if seller is not None:
         print("A watchlist entry about the account stays until it is removed: see `takin watchlist list`.")
-    if outcome.refused:
+    if not emptied:
+        print(STILL_IN_THE_LOG)
+    if outcome.refused or not emptied:
         raise typer.Exit(1)
+
+
+STILL_IN_THE_LOG = (
+    "casebook.db-wal still holds what was erased, as something reads an earlier state of the casebook (a "
+    "long report, a backup): end it and run this again, or `takin privacy retention --apply`."
+)
 
 
 def _report_id(text: str) -> str:
@@ -165,9 +176,12 @@ def retention(
                 print(f"stays    {visible(one)}: {visible(why)}")
             stays += len(piece.stays)
         remove_files(casebook, store)
+        emptied = casebook.forget_journal()
     finally:
         casebook.close()
-    if stays:
+    if not emptied:
+        print(STILL_IN_THE_LOG)
+    if stays or not emptied:
         raise typer.Exit(1)
 
 

@@ -10,6 +10,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -28,6 +29,11 @@ RETRYABLE = {"40001", "40P01"}
 """PostgreSQL: serialisation failure, deadlock. Nothing was committed, so the decision is made again."""
 
 TRIES = 5
+
+WAIT_FOR_READERS = timedelta(seconds=5)
+"""SQLite: how long emptying the write-ahead log waits for whoever reads an earlier state."""
+BUSY = timedelta(seconds=30)
+"""SQLite: how long a writer waits for another one."""
 
 
 class CasebookUnavailable(Exception):
@@ -145,14 +151,21 @@ class Casebook:
     def forget_journal(self) -> bool:
         """Empty SQLite's write-ahead log, which still holds what was erased or encrypted meanwhile.
 
-        ``False``: somebody reads from it just now. PostgreSQL has no such file of ours.
+        Others may have the casebook open. ``False``: somebody reads an earlier state of it and did not end
+        within :data:`WAIT_FOR_READERS`; then the log, and perhaps the file, still hold it. PostgreSQL has no
+        such file of ours.
         """
         if not self.is_sqlite:
             return True
         with self.engine.connect() as connection:
             raw = connection.connection.dbapi_connection
             assert raw is not None
-            busy = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            cursor = raw.cursor()
+            cursor.execute(_patience(WAIT_FOR_READERS))
+            try:
+                busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                cursor.execute(_patience(BUSY))
         return not busy
 
     def close(self) -> None:
@@ -160,6 +173,10 @@ class Casebook:
         self._writers.shutdown()
         self._readers.shutdown()
         self.engine.dispose()
+
+
+def _patience(span: timedelta) -> str:
+    return f"PRAGMA busy_timeout={span // timedelta(milliseconds=1)}"
 
 
 def _is_outage(error: sa.exc.DBAPIError) -> bool:
@@ -215,7 +232,7 @@ def _engine(url: str, threads: int) -> sa.Engine:
         raise OperatorError(f"The folder of the casebook {path} cannot be made: {error.strerror}.") from error
     engine = _made(
         parsed.set(drivername="sqlite+pysqlite"),
-        connect_args={"timeout": 30, "check_same_thread": False},
+        connect_args={"timeout": BUSY.total_seconds(), "check_same_thread": False},
         pool_size=2 * threads,
     )
 
@@ -225,7 +242,7 @@ def _engine(url: str, threads: int) -> sa.Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA busy_timeout=30000")
+        connection.execute(_patience(BUSY))
         # What was erased or encrypted does not stay in the file's free pages; not every build sees to that.
         connection.execute("PRAGMA secure_delete=ON")
 
