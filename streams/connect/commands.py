@@ -72,8 +72,9 @@ def connect(
 ) -> None:
     """Read new listings from a source and publish them to Kafka.
 
-    It remembers how far it came (in TAKIN_DATA_DIR/cursors) and goes on from there next time; what cannot
-    be a listing goes to dead-letters with its reason. Examples:
+    It remembers how far it came (in TAKIN_DATA_DIR/cursors) and goes on from there next time, not before a
+    wait is over that the platform asked for; what cannot be a listing goes to dead-letters with its reason.
+    Examples:
 
         takin connect file:listings.jsonl --platforms platforms.yaml
 
@@ -123,7 +124,7 @@ def connectors(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for a program.")] = False,
 ) -> None:
     """Show how each platform is read and notified, when it was last read, what went wrong last, where reading
-    goes on, and what is left of a day's calls.
+    goes on, what is left of a day's calls, and until when a platform asked not to be asked.
 
     It reads the platforms file and the saved places and asks nobody. Example:
 

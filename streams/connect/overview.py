@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from connectors.cursors import Wait, every_wait
 from connectors.platform_config import PlatformConfig
 from connectors.registry import QUEUES, is_searched, readable
 from connectors.run_notes import Note, every_note
@@ -38,6 +39,8 @@ class Overview:
     last_error: str | None = None
     """Reason and sentence of the last failure, also of one that is over."""
     last_error_at: str | None = None
+    waits_until: str | None = None
+    """Until when it is not asked, because the platform asked for that; absent when it is over."""
     can: tuple[str, ...] = ()
     """Of ``read``, ``search``, ``stream``, ``notify``."""
 
@@ -52,16 +55,25 @@ def overview(
     """Every platform of the file, in its order. ``folder`` is that of the cursors, ``notes`` that of what
     became of the runs; nothing is asked over the network."""
     kept, noted = _kept(folder), every_note(notes) if notes is not None else ()
-    return tuple(_one(config, kept, noted, now) for config in configs)
+    waits = every_wait(folder)
+    return tuple(_one(config, kept, noted, waits, now) for config in configs)
 
 
 def _one(
-    config: PlatformConfig, kept: Sequence[Mapping[str, Any]], noted: Sequence[Note], now: datetime
+    config: PlatformConfig,
+    kept: Sequence[Mapping[str, Any]],
+    noted: Sequence[Note],
+    waits: Sequence[Wait],
+    now: datetime,
 ) -> Overview:
     source = config.reads.api if config.reads else "crawl" if config.crawl else _READERS.get(config.kind)
     connector = config.reads.api if config.reads else "crawl" if config.crawl else config.kind
     mine = [one for one in kept if one["connector"] == connector and _is_of(config, one["place"])]
     told = [one for one in noted if one.connector == connector and _is_of(config, one.place)]
+    left_s = max(
+        (one.left_s(now) for one in waits if one.connector == connector and _is_of(config, one.place)),
+        default=0.0,
+    )
     worst = max((one for one in told if one.failed_at), key=lambda one: one.failed_at or "", default=None)
     moments = [one["saved_at"] for one in mine] + [one.read_to_end_at for one in told if one.read_to_end_at]
     newest = max((datetime.fromisoformat(one) for one in moments), default=None)
@@ -81,6 +93,7 @@ def _one(
         ", ".join(_where(one["cursor"]) for one in mine[:3]) or None,
         f"{worst.reason}: {worst.detail}" if worst else None,
         worst.failed_at if worst else None,
+        (now + timedelta(seconds=left_s)).isoformat(timespec="seconds") if left_s > 0 else None,
         _can(config, source),
     )
 
@@ -167,5 +180,8 @@ def table(rows: Sequence[Overview]) -> str:
     ]
     lines += [
         f"{one.name}: last error {one.last_error_at}: {one.last_error}" for one in rows if one.last_error
+    ]
+    lines += [
+        f"{one.name}: waits until {one.waits_until}, as the platform asked" for one in rows if one.waits_until
     ]
     return "\n".join([*lines, f"APIs that reads.api can name: {', '.join(readable())}"])

@@ -5,11 +5,12 @@ page and skips none.
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import random
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 TRIES_ONCE = 4
 """How often an unreachable place is tried when the command is to end by itself."""
+BRIEF_S = 10.0
+"""A dry run sits through no longer wait that the platform asked for."""
 
 
 class Source(Protocol):
@@ -73,6 +76,7 @@ class Assignment:
     interval_s: float = 60.0
     """Between two passes when following."""
     remember: bool = True
+    """False, in a dry run: nothing is kept, and a wait that is not brief is told instead of waited for."""
     since: datetime | None = None
     """What the platform dates before this is read and not published."""
 
@@ -134,10 +138,14 @@ class Runner:
     async def run(self) -> Tally:
         """Until the end, the limit, or for ever when following.
 
+        A wait that the platform asked an earlier run for is sat out before it is asked again.
+
         Raises:
-            OperatorError: the place refuses us, or cannot be reached and the run was to end by itself.
+            OperatorError: the place refuses us, or cannot be reached and the run was to end by itself; or a
+                dry run would have to wait.
         """
         failures = 0
+        await self._sit_out()
         cursor = self._cursors.load(self._to.connector, self._to.place) if self._to.remember else None
         while True:
             try:
@@ -234,8 +242,43 @@ class Runner:
             self._metrics.dead_letters.labels(letter.stage, letter.reason).inc()
             self._metrics.listings.labels(self._to.connector, self._name, "set_aside").inc()
 
+    async def _sit_out(self) -> None:
+        """The rest of a wait that is kept from an earlier run."""
+        kept, now = self._cursors.wait(self._to.connector, self._to.place), self._now()
+        left_s = kept.left_s(now) if kept is not None else 0.0
+        if kept is None or left_s <= 0:
+            return
+        self._tell_instead(left_s, now)
+        if now < kept.asked_at:
+            # The clock was set back: counted from its new time, or each restart would begin the wait anew.
+            self._keep_wait(left_s, now)
+        log.warning(
+            "waits_as_asked",
+            connector=self._to.connector,
+            seconds=round(left_s, 1),
+            until=(now + timedelta(seconds=left_s)).isoformat(timespec="seconds"),
+        )
+        await self._sleep(left_s)
+
+    def _keep_wait(self, seconds: float, now: datetime) -> None:
+        if self._to.remember:
+            self._cursors.keep_wait(self._to.connector, self._to.place, seconds, now)
+
+    def _tell_instead(self, seconds: float, now: datetime) -> None:
+        """In a dry run a wait that is not brief is told."""
+        if not self._to.remember and seconds > BRIEF_S:
+            until = now + timedelta(seconds=seconds)
+            raise OperatorError(
+                f"{self._to.place} asked to be left alone until {until.isoformat(timespec='seconds')}, "
+                f"{math.ceil(seconds)} s from here: a dry run does not wait; try again then."
+            )
+
     async def _wait_for(self, error: PlatformUnavailable, failures: int) -> None:
         self._failed(error)
+        if error.retry_after_s is not None:
+            now = self._now()
+            self._keep_wait(error.retry_after_s, now)
+            self._tell_instead(error.retry_after_s, now)
         if not self._to.follow and failures >= TRIES_ONCE:
             raise OperatorError(
                 f"{self._to.place} cannot be read after {failures} tries: {error.detail} ({error.reason})."

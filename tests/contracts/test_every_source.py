@@ -217,6 +217,8 @@ class Reading:
     changes: dict[str, Any] = field(default_factory=dict)
     mends_after: int = 1_000
     """After so many waits the server answers well again."""
+    dies_waiting: bool = False
+    """Killed as it begins to wait."""
     metrics: ConnectorMetrics = field(default_factory=ConnectorMetrics)
 
     async def run(self) -> Tally:
@@ -242,6 +244,8 @@ class Reading:
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
+        if self.dies_waiting:
+            raise Killed
         if len(self.waits) >= self.mends_after:
             self.server.manners = self.stock
 
@@ -368,6 +372,31 @@ async def test_who_asks_for_silence_gets_it_and_nothing_is_lost(
 
     assert [120 <= one < 130 for one in reading.waits] == [True]
     assert len(reading.server.asked) - len(reading.stock.asked) == 1
+    assert sorted(reading.kafka.titles) == every(3)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@asked_of("429 with Retry-After")
+async def test_who_asked_for_silence_gets_it_also_from_a_restarted_connector(
+    reading: Reading, status: int
+) -> None:
+    reading.stock.fill(3)
+    reading.server.answers(status, b"{}", ("retry-after", "120"))
+    asked_at, reading.dies_waiting = reading.at, True
+    with pytest.raises(Killed):
+        await reading.run()
+    asked = len(reading.server.asked)
+    reading.at = asked_at + timedelta(seconds=50)
+    with pytest.raises(Killed):
+        await reading.run()
+
+    assert [round(one) for one in reading.waits[1:]] == [70]
+    assert len(reading.server.asked) == asked
+
+    reading.at, reading.dies_waiting = asked_at + timedelta(seconds=120), False
+    reading.server.manners = reading.stock
+    await reading.run()
+    assert len(reading.waits) == 2
     assert sorted(reading.kafka.titles) == every(3)
 
 

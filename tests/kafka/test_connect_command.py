@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from connectors.sandbox.service import Sandbox
 from schemas.dead_letter import DeadLetter
 from schemas.listing import Listing
 from streams.local.kafka import LocalKafka
+from tests.contracts.rude_server import Asked, answer, rude_server
 from tests.support.broker import create_topic, read_all
 
 TOPICS = ("listings", "reports", "dead-letters")
@@ -91,6 +93,7 @@ async def test_killed_again_and_again_it_skips_nothing_and_repeats_little(
     assert "nothing new since the last run" in said_again
 
     await the_sandbox_s_feed_is_read(own_broker.bootstrap, data, tmp_path)
+    await killed_while_it_waits_as_asked_it_sits_out_the_rest(own_broker.bootstrap, data, tmp_path)
 
 
 SCENARIO: dict[str, Any] = {
@@ -129,3 +132,45 @@ async def the_sandbox_s_feed_is_read(bootstrap: str, data: Path, tmp_path: Path)
 
     found = await published(bootstrap)
     assert {name: found[name] for name in found if name.startswith("s")} == {f"s{n}": 1 for n in range(250)}
+
+
+WAIT_S = 20
+
+
+def has_a_wait(data: Path) -> bool:
+    return any(data.glob("cursors/*.wait"))
+
+
+async def killed_while_it_waits_as_asked_it_sits_out_the_rest(
+    bootstrap: str, data: Path, tmp_path: Path
+) -> None:
+    """Part of the first test as well. The oracle is when the server was asked."""
+    asked_at: list[float] = []
+    feed = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": [{"id": "w1", "title": "x"}]})
+
+    async def manners(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        asked_at.append(time.monotonic())
+        first = len(asked_at) == 1
+        told = answer(429, b"", ("retry-after", str(WAIT_S))) if first else answer(200, feed.encode())
+        await told(asked, writer)
+
+    async with rude_server() as server:
+        server.manners = manners
+        platforms = tmp_path / "platforms.yaml"
+        of = {"name": "far", "kind": "desk", "folder": str(tmp_path), "private_address": True}
+        platforms.write_text(json.dumps({"platforms": [{**of, "base_url": server.url}]}))
+        arguments = ("connect", f"feed:{server.url}/new.json", "--platforms", str(platforms))
+        process = await start(*arguments, bootstrap=bootstrap, data=data)
+        async with asyncio.timeout(30):
+            while not has_a_wait(data):
+                await asyncio.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        await finish(process)
+        again = await start(*arguments, bootstrap=bootstrap, data=data)
+        said = await finish(again)
+
+    assert again.returncode == 0, said
+    assert "waits_as_asked" in said
+    assert len(asked_at) == 2
+    assert WAIT_S - 0.5 <= asked_at[1] - asked_at[0] < WAIT_S + 10
+    assert (await published(bootstrap))["w1"] == 1

@@ -62,6 +62,25 @@ def test_the_last_error_and_where_reading_goes_on(tmp_path: Path) -> None:
     assert shown().state == "fresh"
 
 
+def test_until_when_the_platform_asked_to_be_left_alone(tmp_path: Path) -> None:
+    store = CursorStore(tmp_path)
+    store.keep_wait("shopify", "shop", 1_800.0, NOW)
+    store.keep_wait("shopify", "shop search ivory", 60.0, NOW)
+    store.keep_wait("shopify", "another", 3_000.0, NOW)
+
+    def shown(at: datetime) -> tuple[str | None, list[str]]:
+        rows = overview(configs(), tmp_path, at)
+        assert rows[1].waits_until is None
+        return rows[0].waits_until, [line for line in table(rows).splitlines() if "waits until" in line]
+
+    assert shown(NOW + timedelta(minutes=5)) == (
+        "2026-03-09T12:30:00+00:00",
+        ["shop: waits until 2026-03-09T12:30:00+00:00, as the platform asked"],
+    )
+    assert shown(NOW + timedelta(minutes=30)) == (None, [])
+    assert shown(NOW - timedelta(days=1))[0] == "2026-03-08T12:30:00+00:00"
+
+
 def test_a_note_that_cannot_be_kept_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("a file where the folder should be")
     notes = RunNotes(tmp_path / "notes", lambda: NOW)

@@ -1,7 +1,7 @@
 """The cursor is never ahead of what is safe; trouble is waited out or told."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,14 @@ class _Sink:
 class _Clock:
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.dies = False
+        self.slept_before: Callable[[], bool] = lambda: True
+        """What has to be true of every sleep."""
 
     async def sleep(self, seconds: float) -> None:
+        assert self.slept_before()
         self.slept.append(seconds)
-        if len(self.slept) > 20:
+        if self.dies or len(self.slept) > 20:
             raise KeyboardInterrupt
 
 
@@ -91,6 +95,7 @@ class _Bench:
         self.sink = _Sink(self.cursors)
         self.clock = _Clock()
         self.registry = CollectorRegistry()
+        self.at = NOW
         self.assignment = Assignment("test", "place", "alpha", **options)
         self.runner = Runner(
             source,
@@ -98,7 +103,7 @@ class _Bench:
             self.assignment,
             cursors=self.cursors,
             metrics=ConnectorMetrics(self.registry),
-            now=lambda: NOW,
+            now=lambda: self.at,
             sleep=self.clock.sleep,
         )
 
@@ -140,6 +145,98 @@ async def test_a_place_that_is_away_for_a_while_is_waited_for_from_the_last_page
     assert bench.clock.slept[0] <= 1.0
     assert bench.clock.slept[1] >= 90.0
     assert tally.failures == {"timeout": 1, "throttled": 1}
+
+
+THROTTLED = PlatformUnavailable("throttled", "HTTP 429", retry_after_s=600.0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+async def killed_in_a_wait(folder: Path) -> None:
+    """The platform asks for ten minutes, and the process is killed as they begin."""
+    bench = _Bench(folder, _Source(THROTTLED))
+    bench.clock.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        await bench.runner.run()
+
+
+async def test_killed_in_a_wait_that_the_platform_asked_for_it_sits_out_the_rest(tmp_path: Path) -> None:
+    await killed_in_a_wait(tmp_path)
+    source = _Source()
+    again = _Bench(tmp_path, source)
+    again.at = NOW + timedelta(minutes=4)
+    again.clock.slept_before = lambda: source.asked == []
+    await again.runner.run()
+
+    assert again.clock.slept == [360.0]
+    assert source.asked == ["3"]
+
+    late = _Bench(tmp_path, _Source())
+    late.at = NOW + timedelta(minutes=10)
+    await late.runner.run()
+    assert late.clock.slept == []
+
+
+async def test_a_clock_that_was_set_back_makes_no_wait_longer_and_none_begins_anew(tmp_path: Path) -> None:
+    await killed_in_a_wait(tmp_path)
+    first = _Bench(tmp_path, _Source())
+    first.at = NOW - timedelta(days=400)
+    first.clock.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        await first.runner.run()
+    second = _Bench(tmp_path, _Source())
+    second.at = first.at + timedelta(minutes=9)
+    await second.runner.run()
+
+    assert (first.clock.slept, second.clock.slept) == ([600.0], [60.0])
+
+
+async def test_a_backoff_of_our_own_is_not_sat_out_by_the_next_run(tmp_path: Path) -> None:
+    first = _Bench(tmp_path, _Source(PlatformUnavailable("timeout", "x")))
+    first.clock.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        await first.runner.run()
+    second = _Bench(tmp_path, _Source())
+    await second.runner.run()
+
+    assert second.clock.slept == []
+
+
+async def test_a_run_that_gives_up_leaves_the_wait_to_the_next(tmp_path: Path) -> None:
+    first = _Bench(tmp_path, _Source(*[THROTTLED] * 4))
+    with pytest.raises(OperatorError, match="after 4 tries"):
+        await first.runner.run()
+    second = _Bench(tmp_path, _Source())
+    await second.runner.run()
+
+    assert second.clock.slept == [600.0]
+
+
+async def test_a_dry_run_tells_a_wait_and_keeps_none(tmp_path: Path) -> None:
+    told = _Bench(tmp_path, _Source(THROTTLED), remember=False)
+    with pytest.raises(OperatorError, match=r"alone until 2026-11-23T12:10:00\+00:00, 600 s from here"):
+        await told.runner.run()
+    assert (told.clock.slept, files(tmp_path)) == ([], {})
+
+    await killed_in_a_wait(tmp_path)
+    kept = files(tmp_path)
+    source = _Source()
+    later = _Bench(tmp_path, source, remember=False)
+    later.at = NOW - timedelta(days=1)
+    with pytest.raises(OperatorError, match="a dry run does not wait"):
+        await later.runner.run()
+    assert (source.asked, later.clock.slept) == ([], [])
+    assert files(tmp_path) == kept
+
+
+async def test_a_dry_run_sits_through_a_brief_wait(tmp_path: Path) -> None:
+    brief = PlatformUnavailable("throttled", "HTTP 429", retry_after_s=10.0)
+    bench = _Bench(tmp_path, _Source(brief), remember=False)
+    await bench.runner.run()
+
+    assert bench.clock.slept == [10.0]
 
 
 async def test_a_place_that_stays_away_is_told_when_the_run_was_to_end(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from connectors.cursors import CursorStore
 from connectors.intake_keys import hash_key, load_keys
 from connectors.registry import PlatformConfig
 from schemas.errors import OperatorError
@@ -161,6 +162,21 @@ def test_a_dry_run_prints_listings_and_needs_no_kafka(run: Any, tmp_path: Path) 
     summary = json.loads((tmp_path / "out" / "s.json").read_text())
     assert (summary["read"], summary["set_aside"]) == (2, {"not_json": 1})
     assert not (tmp_path / "data").exists()
+
+
+def test_a_dry_run_tells_a_wait_that_was_asked_of_the_connector_and_asks_nobody(
+    run: Any, tmp_path: Path
+) -> None:
+    address = "http://127.0.0.1:1/new.json"
+    CursorStore(tmp_path / "data" / "cursors").keep_wait("feed", f"far {address}", 900.0, datetime.now(UTC))
+    platforms = tmp_path / "platforms.yaml"
+    far = {"name": "far", "kind": "desk", "folder": str(tmp_path), "private_address": True}
+    platforms.write_text(json.dumps({"platforms": [{**far, "base_url": "http://127.0.0.1:1"}]}))
+    result = run("connect", f"feed:{address}", "--platforms", str(platforms), "--dry-run")
+
+    assert isinstance(result.exception, OperatorError)
+    assert "asked to be left alone until" in str(result.exception)
+    assert "a dry run does not wait" in str(result.exception)
 
 
 def test_no_broker_is_told_in_one_sentence(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
