@@ -1,0 +1,1 @@
+"""Commands about what goes to platforms again, and what came from them."""
