@@ -25,11 +25,21 @@ KAFKA = {
     "KAFKA_SASL_PASSWORD_FILE": "/run/kafka-account/password",
 }
 PROCESSES: Mapping[str, Mapping[str, Any]] = {
-    # Service of the composition; Kafka account; copies; port that others reach; what it keeps between starts.
+    # Service of the composition; Kafka account; copies; port that others reach; what it keeps between starts;
+    # whether never two of it run.
     "screening": {"of": "screening-1", "account": "takin-screening", "copies": 2},
     "notices": {"of": "notices", "account": "takin-notices", "copies": 2, "port": 8710, "shared": "evidence"},
     "desk": {"of": "desk", "account": "takin-desk", "copies": 2, "port": 8720, "shared": "evidence"},
     "intake": {"of": "intake", "account": "takin-intake", "copies": 2, "port": 8730, "shared": "evidence"},
+    # Ends at once without a mailbox file; an overlay adds that to `takin-config`, its password to
+    # `takin-secrets`, and gives it a copy. Two would empty one mailbox.
+    "intake-mail": {
+        "of": "intake-mail",
+        "account": "takin-intake",
+        "copies": 0,
+        "shared": "evidence",
+        "alone": True,
+    },
     "auditor": {"of": "auditor", "account": "takin-auditor", "copies": 1, "own": "auditor"},
     # Ends at once where no platform has `pictures: {fetch: true}`; an overlay's `replicas` gives it copies.
     "pictures": {"of": "pictures", "account": "takin-pictures", "copies": 0},
@@ -45,6 +55,7 @@ OUTSIDE: Mapping[str, tuple[int, ...]] = {
     "desk": (443, 587, 993),
     "connect-example-market": (443, 587, 993),
     "pictures": (80, 443),
+    "intake-mail": (587, 993),
 }
 """Processes that call platforms, send mail or fetch pictures, and the ports that they reach."""
 DATABASE = ("notices", "desk")
@@ -103,7 +114,8 @@ def _metadata(name: str, process: str | None = None) -> dict[str, Any]:
 
 def _deployment(name: str, wish: Mapping[str, Any], service: Mapping[str, Any]) -> dict[str, Any]:
     # What one process alone may hold is never open in two: the old one ends before the new one starts.
-    strategy = {"type": "Recreate"} if wish.get("own") else {"type": "RollingUpdate"}
+    alone = wish.get("own") or wish.get("alone")
+    strategy = {"type": "Recreate"} if alone else {"type": "RollingUpdate"}
     if strategy["type"] == "RollingUpdate":
         strategy["rollingUpdate"] = {"maxUnavailable": 0, "maxSurge": 1}  # type: ignore[assignment]
     return {

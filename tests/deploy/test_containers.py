@@ -123,3 +123,15 @@ def test_prometheus_scrapes_every_process() -> None:
     targets = [target for one in config["scrape_configs"][0]["static_configs"] for target in one["targets"]]
 
     assert sorted(targets) == sorted(f"{name}:9700" for name in OURS if name != "topics")
+
+
+def test_reports_by_mail_share_the_desks_pictures_keep_their_own_key_and_hold_only_their_secrets() -> None:
+    mail = OURS["intake-mail"]
+    mounts = dict(one.split(":")[:2] for one in mail["volumes"])
+
+    assert mail["profiles"] == ["mail"]
+    assert mounts["evidence"] == "/var/lib/takin/evidence"
+    assert mounts["evidence"] == dict(one.split(":")[:2] for one in OURS["desk"]["volumes"])["evidence"]
+    assert mounts["intake-mail"] == mail["environment"]["TAKIN_DATA_DIR"]
+    assert mail["secrets"] == ["contact.keys", "reports-mailbox"]
+    assert "ports" not in mail

@@ -84,6 +84,7 @@ def test_every_process_logs_in_to_kafka_as_itself() -> None:
         "takin-notices": "takin-notices",
         "takin-desk": "takin-desk",
         "takin-intake": "takin-intake",
+        "takin-intake-mail": "takin-intake",
         "takin-auditor": "takin-auditor",
         "takin-pictures": "takin-pictures",
         "takin-connect-example-market": "takin-connector",
@@ -96,6 +97,34 @@ def test_every_process_of_the_composition_is_there_but_the_topics_which_are_reso
     wanted = {tuple(one["command"]) for name, one in OURS.items() if name != "topics"}
 
     assert arguments == sorted(list(one) for one in wanted)
+
+
+def test_what_is_optional_has_no_copies_and_what_is_alone_never_two() -> None:
+    none = {name for name, one in DEPLOYMENTS.items() if one["spec"]["replicas"] == 0}
+    strategies = {name: one["spec"]["strategy"]["type"] for name, one in DEPLOYMENTS.items()}
+
+    assert none == {"takin-pictures", "takin-intake-mail"}
+    assert none == {f"takin-{name}" for name, one in OURS.items() if one.get("profiles")}
+    assert {name for name, one in strategies.items() if one == "Recreate"} == {
+        "takin-auditor",
+        "takin-intake-mail",
+        "takin-connect-example-market",
+    }
+
+
+def test_reports_by_mail_are_known_again_and_their_pictures_are_where_the_desk_looks() -> None:
+    claims = {
+        name: {
+            one["persistentVolumeClaim"]["claimName"]
+            for one in pod(name)["volumes"]
+            if "persistentVolumeClaim" in one
+        }
+        for name in ("takin-intake-mail", "takin-desk")
+    }
+
+    # The folder holds the key of the reports' ids as well: with one that is empty after a restart, a mail
+    # that comes twice would be two reports.
+    assert claims == {"takin-intake-mail": {"takin-evidence"}, "takin-desk": {"takin-evidence"}}
 
 
 def test_what_has_copies_keeps_one_when_a_node_is_emptied() -> None:
@@ -131,12 +160,24 @@ def test_the_network_lets_through_only_what_is_named() -> None:
         "notices",
         "desk",
         "intake",
+        "intake-mail",
         "auditor",
         "pictures",
         "connect-example-market",
     }
     assert targets(5432, "egress") == {"notices", "desk"}
     assert targets(443, "egress") == {"notices", "desk", "pictures", "connect-example-market"}
+    # Mail is read and sent by these alone.
+    assert (
+        targets(993, "egress")
+        == targets(587, "egress")
+        == {
+            "notices",
+            "desk",
+            "intake-mail",
+            "connect-example-market",
+        }
+    )
     # Pictures may stand at plain http; whoever holds a key or a letter never speaks it.
     assert targets(80, "egress") == {"pictures"}
     world = [

@@ -41,11 +41,18 @@ def test_a_unit_starts_a_command_that_exists_and_is_hardened(
 def test_each_process_of_the_composition_has_a_unit() -> None:
     composition = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text("utf-8"))["services"]
     ours = {one["command"][0] for one in composition.values() if one["image"].startswith("takin:")}
-    units = {re.search(r"bin/takin ([a-z]+)", unit.read_text("utf-8"))[1] for unit in UNITS}  # type: ignore[index]
+    units = {re.search(r"bin/takin ([a-z-]+)", unit.read_text("utf-8"))[1] for unit in UNITS}  # type: ignore[index]
 
     assert units == ours - {"topics"}
     ports = re.findall(r"port[= ](\d+)", "".join(unit.read_text("utf-8") for unit in UNITS))
     assert len(ports) == len(set(ports)), "two units want one port"
+
+
+def test_reports_by_mail_are_taken_only_where_there_is_a_mailbox_file() -> None:
+    text = (DEPLOY / "systemd/takin-intake-mail.service").read_text("utf-8")
+    [file] = re.findall(r"--mailbox (\S+)", text)
+
+    assert f"ConditionPathExists={file}" in text.partition("[Service]")[0].splitlines()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this system has no systemd-analyze")
