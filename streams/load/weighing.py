@@ -58,14 +58,39 @@ class Burden:
 
 
 def weight(pid: int, at_s: float, proc: Path = Path("/proc")) -> Weight | None:
-    """A look at a process (proc(5)); ``None`` where there is no such process or no ``/proc``."""
+    """A look at a process and the copies that it made of itself (proc(5)); ``None`` where there is none or no
+    ``/proc``.
+
+    Of a copy's memory only what it holds for itself counts; of time also that of copies which have ended.
+    """
     try:
         resident = int((proc / str(pid) / "statm").read_text("ascii").split()[1])
-        fields = (proc / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
+        copies = _children(proc / str(pid))
+        own = sum(_private_bytes(proc / copy) for copy in copies)
+        ticks = _ticks(proc / str(pid), ended=True) + sum(_ticks(proc / copy) for copy in copies)
     except (OSError, IndexError, ValueError):
         return None
-    return Weight(at_s, resident * os.sysconf("SC_PAGE_SIZE"), ticks / os.sysconf("SC_CLK_TCK"))
+    return Weight(at_s, resident * os.sysconf("SC_PAGE_SIZE") + own, ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def _children(process: Path) -> list[str]:
+    """Those of its main thread; a kernel that does not tell leaves them out."""
+    try:
+        return (process / "task" / process.name / "children").read_text("ascii").split()
+    except FileNotFoundError:
+        return []
+
+
+def _private_bytes(process: Path) -> int:
+    rows = (row.split() for row in (process / "smaps_rollup").read_text("ascii").splitlines()[1:])
+    return sum(int(row[1]) * 1024 for row in rows if row[0] in ("Private_Clean:", "Private_Dirty:"))
+
+
+def _ticks(process: Path, *, ended: bool = False) -> int:
+    """User and system time; with ``ended``, of children that were waited for too."""
+    fields = (process / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    own, waited_for = fields[11:13], fields[13:15]
+    return int(own[0]) + int(own[1]) + (sum(map(int, waited_for)) if ended else 0)
 
 
 class Scales:

@@ -10,7 +10,8 @@ import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.errors import OperatorError
-from streams.screening.decision import Decision, Desk, Reckoning, Record, decide, set_aside
+from streams.screening.deciders import Decider
+from streams.screening.decision import Desk, Reckoning, set_aside
 from streams.screening.decode import Rejected
 from streams.screening.lossless.app import LosslessApp
 from streams.screening.lossless.batch import Batch
@@ -21,14 +22,12 @@ from streams.screening.verdict import Screener
 
 log = structlog.get_logger(__name__)
 
-SLICE_S = 0.02
-"""How long deciding may hold the loop, on which the heartbeats run too."""
+IN_HAND = 2
+"""Batches that are being decided: one, and one that waits for it, so that nobody waits for a batch."""
 
 Ack = Awaitable[Any]
-Outputs = list[tuple[Record, Output]]
-"""Each with the record it came from."""
-Pending = tuple[Record, Ack]
-"""A record whose output is on its way."""
+Pending = tuple[int, Ack]
+"""Place in the batch of a record whose output is on its way."""
 
 
 class Sender(Protocol):
@@ -51,16 +50,17 @@ class RuleFlood(OperatorError):
 
 
 class BatchScreener:
-    """Decides batches in the order they come; several may wait for acknowledgements at once.
+    """Has batches decided, in the order in which they come; several may wait for acknowledgements at once.
 
-    Outputs of one key stay in order, because deciding and queueing never overlap. ``flooded`` is
-    called once, after which :meth:`take` never returns. ``watched`` is told of each batch that is done.
+    Outputs of one key stay in order, because those of a batch are queued when all before it are. ``flooded``
+    is called once, after which nothing more is sent. ``watched`` is told of each batch that is done.
     """
 
     def __init__(
         self,
         desk: Desk,
         screener: Callable[[], Screener],
+        decider: Decider,
         sender: Sender,
         metrics: ScreeningMetrics,
         *,
@@ -71,6 +71,7 @@ class BatchScreener:
     ) -> None:
         self._desk = desk
         self._screener = screener
+        self._decider = decider
         self._sender = sender
         self._metrics = metrics
         self._flood_limit = flood_limit
@@ -79,61 +80,72 @@ class BatchScreener:
         self._now = now
         self._rule_failures = 0
         self._stopped = False
+        self._hands = asyncio.Semaphore(IN_HAND)
+        self._queued: asyncio.Future[None] | None = None
+        """Ends when the outputs of the last batch that was taken are queued, or never will be."""
         self._waiting: set[asyncio.Task[None]] = set()
 
     async def take(self, batch: Batch) -> None:
-        """Decide a batch and queue its outputs; returns before they are acknowledged."""
+        """Hand a batch to be decided; returns as soon as another may be taken."""
+        if self._stopped:
+            await asyncio.Event().wait()  # until the process ends: the line stands
         if batch.stale:
             return
         batch.take()
+        await self._hands.acquire()
+        before, self._queued = self._queued, asyncio.get_running_loop().create_future()
+        working = asyncio.create_task(self._work(batch, before, self._queued))
+        self._waiting.add(working)
+        working.add_done_callback(self._waiting.discard)
+
+    async def _work(
+        self, batch: Batch, before: asyncio.Future[None] | None, queued: asyncio.Future[None]
+    ) -> None:
         started = time.monotonic()
         try:
             screener = self._screener()
-            reckoning, outputs = await self._decide(batch, screener)
-            if self._stopped:
+            reckoning = await self._decider.decide(batch.records, screener)
+            if before is not None:
+                await before
+            if batch.stale:
+                return  # taken away meanwhile; nothing of it is sent
+            if self._stopped or self._is_flood(reckoning):
                 batch.give_up()
-                await asyncio.Event().wait()  # until the process ends: the line stands
-            if reckoning.decided < len(batch.records):
-                return  # taken away meanwhile; nothing of it was sent
-            pending = await self._send(outputs)
+                return
+            pending = await self._send(reckoning)
         except Exception as error:
             batch.failed(type(error).__name__)
             return
-        waiting = asyncio.create_task(self._finish(batch, reckoning, pending, screener.version, started))
-        self._waiting.add(waiting)
-        waiting.add_done_callback(self._waiting.discard)
+        finally:
+            queued.set_result(None)
+            self._hands.release()
+        await self._finish(batch, reckoning, pending, screener.version, started)
 
-    async def _decide(self, batch: Batch, screener: Screener) -> tuple[Reckoning, Outputs]:
-        """A decision per record, and their outputs; fewer when it is no use to go on."""
-        reckoning, outputs, desk = Reckoning(), Outputs(), self._desk
-        now, slice_began = self._now(), time.monotonic()
-        for record in batch.records:
-            decision = decide(record, screener, now, desk)
-            if (decision.reason is not None or self._rule_failures) and self._is_flood(decision):
-                break
-            reckoning.add(decision)
-            if decision.output is not None:
-                outputs.append((record, decision.output))
-            if time.monotonic() - slice_began > SLICE_S:
-                await asyncio.sleep(0)
-                if batch.stale:
-                    break
-                now, slice_began = self._now(), time.monotonic()
-        return reckoning, outputs
-
-    def _is_flood(self, decision: Decision) -> bool:
-        if decision.reason == "rule_failed":
-            self._rule_failures += 1
-        elif decision.reason is None:
+    def _is_flood(self, reckoning: Reckoning) -> bool:
+        """Whether one rule failure followed the other for too long, over this batch too."""
+        following = 0
+        for one in reckoning.told:
+            if one.place > following:  # those between were decided
+                self._rule_failures = 0
+            following = one.place + 1
+            if one.reason == "rule_failed":
+                self._rule_failures += 1
+            elif one.reason is None:
+                self._rule_failures = 0
+            if self._rule_failures >= self._flood_limit:
+                self._stopped = True
+                self._flooded(RuleFlood(self._rule_failures))
+                return True
+        if following < reckoning.decided:
             self._rule_failures = 0
-        if self._rule_failures < self._flood_limit:
-            return False
-        self._stopped = True
-        self._flooded(RuleFlood(self._rule_failures))
-        return True
+        return False
 
-    async def _send(self, outputs: Outputs) -> list[Pending]:
-        return [(record, await self._sender.send(output)) for record, output in outputs]
+    async def _send(self, reckoning: Reckoning) -> list[Pending]:
+        return [
+            (one.place, await self._sender.send(one.output))
+            for one in reckoning.told
+            if one.output is not None
+        ]
 
     async def _finish(
         self, batch: Batch, reckoning: Reckoning, pending: list[Pending], version: str, started: float
@@ -141,15 +153,15 @@ class BatchScreener:
         """Declare the batch done when every output is acknowledged, else let it be delivered again."""
         answers = await asyncio.gather(*(ack for _, ack in pending), return_exceptions=True)
         failures = [
-            (record, error)
-            for (record, _), error in zip(pending, answers, strict=True)
+            (place, error)
+            for (place, _), error in zip(pending, answers, strict=True)
             if isinstance(error, BaseException)
         ]
         try:
-            for record, error in failures:
+            for place, error in failures:
                 if not isinstance(error, MessageSizeTooLargeError):
                     raise error
-                await self._refuse_large(record)
+                await self._refuse_large(batch.records[place])
         except (KafkaError, TimeoutError) as error:
             batch.failed(type(error).__name__)
             return
@@ -161,7 +173,7 @@ class BatchScreener:
             await self._watched(reckoning, self._now())
         self._metrics.batch.observe(time.monotonic() - started)
 
-    async def _refuse_large(self, record: Record) -> None:
+    async def _refuse_large(self, record: Any) -> None:
         """The broker's own limit is below ours: a person must know, and the neighbours must go on."""
         why = Rejected(
             "too_large", "Kafka refused the detection as too large: raise the topic's limit, then replay."

@@ -1,9 +1,9 @@
 """What becomes of one record: a detection, a dead letter, or a count. Pure: the time is an argument."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from schemas.dead_letter import DeadLetterReason, dead_letter
 from schemas.detection import Coordinates, Detection, Outcome, RuleFinding, detection_id
@@ -11,7 +11,7 @@ from schemas.listing import Listing, content_hash
 from streams.screening.decode import Rejected, decode
 from streams.screening.output import Output, dead_letter_output, detection_output
 from streams.screening.topics import ScreeningTopics
-from streams.screening.verdict import RuleFailed, Screener, Verdict
+from streams.screening.verdict import RuleFailed, RuleInForce, Screener, Verdict
 
 MAX_OUTPUT_BYTES = 2_400_000
 """Of a record's value: ``schemas.topics.DETECTIONS`` with room for key, headers and framing."""
@@ -61,6 +61,19 @@ class Decision:
     """Watchlist entries that matched."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of one record of a batch."""
+
+    place: int
+    """Of the record in its batch, from 0."""
+    output: Output | None
+    reason: DeadLetterReason | None
+    rules: tuple[RuleInForce, ...]
+    """Those that were true for it, each with the outcome that it had."""
+    entries: tuple[str, ...]
+
+
 class Reckoning:
     """What the decisions of one batch came to.
 
@@ -68,14 +81,16 @@ class Reckoning:
     all are, and thousands that are kept until Kafka has answered cost memory and time.
     """
 
-    __slots__ = ("kept", "observed", "outcomes")
+    __slots__ = ("decided", "observed", "outcomes", "told")
 
     def __init__(self, decisions: Iterable[Decision] = ()) -> None:
+        self.decided = 0
+        """All of them."""
         self.outcomes: dict[tuple[str | None, str], int] = {}
         """How many, by platform (``None``: unreadable) and outcome."""
-        self.observed: list[datetime] = []
-        """``observed_at`` of each listing that could be read."""
-        self.kept: list[Decision] = []
+        self.observed: list[float] = []
+        """``observed_at`` of each listing that could be read, seconds since 1970."""
+        self.told: list[Told] = []
         """Those with an output, a rule or a watchlist entry, in order."""
         for decision in decisions:
             self.add(decision)
@@ -85,18 +100,39 @@ class Reckoning:
         found = decision.platform, decision.outcome
         self.outcomes[found] = self.outcomes.get(found, 0) + 1
         if decision.observed_at is not None:
-            self.observed.append(decision.observed_at)
+            self.observed.append(decision.observed_at.timestamp())
         if decision.output is not None or decision.rules or decision.entries:
-            self.kept.append(decision)
+            rules = tuple((one.pack, one.rule_id, one.outcome, one.shadow) for one in decision.rules)
+            self.told.append(Told(self.decided, decision.output, decision.reason, rules, decision.entries))
+        self.decided += 1
 
-    @property
-    def decided(self) -> int:
-        """All of them."""
-        return sum(self.outcomes.values())
+    def extend(self, later: "Reckoning") -> None:
+        """Count those that came after."""
+        for found, times in later.outcomes.items():
+            self.outcomes[found] = self.outcomes.get(found, 0) + times
+        self.observed += later.observed
+        self.told += [replace(one, place=self.decided + one.place) for one in later.told]
+        self.decided += later.decided
 
     def entries(self) -> list[str]:
         """The watchlist entries that matched, one for each listing that it matched."""
-        return [entry_id for decision in self.kept for entry_id in decision.entries]
+        return [entry_id for one in self.told for entry_id in one.entries]
+
+    def plain(self) -> tuple[Any, ...]:
+        """In values that :mod:`marshal` takes."""
+        told = [
+            (one.place, one.output and one.output.plain(), one.reason, one.rules, one.entries)
+            for one in self.told
+        ]
+        return self.decided, self.outcomes, self.observed, told
+
+    @classmethod
+    def of_plain(cls, plain: tuple[Any, ...]) -> "Reckoning":
+        """From what :meth:`plain` gave."""
+        made = cls()
+        made.decided, made.outcomes, made.observed, told = plain
+        made.told = [Told(place, output and Output(*output), *others) for place, output, *others in told]
+        return made
 
 
 def decide(record: Record, screener: Screener, now: datetime, desk: Desk) -> Decision:

@@ -179,17 +179,16 @@ class ScreeningMetrics:
     def decided(self, reckoning: Reckoning, now: datetime) -> None:
         """Count the decisions of one batch."""
         at = now.timestamp()
-        observed = map(datetime.timestamp, reckoning.observed)
-        self.event_age.observe_all([at - then if then < at else 0.0 for then in observed])
+        self.event_age.observe_all([at - then if then < at else 0.0 for then in reckoning.observed])
         for (platform, outcome), times in reckoning.outcomes.items():
             if outcome != "set_aside":
                 self.screened.labels(self._platform(platform), outcome).inc(times)
-        for decision in reckoning.kept:
-            if decision.reason is not None:
-                self.set_aside("screening", decision.reason)
-            for rule in decision.rules:
-                shadow = "true" if rule.shadow else "false"
-                self.rule_matches.labels(rule.pack, self._rule(rule.rule_id), rule.outcome, shadow).inc()
+        for one in reckoning.told:
+            if one.reason is not None:
+                self.set_aside("screening", one.reason)
+            for pack, rule_id, outcome, shadow in one.rules:
+                said = "true" if shadow else "false"
+                self.rule_matches.labels(pack, self._rule(rule_id), outcome, said).inc()
 
     def set_aside(self, stage: str, reason: str) -> None:
         """One record went to the dead letters."""

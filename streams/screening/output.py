@@ -21,6 +21,10 @@ class Output:
     value: bytes
     headers: Headers
 
+    def plain(self) -> tuple[str, bytes, bytes, list[tuple[str, bytes]]]:
+        """Its parts, in order."""
+        return self.topic, self.key, self.value, list(self.headers)
+
 
 def detection_output(detection: Detection, topic: str) -> Output:
     """A detection, keyed by its listing."""

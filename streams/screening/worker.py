@@ -24,6 +24,7 @@ from schemas.errors import OperatorError
 from streams.local.readiness import admin_client
 from streams.screening.agent import BatchScreener, RuleFlood, register
 from streams.screening.app import AppConfig, build_app
+from streams.screening.deciders import Deciders
 from streams.screening.decision import Desk, Reckoning
 from streams.screening.flood_guard import FloodGuard, FloodLimits
 from streams.screening.health import screening_health
@@ -63,6 +64,8 @@ class ScreeningSettings(Settings):
     session_timeout_s: float = Field(default=10.0, ge=6.0, le=300.0)
     """Below 6 s Kafka's default settings refuse the member for good."""
     stall_s: float = Field(default=60.0, ge=10.0)
+    deciding_processes: int = Field(default=1, ge=1, le=64)
+    """How many processes decide; Kafka's work is done beside them."""
     flood_window_s: float = Field(default=60.0, ge=1.0)
     """The flood guard stops a watchlist entry that within so many seconds …"""
     flood_matches: int = Field(default=100, ge=1)
@@ -125,7 +128,8 @@ class Worker:
                     metrics=self._metrics,
                 )
             )
-            app = self._build(publisher, follower)
+            deciders = await stack.enter_async_context(Deciders(self._desk, settings.deciding_processes))
+            app = self._build(publisher, follower, deciders)
             server = await serve_observability(
                 self._registry,
                 lambda: self._health(app, follower),
@@ -140,7 +144,7 @@ class Worker:
             raise self._flood
         return 0
 
-    def _build(self, publisher: Publisher, follower: WatchlistFollower) -> LosslessApp:
+    def _build(self, publisher: Publisher, follower: WatchlistFollower, deciders: Deciders) -> LosslessApp:
         settings = self._settings
 
         async def announce(decided: Mapping[TopicPartition, Decided]) -> None:
@@ -177,6 +181,7 @@ class Worker:
         screener = BatchScreener(
             self._desk,
             lambda: follower.screener,
+            deciders,
             publisher,
             self._metrics,
             flood_limit=settings.rule_failures_in_a_row,

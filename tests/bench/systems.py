@@ -81,10 +81,15 @@ class Running:
     log: Path
 
     def cpu_s(self) -> float:
-        return float(sum(self.process.cpu_times()[:2]))
+        """Of the process and those that it started."""
+        return float(sum(sum(one.cpu_times()[:2]) for one in self.family()))
 
     def rss_mb(self) -> float:
-        return float(self.process.memory_info().rss / 1e6)
+        """Of all of them; what they share is counted once."""
+        return float(sum(one.memory_full_info().pss for one in self.family()) / 1e6)
+
+    def family(self) -> Sequence[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
 
     def is_alive(self) -> bool:
         return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE

@@ -20,7 +20,7 @@ from schemas.message import digest
 from schemas.watchlist import ReferenceRelease, RulePackRelease, WatchlistEntry
 from streams.screening import worker as worker_module
 from streams.screening.agent import BatchScreener
-from streams.screening.decision import decide
+from streams.screening.decision import Reckoning, decide
 from streams.screening.lossless.batch import Batch
 from streams.screening.progress import Tally
 from streams.screening.screener import build_ruleset
@@ -90,8 +90,9 @@ class HastyScreener(BatchScreener):
     async def _send_late(self, batch: Batch) -> None:
         await asyncio.sleep(4)
         now = self._now()
-        decided = [(record, decide(record, self._screener(), now, self._desk)) for record in batch.records]
-        for _, ack in await self._send([(r, d.output) for r, d in decided if d.output is not None]):
+        screener = self._screener()
+        decided = Reckoning(decide(record, screener, now, self._desk) for record in batch.records)
+        for _, ack in await self._send(decided):
             await ack
 
 

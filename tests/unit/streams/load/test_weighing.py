@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +53,38 @@ def test_a_process_that_is_gone_or_odd_weighs_nothing(tmp_path: Path, stat: str)
     (tmp_path / "7" / "stat").write_text(stat)
 
     assert weight(7, 1.0, tmp_path) is None
+
+
+def test_copies_weigh_what_they_hold_for_themselves_and_what_they_did() -> None:
+    held = bytearray(os.urandom(40 * MB))
+    alone = weight(os.getpid(), 1.0)
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        held = bytearray(os.urandom(60 * MB))
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+        os.write(tell, b"x")
+        time.sleep(30)
+        os._exit(0)
+    try:
+        os.read(told, 1)
+        both = weight(os.getpid(), 2.0)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(told)
+        os.close(tell)
+    after = weight(os.getpid(), 3.0)
+
+    assert alone is not None
+    assert both is not None
+    assert after is not None
+    assert len(held) == 40 * MB
+    assert 55 * MB < both.rss_bytes - alone.rss_bytes < 90 * MB
+    assert 0.25 < both.cpu_s - alone.cpu_s < 1.5
+    assert after.cpu_s >= both.cpu_s
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,14 +16,14 @@ from schemas.dead_letter import DeadLetter
 from schemas.detection import Detection, Match, RuleFinding
 from schemas.listing import Listing, content_hash
 from streams.screening.agent import BatchScreener, RuleFlood
-from streams.screening.decision import MAX_OUTPUT_BYTES, Decision, Desk, Reckoning, decide
+from streams.screening.decision import MAX_OUTPUT_BYTES, Decision, Desk, Reckoning, Record, decide
 from streams.screening.lossless.batch import Batch
 from streams.screening.lossless.book import Book
 from streams.screening.metrics import ScreeningMetrics
 from streams.screening.output import Output
 from streams.screening.progress import Tally, progress_message
 from streams.screening.topics import ScreeningTopics
-from streams.screening.verdict import RuleFailed, RuleInForce, Verdict
+from streams.screening.verdict import RuleFailed, RuleInForce, Screener, Verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PART = TopicPartition("listings", 2)
@@ -253,6 +254,24 @@ def no_leaving(why: str) -> None:
     raise AssertionError(why)
 
 
+class WhenTold:
+    """Decides where it is asked, or when a test lets it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.held: dict[int, asyncio.Event] = {}
+
+    def hold(self) -> asyncio.Event:
+        """Keep the next batch until the event is set."""
+        return self.held.setdefault(self.asked, asyncio.Event())
+
+    async def decide(self, records: Sequence[Record], screener: Screener) -> Reckoning:
+        number, self.asked = self.asked, self.asked + 1
+        if number in self.held:
+            await self.held[number].wait()
+        return Reckoning(decide(record, screener, NOW, DESK) for record in records)
+
+
 @dataclass
 class Bench:
     """A batch screener on a real book, without Kafka."""
@@ -261,12 +280,14 @@ class Bench:
     floods: list[RuleFlood] = field(default_factory=list)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     flood_limit: int = 3
+    decider: WhenTold = field(default_factory=WhenTold)
 
     def __post_init__(self) -> None:
         self.book = Book(NoLog(), no_announcement, no_leaving)
         self.screener = BatchScreener(
             DESK,
             TitleScreener,
+            self.decider,
             self.post,
             ScreeningMetrics(self.registry, DESK.known_platforms),
             flood_limit=self.flood_limit,
@@ -281,6 +302,11 @@ class Bench:
         assert admitted is not None
         return admitted
 
+    async def take(self, *records: Row) -> None:
+        """Take a batch of these and let it come as far as it does by itself."""
+        await self.screener.take(await self.batch(*records))
+        await settle()
+
     @property
     def low(self) -> int | None:
         ledger = self.book.ledger(PART)
@@ -292,8 +318,7 @@ class Bench:
 
 async def test_a_batch_is_done_only_when_every_output_is_acknowledged() -> None:
     bench = Bench()
-    await bench.screener.take(await bench.batch(row(0), row(1), row(2, title="clear")))
-    await settle()
+    await bench.take(row(0), row(1), row(2, title="clear"))
 
     assert (len(bench.post.sent), bench.low) == (2, 0)
     bench.post.acks[0].set_result(None)
@@ -306,23 +331,62 @@ async def test_a_batch_is_done_only_when_every_output_is_acknowledged() -> None:
 
 async def test_a_batch_without_outputs_is_done_at_once() -> None:
     bench = Bench()
-    await bench.screener.take(await bench.batch(row(0, title="clear")))
-    await settle()
+    await bench.take(row(0, title="clear"))
 
     assert bench.low == 1
 
 
 async def test_outputs_keep_their_order_across_batches() -> None:
     bench = Bench()
-    await bench.screener.take(await bench.batch(row(0), row(1)))
-    await bench.screener.take(await bench.batch(row(2), row(3)))
+    await bench.take(row(0), row(1))
+    await bench.take(row(2), row(3))
 
     assert [output.key for output in bench.post.sent] == [b"practice:L-%d" % n for n in range(4)]
 
 
+async def test_a_batch_that_is_decided_first_waits_for_the_one_before() -> None:
+    bench = Bench()
+    first = bench.decider.hold()
+    await bench.take(row(0))
+    await bench.take(row(1))
+    assert bench.decider.asked == 2
+    assert bench.post.sent == []
+
+    first.set()
+    await settle()
+
+    assert [output.key for output in bench.post.sent] == [b"practice:L-0", b"practice:L-1"]
+
+
+async def test_no_more_than_two_batches_are_in_hand() -> None:
+    bench = Bench()
+    held = bench.decider.hold()
+    await bench.take(row(0))
+    await bench.take(row(1))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(bench.take(row(2)), 0.05)
+
+    held.set()
+    await bench.take(row(3))
+
+    assert [output.key for output in bench.post.sent] == [b"practice:L-0", b"practice:L-1", b"practice:L-3"]
+
+
+async def test_of_a_batch_that_was_taken_away_while_it_was_decided_nothing_is_sent() -> None:
+    bench = Bench()
+    held = bench.decider.hold()
+    await bench.take(row(0))
+    bench.book.drop()
+
+    held.set()
+    await settle()
+
+    assert bench.post.sent == []
+
+
 async def test_an_output_that_is_not_acknowledged_makes_the_batch_come_again() -> None:
     bench = Bench()
-    await bench.screener.take(await bench.batch(row(0), row(1)))
+    await bench.take(row(0), row(1))
     bench.post.acks[0].set_result(None)
     bench.post.acks[1].set_exception(KafkaTimeoutError())
     await settle()
@@ -334,7 +398,7 @@ async def test_an_output_that_is_not_acknowledged_makes_the_batch_come_again() -
 
 async def test_a_detection_that_the_broker_refuses_as_too_large_is_set_aside() -> None:
     bench = Bench()
-    await bench.screener.take(await bench.batch(row(0)))
+    await bench.take(row(0))
     bench.post.acks[0].set_exception(MessageSizeTooLargeError())
     await settle()
     assert bench.low == 0
@@ -347,7 +411,7 @@ async def test_a_detection_that_the_broker_refuses_as_too_large_is_set_aside() -
 
 async def test_poison_leaves_its_neighbours_untouched() -> None:
     bench = Bench()
-    await bench.screener.take(await bench.batch(row(0), Row(1, b"\xff"), row(2, title="fails"), row(3)))
+    await bench.take(row(0), Row(1, b"\xff"), row(2, title="fails"), row(3))
     await bench.post.acknowledge()
 
     assert [output.topic for output in bench.post.sent] == [
@@ -361,13 +425,13 @@ async def test_poison_leaves_its_neighbours_untouched() -> None:
 
 async def test_a_run_of_rule_failures_stops_the_line_before_the_batch_is_set_aside() -> None:
     bench = Bench(flood_limit=3)
-    await bench.screener.take(await bench.batch(row(0, title="fails"), row(1), row(2, title="fails")))
+    await bench.take(row(0, title="fails"), row(1), row(2, title="fails"))
     await bench.post.acknowledge()
     assert (len(bench.post.sent), bench.floods) == (3, [])
 
-    flooded = await bench.batch(row(3, title="fails"), row(4, title="raises"), row(5))
+    await bench.take(row(3, title="fails"), row(4, title="raises"), row(5))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(bench.screener.take(flooded), 0.05)
+        await asyncio.wait_for(bench.take(row(6)), 0.05)
 
     assert len(bench.post.sent) == 3
     assert bench.low == 3
@@ -378,7 +442,7 @@ async def test_a_run_of_rule_failures_stops_the_line_before_the_batch_is_set_asi
 
 async def test_bad_records_are_not_a_run_of_rule_failures() -> None:
     bench = Bench(flood_limit=3)
-    await bench.screener.take(await bench.batch(*(Row(offset, b"{") for offset in range(10))))
+    await bench.take(*(Row(offset, b"{") for offset in range(10)))
     await bench.post.acknowledge()
 
     assert bench.floods == []
@@ -397,9 +461,7 @@ async def test_a_stale_batch_is_not_screened() -> None:
 
 async def test_what_was_done_is_counted_once_by_platform_outcome_rule_and_reason() -> None:
     bench = Bench()
-    await bench.screener.take(
-        await bench.batch(row(0), row(1, title="clear"), Row(2, b"{"), row(3, platform="elsewhere"))
-    )
+    await bench.take(row(0), row(1, title="clear"), Row(2, b"{"), row(3, platform="elsewhere"))
     await bench.post.acknowledge()
 
     counted = {
@@ -422,7 +484,11 @@ def test_of_a_batch_only_what_is_told_of_is_kept() -> None:
 
     reckoning = Reckoning([clear, notify, clear, unreadable, watched])
 
-    assert reckoning.kept == [notify, unreadable, watched]
+    assert [(one.place, one.output, one.reason, one.entries) for one in reckoning.told] == [
+        (1, notify.output, None, ()),
+        (3, unreadable.output, "not_json", ()),
+        (4, None, None, ("entry-1",)),
+    ]
     assert reckoning.outcomes == {
         ("practice", "clear"): 3,
         ("practice", "notify"): 1,
