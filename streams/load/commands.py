@@ -48,8 +48,11 @@ def load(
     Half an hour at 1e8 listings a day, to see whether memory stays flat:
     takin load --rate 1160 --listings 2088000 --offers 0.001 --threshold-growth-mb 20
     """
+    from streams import logs
     from streams.load.judgement import Limits, Spread, document, faults
     from streams.load.run import Load, run
+
+    logs.configure("warning")
 
     def say(line: str) -> None:
         if verbose:
