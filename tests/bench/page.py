@@ -20,7 +20,7 @@ BAR, LEFT, WIDE, HEIGHT = 26, 110, 420, 34
 
 WHAT = {
     "plain": "plain aiokafka loop, the measure of the ratio",
-    "takin": "Takin's screening worker, as it is run, with the process that decides for it",
+    "takin": "Takin's screening worker, as it is run",
     "faust": "stock Faust, an agent that takes a listing at a time",
     "quixstreams": "quixstreams 3.28.1, a streaming data frame",
     "bytewax": "bytewax 0.21.1, in batches; commits no group offsets",
