@@ -11,10 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from schemas.checkpoint import AuditCheckpoint
+from schemas.detection import Detection
 from streams.notices.casebook.dossier import Dossier, Sealed
 from streams.notices.chain import AuditRow, Value, to_micros
 from streams.notices.checkpoints import statement
 from streams.notices.merkle import included, inclusion, leaf_hash
+from streams.notices.pictures import Picture, pictures_of
 
 FORMAT = "takin-evidence-package/1"
 
@@ -32,6 +34,8 @@ WHAT IS IN IT
   observations.json   every look at the listing
   events.jsonl        everything that happened to the case, in order
   detections/         why the notice was written: the listing as screened, and the rules
+  pictures.json       what those say of the listing's pictures: address, and where one was fetched when,
+                      SHA-256, PDQ, kind, size; "fetched": null: nothing was found. No picture is in here.
   evidence/           pages as they were answered, WARC 1.1 (ISO 28500)
   erasures.json       (only where it was so) personal data that was erased, when, by whom and why
   audit/              what proves that none of this was changed later
@@ -104,6 +108,7 @@ def build(
             File(f"detections/{number:03}.json", row.value("body"), "application/json")
             for number, row in enumerate(dossier.of("detection"), start=1)
         ),
+        _pictures(dossier),
         *(
             File(f"evidence/{sha256}.warc", content, "application/warc")
             for sha256, content in sorted(evidence.items())
@@ -167,6 +172,25 @@ def _answers(dossier: Dossier) -> list[File]:
     for number, row in enumerate(dossier.of("response"), start=1):
         files.append(File(f"answers/{number:03}.json", row.value("body"), "application/json"))
     return files
+
+
+def _pictures(dossier: Dossier) -> File:
+    """A reading of the sealed detections: whoever doubts it compares each row with the one it names."""
+    verdicts = [Detection.from_bytes(row.value("body")) for row in dossier.of("detection")]
+    known = pictures_of(sorted(verdicts, key=lambda one: (one.listing.observed_at, one.screened_at)))
+    rows = [_picture(row) for row in known.rows]
+    return _json("pictures.json", {"verdicts": known.verdicts, "erased": known.erased, "pictures": rows})
+
+
+def _picture(row: Picture) -> dict[str, Any]:
+    return {
+        "listing_id": row.listing_id,
+        "url": row.url,
+        "observed_at": row.observed_at.isoformat(),
+        "sealed_as": f"detection:{row.detection_id}",
+        "told": {"sha256": row.told_sha256, "perceptual_hash": row.told_perceptual_hash},
+        "fetched": None if row.fetched is None else row.fetched.model_dump(mode="json"),
+    }
 
 
 def _erasures(dossier: Dossier) -> list[File]:

@@ -14,16 +14,19 @@ from typing import Any
 
 import pytest
 
+from schemas.listing import Image
 from streams.cli import main
+from streams.notices import handlers
 from streams.notices.casebook import cases, erasure, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.chain import AuditRow
 from streams.notices.checkpoints import CheckpointLog, load_key, make_key, sign
 from streams.notices.evidence import EvidenceStore
 from streams.notices.merkle import Frontier
-from tests.support.casebooks import fill
+from tests.support.casebooks import DESK, fill
 from tests.support.erasable import CANARY, LONG, finished_case
-from tests.support.notices import T0, at
+from tests.support.notices import T0, at, make_detection
+from tests.unit.streams.notices.test_pictures import ONE, TWO, found
 
 # ---------------------------------------------------------------------------- the independent reader
 
@@ -95,6 +98,14 @@ def check(package: Path, folder: Path) -> dict[str, bytes]:
     assert files["notice/sent-body"] == columns(files, "outbox")[0]["body"]
     assert files["notice/notice.json"] == columns(files, "notice")[0]["body"]
     assert files["events.jsonl"].splitlines() == [row["body"] for row in columns(files, "event")]
+    sealed = {
+        f"detection:{row['detection_id']}": json.loads(row["body"]) for row in columns(files, "detection")
+    }
+    pictures = json.loads(files["pictures.json"])
+    assert pictures["verdicts"] == len(sealed)
+    for row in pictures["pictures"]:
+        stands = [one for one in sealed[row["sealed_as"]]["listing"]["images"] if one["url"] == row["url"]]
+        assert row["fetched"] in [one.get("fetched") for one in stands]
     return files
 
 
@@ -111,6 +122,8 @@ def columns(files: dict[str, bytes], kind: str) -> list[dict[str, Any]]:
 
 
 # ---------------------------------------------------------------------------- the tests
+
+WITH_PICTURES = make_detection("1", images=(Image(url=ONE, fetched=found("a")), Image(url=TWO)))
 
 
 @pytest.fixture
@@ -143,6 +156,7 @@ def package(place: Path) -> Callable[..., Path]:
     store = EvidenceStore(place / "evidence")
     casebook = Casebook.open(f"sqlite:///{place / 'casebook.db'}")
     _, notice_id = fill(casebook, 2, page=store.put(b"WARC/1.1 a page"))
+    casebook.decide(handlers.take_detection, WITH_PICTURES, DESK, now=at(30))
     with casebook.read() as tx:
         rows = tuple(sealing.audit_rows(tx))
         reference = cases.notice_by_id(tx, notice_id).human_reference
@@ -172,12 +186,21 @@ def test_it_is_checked_with_standard_tools_and_holds_everything(
     [page] = [body for path, body in files.items() if path.endswith(".warc")]
     assert page == b"WARC/1.1 a page"
     assert json.loads(files["detections/001.json"])["listing"]["title"] == "Carved ivory figure"
+    told = json.loads(files["pictures.json"])
+    assert (told["verdicts"], told["erased"]) == (2, 0)
+    assert [(row["url"], row["fetched"]) for row in told["pictures"]] == [
+        (ONE, found("a").model_dump(mode="json")),
+        (TWO, None),
+    ]
     assert b"sha256sum -c SHA256SUMS" in files["README.txt"]
 
 
 @pytest.mark.parametrize(
     "path",
-    ["notice/sent-body", "events.jsonl", "audit/rows.json", "audit/sealed.json", "audit/statement.json"],
+    [
+        *("notice/sent-body", "events.jsonl", "audit/rows.json", "audit/sealed.json"),
+        *("audit/statement.json", "pictures.json"),
+    ],
 )
 def test_the_reader_finds_a_changed_file_even_with_new_hashes(
     package: Callable[..., Path], tmp_path: Path, path: str
@@ -193,6 +216,7 @@ def test_the_reader_finds_a_changed_file_even_with_new_hashes(
         if b'"online"' in files[path]
         else (b"market", b"markez"),
         "audit/statement.json": (b'"number":1', b'"number":2'),
+        "pictures.json": (b"a" * 64, b"b" * 64),
     }[path]
     assert old in files[path]
     files[path] = files[path].replace(old, new)
@@ -264,6 +288,7 @@ def test_what_left_before_an_erasure_is_checked_as_before_and_what_leaves_after_
     assert CANARY.encode() in left["notice/sent-body"]
     assert not [path for path, body in after.items() if CANARY.encode() in body]
     assert not [path for path in after if path.endswith(".warc")]
+    assert json.loads(after["pictures.json"]) == {"verdicts": 1, "erased": 1, "pictures": []}
     [told] = json.loads(after["erasures.json"])
     assert (told["decided_by"], told["why"]) == ("Ada", "a request")
     assert {subject for subject, _, _ in told["things"]} == {subject for subject, _ in erased.things}

@@ -22,6 +22,10 @@ from streams.notices.casebook.legal_holds import LegalHold
 from streams.notices.casebook.links import Linked
 from streams.notices.casebook.viewer import Viewer, visible_to
 from streams.notices.item import Item
+from streams.notices.pictures import Pictures, pictures_of
+
+VERDICTS = 20
+"""Of one case, the newest, that its page reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ class CasePage:
     seller: str | None
     opened_at: datetime
     detection: Detection | None
+    pictures: Pictures
+    """What the newest verdicts say of the listing's pictures."""
     events: tuple[CaseEvent, ...]
     notices: tuple[tuple[str, str, int], ...]
     """Notice id, reference and round of each notice, in order."""
@@ -159,12 +165,13 @@ def case(tx: Transaction, viewer: Viewer, case_id: str) -> CasePage | None:
         .where(t.notice_item.c.case_id == case_id)
         .order_by(t.notice_item.c.round, t.notice.c.queued_at)
     ).all()
-    newest = tx.execute(
+    bodies = tx.execute(
         sa.select(t.detection.c.body)
         .where(t.detection.c.case_id == case_id)
         .order_by(t.detection.c.observed_at.desc(), t.detection.c.recorded_at.desc())
-        .limit(1)
-    ).one_or_none()
+        .limit(VERDICTS)
+    ).scalars()
+    verdicts = [Detection.from_bytes(body) for body in bodies]
     return CasePage(
         case_id=row.case_id,
         platform=row.platform,
@@ -176,7 +183,8 @@ def case(tx: Transaction, viewer: Viewer, case_id: str) -> CasePage | None:
         severity=row.severity,
         seller=row.seller,
         opened_at=row.opened_at,
-        detection=Detection.from_bytes(newest.body) if newest else None,
+        detection=verdicts[0] if verdicts else None,
+        pictures=pictures_of(verdicts),
         events=events.of_case(tx, case_id),
         notices=tuple((one.notice_id, one.human_reference, one.round) for one in notices),
         linked=tuple(links.of_case(tx, case_id, viewer)),

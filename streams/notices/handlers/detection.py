@@ -57,6 +57,8 @@ def take_detection(tx: Transaction, detection: Detection, desk: Desk, *, now: da
                 "outcome": detection.outcome,
                 "rules": list(dict.fromkeys(rule.rule_id for rule in detection.rules)),
                 "ruleset_version": detection.ruleset_version,
+                "pictures": len(detection.listing.images),
+                "pictures_fetched": sum(image.fetched is not None for image in detection.listing.images),
             },
         )
     )
