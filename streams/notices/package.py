@@ -30,7 +30,8 @@ WHAT IS IN IT
   notice/             the notice as recorded, and the body exactly as it was sent
   attempts.json       every try to deliver it; attempts/ holds what was replied, as received
   answers/raw/        what the platform sent, as received
-  answers/            what was read from it
+  answers/            what was read from it; read-again.json (only where it was so): who had an answer
+                      that could not be read before read once more, when and why
   observations.json   every look at the listing
   events.jsonl        everything that happened to the case, in order
   detections/         why the notice was written: the listing as screened, and the rules
@@ -169,6 +170,8 @@ def _answers(dossier: Dossier) -> list[File]:
     for number, row in enumerate(dossier.of("inbox"), start=1):
         files.append(File(f"answers/raw/{number:03}", row.value("body"), "application/octet-stream"))
         files.append(_json(f"answers/raw/{number:03}.about.json", _plain(row)))
+    if readings := dossier.of("answer_reading"):
+        files.append(_json("answers/read-again.json", [_plain(row) for row in readings]))
     for number, row in enumerate(dossier.of("response"), start=1):
         files.append(File(f"answers/{number:03}.json", row.value("body"), "application/json"))
     return files

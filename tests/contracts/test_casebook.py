@@ -475,13 +475,14 @@ class TestAnswers:
 
         assert cli.main(["notices", "answers", "--show", number]) == 0
         shown = capsys.readouterr().out
-        assert cli.main(["notices", "answers", "--again", number]) == 0
+        who = ["--as", "Ada", "--reason", "the word is in the table"]
+        assert cli.main(["notices", "answers", "--again", number, *who]) == 0
         [again] = casebook.answer(inbox.new, limit=9)
 
         assert "unmapped: no such word" in shown
         assert "\\x1b[2Jgone" in shown
         assert again == received
-        assert cli.main(["notices", "answers", "--again", number]) == 2
+        assert cli.main(["notices", "answers", "--again", number, *who]) == 2
         assert "No answer" in capsys.readouterr().err
         assert casebook.answer(sealing.verify).breaks == ()
 

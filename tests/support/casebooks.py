@@ -125,6 +125,9 @@ def guard(casebook: Casebook, notice_id: str) -> None:
     hours = timedelta(hours=1)
     decide(webhooks.make_secret, "market", sealed="s", mark="m", overlap=hours, **about)
     decide(webhooks.give_up_secret, "market", **about)
+    answer = casebook.answer(inbox.new, limit=1)[0].inbox_id
+    decide(inbox.finish, answer, state="quarantined", reason="unmapped", now=at(4_103))
+    decide(acts.read_again, answer, by="Ada", reason="a new word", now=at(4_103))
     decide(acts.stop_sending, "rule", "ivory", by="Ada", reason="wrong rule", now=at(4_103))
     decide(acts.resume_sending, "rule", "ivory", by="Ada", now=at(4_104))
     decide(acts.approve_excess, "market", 5, by="Ada", reason="seizure", now=at(4_105))

@@ -81,6 +81,9 @@ def finished_case(
         body=raw,
         headers={"X-From": "canary"},
     )
+    answer = casebook.answer(inbox.new, limit=50)[-1].inbox_id
+    casebook.decide(inbox.finish, answer, state="quarantined", reason="unmapped", detail="canary", now=at(60))
+    casebook.decide(acts.read_again, answer, by="Ada", reason="canary's word", now=at(60))
     response = make_response(
         key=one.idempotency_key,
         response_id=f"r{number}",

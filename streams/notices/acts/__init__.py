@@ -18,6 +18,8 @@ answers.enter_answer       what a platform said by telephone or on paper, and co
                            appeals, reinstatements and partial measures that came that way
 information.give_information  what a platform asked for: queue it
 redelivery.redeliver       a platform asks for a notice once more
+once_more.resend           a notice could not be delivered: back in the line with it
+once_more.read_again       an answer could not be read: read it once more
 webhooks.propose_address   a platform's people say where notices are to go,
 webhooks.address_tested    a signed test there is taken, or not,
 webhooks.use_address       and the proven address is in force,
@@ -60,6 +62,7 @@ from streams.notices.acts.lists import (
     take_file,
 )
 from streams.notices.acts.merging import merge
+from streams.notices.acts.once_more import read_again, resend
 from streams.notices.acts.people import ActRefused, actor, person_named, same_person
 from streams.notices.acts.quality import check_quality
 from streams.notices.acts.redelivery import redeliver
@@ -98,9 +101,11 @@ __all__ = [
     "person_named",
     "preview",
     "propose_pack",
+    "read_again",
     "redeliver",
     "release_hold",
     "release_pack",
+    "resend",
     "resume_sending",
     "same_person",
     "shown_sha256",

@@ -9,31 +9,22 @@ import typer
 
 from schemas.errors import OperatorError
 from streams.local.visible import visible
-from streams.notices.cases.commands import casebook, notice_named
+from streams.notices.cases.commands import By, Reason, casebook, decide, notice_named
 
 
 def resend(
     reference: Annotated[str, typer.Argument(help="Reference of an undeliverable notice.")],
+    by: By,
+    reason: Reason,
 ) -> None:
-    """Put an undeliverable notice back in the line, with the same key and the same bytes."""
-    from streams.notices.casebook import cases, outbox
+    """Put an undeliverable notice back in the line, with the same key and the same bytes.
 
-    book = casebook()
-    try:
-        with book.write() as tx:
-            notice_id = notice_named(tx, reference)
-            notice = cases.notice_by_id(tx, notice_id)
-            if any(one.purpose == "fallback" for one in outbox.of_notice(tx, notice_id)):
-                raise OperatorError(
-                    f"{reference} went by the platform's fallback channel, and is not sent a second time: "
-                    f"its delivery is {notice.delivery}."
-                )
-            if not outbox.requeue(tx, notice.idempotency_key, now=datetime.now(UTC)):
-                raise OperatorError(f"{reference} is not undeliverable: its delivery is {notice.delivery}.")
-            cases.save_notice(tx, notice_id, delivery="queued")
-        print(f"{notice.human_reference} waits to be sent again.")
-    finally:
-        book.close()
+    Example: takin notices resend TKN-ABCDE-FGHIJ-KL --as "Ada Example" --reason "their desk is mended"
+    """
+    from streams.notices import acts
+
+    decide(lambda tx, now: acts.resend(tx, notice_named(tx, reference), by=by, reason=reason, now=now))
+    print(f"{visible(reference)} waits to be sent again.")
 
 
 def inform(
@@ -103,37 +94,47 @@ def answers(
     show: Annotated[
         int | None, typer.Option(min=1, help="Print the bytes of the one with this number.")
     ] = None,
-    again: Annotated[int | None, typer.Option(min=1, help="Have that one read once more.")] = None,
+    again: Annotated[
+        int | None, typer.Option(min=1, help="Have that one read once more; say --as and --reason.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--as", help="With --again: your name, for the record.")] = None,
+    reason: Annotated[str | None, typer.Option(help="With --again: why; it stays on record.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
 ) -> None:
     """Platforms' answers that were set aside because they could not be read, the newest first.
 
     What is read again keeps its time of receipt: a platform that answered in time is in time.
 
-    Example: takin notices answers --show 17
+    Example: takin notices answers --again 17 --as "Ada Example" --reason "their new word is in the table"
     """
+    from streams.notices import acts
     from streams.notices.casebook import inbox
 
-    if show is not None and again is not None:
-        raise OperatorError("Say either --show or --again.")
-    number = again if again is not None else show
-    book = casebook()
-    try:
-        with book.write() as tx:
-            found = inbox.set_aside(tx, limit=limit, inbox_id=number)
-            if number is not None and not found:
-                raise OperatorError(f"No answer {number} is set aside: see `takin notices answers`.")
-            if again is not None:
-                inbox.read_again(tx, again)
-    finally:
-        book.close()
     if again is not None:
+        if show is not None:
+            raise OperatorError("Say either --show or --again.")
+        decide(lambda tx, now: acts.read_again(tx, again, by=by or "", reason=reason or "", now=now))
         print(f"Answer {again} is read once more by the running notice service.")
         return
+    if by is not None or reason is not None:
+        raise OperatorError("--as and --reason go with --again NUMBER: looking is no act.")
+    book = casebook()
+    try:
+        with book.read() as tx:
+            found = inbox.set_aside(tx, limit=limit, inbox_id=show)
+            readings = inbox.readings(tx, [one.inbox_id for one in found])
+    finally:
+        book.close()
+    if show is not None and not found:
+        raise OperatorError(f"No answer {show} is set aside: see `takin notices answers`.")
     for one in found:
         at = one.received_at.strftime("%Y-%m-%d %H:%M:%SZ")
         print(f"{one.inbox_id}  {at}  {one.platform}  {one.channel}  {one.reason}: {visible(one.detail)}")
+        for tried in readings:
+            if tried.inbox_id == one.inbox_id:
+                when = tried.at.strftime("%Y-%m-%d %H:%M:%SZ")
+                print(f"    read again {when} by {visible(tried.by)}: {visible(tried.reason)}")
         if show is not None:
             print(visible(one.body.decode("utf-8", "replace"), keep_lines=True))
-    if number is None:
+    if show is None:
         print(f"{len(found)} answers are set aside.")

@@ -73,6 +73,8 @@ def read(tx: Transaction, notice_id: str, *, signed: int) -> Dossier:
     }
     same = sa.and_(t.inbox.c.platform == about.platform, t.inbox.c.body_sha256.in_(sorted(raw)))
     rows += _read(tx, sealing.INBOX, same)
+    mine = t.answer_reading.c.inbox_id.in_(sa.select(t.inbox.c.inbox_id).where(same))
+    rows += _read(tx, sealing.ANSWER_READING, mine)
     subjects = sorted(row.subject for row in rows)
     return Dossier(
         notice_id=notice_id,

@@ -166,7 +166,7 @@ def erase(
     reports = _reports(tx, case_ids, report_ids)
     work = _work(tx, case_ids, reports)
     if inbox_ids:
-        work.targets.append(_Target(t.inbox, t.inbox.c.inbox_id.in_(inbox_ids), _answer))
+        work.targets += _of_answers(t.inbox.c.inbox_id.in_(inbox_ids))
     if access_ids:
         work.targets.append(_Target(d.access, d.access.c.access_id.in_(access_ids), None))
     things = _carry_out(tx, decision, work.targets, case_ids, now=now)
@@ -311,7 +311,7 @@ def _work_on_cases(tx: Transaction, case_ids: Sequence[str], work: _Work) -> Non
     ]
     for platform, raw in sorted(answers):
         same = sa.and_(t.inbox.c.platform == platform, t.inbox.c.body_sha256 == raw)
-        work.targets.append(_Target(t.inbox, same, _answer))
+        work.targets += _of_answers(same)
     if notices:
         named = sa.or_(*(contains(tx, t.frozen_report.c["items"], one.encode()) for one in notices))
         # After the change the rows name the same notices, so the condition still finds them.
@@ -341,6 +341,15 @@ def _event(row: Any) -> dict[str, Any]:
 
 def _answer(row: Any) -> dict[str, Any]:
     return {"body": b"", "headers": "{}", "detail": row.detail and erasing.GONE}
+
+
+def _of_answers(which: sa.ColumnElement[bool]) -> list[_Target]:
+    """Answers as they came, and why somebody had them read once more."""
+    read = t.answer_reading.c.inbox_id.in_(sa.select(t.inbox.c.inbox_id).where(which))
+    return [
+        _Target(t.inbox, which, _answer),
+        _Target(t.answer_reading, read, lambda _: {"reason": erasing.GONE}),
+    ]
 
 
 def _report(row: Any) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+import uuid_utils
 
 from schemas.response import PlatformResponse
 from streams.notices.casebook import sealing
@@ -166,17 +167,55 @@ def set_aside(tx: Transaction, *, limit: int, inbox_id: int | None = None) -> tu
     )
 
 
-def read_again(tx: Transaction, inbox_id: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Somebody had an answer that was set aside read once more."""
+
+    inbox_id: int
+    by: str
+    at: datetime
+    reason: str
+    was: str | None
+    """What it had been set aside for."""
+
+
+def read_again(tx: Transaction, inbox_id: int, *, by: str, reason: str, now: datetime) -> bool:
     """Have an answer that was set aside read once more, as if it had just come; ``False``: it was not aside.
 
-    It keeps its time of receipt, by which its deadlines are judged.
+    It keeps its time of receipt, by which its deadlines are judged. Who asked for it, when and why is sealed.
     """
-    changed = tx.execute(
-        sa.update(t.inbox)
+    was = tx.execute(
+        sa.select(t.inbox.c.reason)
         .where(t.inbox.c.inbox_id == inbox_id, t.inbox.c.state == "quarantined")
+        .with_for_update()
+    ).one_or_none()
+    if was is None:
+        return False
+    tx.execute(
+        sa.update(t.inbox)
+        .where(t.inbox.c.inbox_id == inbox_id)
         .values(state="new", applied_at=None, reason=None, detail=None)
     )
-    return bool(changed.rowcount)
+    reading_id = f"ar_{uuid_utils.uuid7().hex}"
+    tx.execute(
+        sa.insert(t.answer_reading).values(
+            reading_id=reading_id, inbox_id=inbox_id, was=was.reason, reason=reason, asked_by=by, asked_at=now
+        )
+    )
+    actor = f"person:{by}"
+    sealing.keep(tx, sealing.ANSWER_READING, reading_id, at=now, actor=actor, act="answer_read_again")
+    return True
+
+
+def readings(tx: Transaction, inbox_ids: Collection[int]) -> tuple[Reading, ...]:
+    """Who had these read once more, in order."""
+    r = t.answer_reading.c
+    rows = tx.execute(
+        sa.select(r.inbox_id, r.asked_by, r.asked_at, r.reason, r.was)
+        .where(r.inbox_id.in_(inbox_ids))
+        .order_by(r.asked_at, r.reading_id)
+    )
+    return tuple(Reading(*tuple(row)) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

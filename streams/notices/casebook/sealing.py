@@ -151,6 +151,10 @@ INBOX = Kind(
     ("platform", "source_id"),
     ("inbox_id", "channel", "received_at", "body", "body_sha256", "headers"),
 )
+ANSWER_READING = Kind(
+    "answer_reading", t.answer_reading, ("reading_id",), ("inbox_id", "was", "reason", "asked_by", "asked_at")
+)
+"""Somebody had an answer that was set aside read once more."""
 RESPONSE = Kind(
     "response",
     t.response,
@@ -297,6 +301,7 @@ KINDS: tuple[Kind, ...] = (
     TRY,
     ATTEMPT,
     INBOX,
+    ANSWER_READING,
     RESPONSE,
     OBSERVATION,
     EVIDENCE,

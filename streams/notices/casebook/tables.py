@@ -298,6 +298,19 @@ inbox = Table(
     ),
 )
 
+answer_reading = Table(
+    "answer_reading",
+    metadata,
+    Column("reading_id", Text, primary_key=True),
+    Column("inbox_id", BigInteger, ForeignKey("inbox.inbox_id"), nullable=False),
+    # What it had been set aside for.
+    Column("was", Text),
+    Column("reason", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", UtcInstant, nullable=False),
+    Index("ix_answer_reading_inbox_id", "inbox_id"),
+)
+
 response = Table(
     "response",
     metadata,

@@ -168,4 +168,26 @@ def take_inbox(
         return "taken"
     for response in wanted:
         apply_responses(tx, [response], now=now, other_way=other_way)
+    _say_who_had_it_read(tx, received, wanted, now=now)
     return "applied"
+
+
+def _say_who_had_it_read(
+    tx: Transaction, received: inbox.Received, responses: Sequence[PlatformResponse], *, now: datetime
+) -> None:
+    """In each case that an answer is about which had been set aside. The cases are held."""
+    readings = inbox.readings(tx, [received.inbox_id])
+    if not readings:
+        return
+    notices = cases.notices_by_keys(tx, {one.idempotency_key for one in responses})
+    items = cases.items_of_notices(tx, {notice.notice_id for notice in notices.values()})
+    about = {
+        (one.case_id, one.notice_id)
+        for response in responses
+        for one in _targets(response, notices, items.values())
+    }
+    for one in readings:
+        facts = {"how": "read_again", "by": one.by, "reason": one.reason, "was": one.was}
+        noted = (Happening("answer_noted", one.at, facts),)
+        entries = [events.Entry(case_id, notice_id, noted) for case_id, notice_id in sorted(about)]
+        events.append_to_many(tx, entries, now=now, actor=f"person:{one.by}")
