@@ -74,7 +74,7 @@ def test_nothing_that_names_a_person_is_left_and_the_chain_holds(casebook: Caseb
     tables = {place.partition(".")[0] for place in where_named(casebook)}
     assert tables == {
         *("case_", "detection", "notice", "notice_item", "outbox", "attempt", "inbox", "response"),
-        *("case_event", "filed_report", "hold"),
+        *("case_event", "filed_report", "hold", "answer_reading"),
     }
 
     gone = erase(casebook, case_id)

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -175,12 +175,13 @@ def test_who_had_an_answer_read_again_is_sealed_at_once_and_told_in_the_case_whe
     assert cli.main(["notices", "answers"]) == 0
     assert "read again" in (said := capsys.readouterr().out)
     assert "by Ada Example: their desk is mended" in said
-    casebook.decide(acts.read_again, number, by="Ben", reason="now it is in the table", now=at(80))
+    later = datetime.now(UTC)
+    casebook.decide(acts.read_again, number, by="Ben", reason="now it is in the table", now=later)
     [received] = casebook.answer(inbox.new, limit=9)
     raw_sha256 = casebook.answer(lambda tx: tx.exec_driver_sql("SELECT body_sha256 FROM inbox").scalar_one())
     response = answer_to(one).model_copy(update={"raw_sha256": raw_sha256})
 
-    assert casebook.decide(handlers.take_inbox, received, [response], now=at(90)) == "applied"
+    assert casebook.decide(handlers.take_inbox, received, [response], now=later) == "applied"
 
     noted = [event for event in history(casebook, reference) if event.type == "answer_noted"]
     assert [(event.actor, event.data) for event in noted] == [

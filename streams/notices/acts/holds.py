@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from streams.notices import timing
-from streams.notices.acts.people import ActRefused, actor, person_named, reason_given, same_person
+from streams.notices.acts.identity import one_person
+from streams.notices.acts.people import ActRefused, actor, person_named, reason_given
 from streams.notices.casebook import cases, events, holds, kept_back, tasks
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.holds import Hold
@@ -17,10 +18,12 @@ def ask_hold(
 ) -> Hold:
     """Ask that nothing be sent about a case until ``expires_at``; in force once another confirms it.
 
+    Where there are accounts, each of the two is one of them.
+
     Raises:
-        ActRefused: ``held``: a hold is open already; ``expired``: the expiry is past or too far off.
+        ActRefused: as :func:`~streams.notices.acts.identity.one_person`; ``held``: a hold is open already; ``expired``: the expiry is past or too far off.
     """
-    person, why = person_named(by), reason_given(reason)
+    person, why = one_person(tx, by).name, reason_given(reason)
     if not now < expires_at <= now + LONGEST_HOLD:
         raise ActRefused("expired", f"A hold ends in the future, within {LONGEST_HOLD.days} days: say when.")
     cases.hold(tx, case_id)
@@ -33,7 +36,7 @@ def ask_hold(
             f"{found.asked_at:%Y-%m-%d %H:%M:%S} UTC, {state}: confirm or release that one.",
         )
     facts = {"reason": why, "by": person, "expires_at": expires_at.isoformat()}
-    _record(tx, case_id, Happening("hold_asked", now, facts), by, now=now)
+    _record(tx, case_id, Happening("hold_asked", now, facts), person, now=now)
     return _open(tx, case_id)
 
 
@@ -43,24 +46,25 @@ def confirm_hold(tx: Transaction, case_id: str, *, by: str, now: datetime) -> Ho
     Where the platform has a notice already, telling it to wait is a task for a person.
 
     Raises:
-        ActRefused: ``not_held``; ``same_person``; ``held``: it is confirmed already; ``expired``
+        ActRefused: as :func:`~streams.notices.acts.identity.one_person`; ``not_held``; ``same_person``; ``held``: it is confirmed already; ``expired``
     """
-    person = person_named(by)
+    confirming = one_person(tx, by)
+    person = confirming.name
     cases.hold(tx, case_id)
     hold = _open(tx, case_id)
     if hold.confirmed_at is not None:
         raise ActRefused("held", f"The hold is in force: {hold.confirmed_by} confirmed it.")
     if hold.expires_at <= now:
         raise ActRefused("expired", "The hold has expired before it was confirmed: ask for it anew.")
-    if same_person(person, hold.asked_by):
+    if confirming.is_named(hold.asked_by):
         raise ActRefused(
             "same_person", f"{hold.asked_by} asked for this hold: another person has to confirm it."
         )
     holds.confirm(tx, hold, by=person, now=now)
     facts = {"by": person, "asked_by": hold.asked_by, "expires_at": hold.expires_at.isoformat()}
-    _record(tx, case_id, Happening("hold_confirmed", now, facts), by, now=now)
+    _record(tx, case_id, Happening("hold_confirmed", now, facts), person, now=now)
     kept_back.held(tx, now=now)
-    _reckon(tx, case_id, actor(by), now=now)
+    _reckon(tx, case_id, actor(person), now=now)
     item = cases.latest_item(tx, case_id)
     if item is not None and item.first_attempt_at is not None and item.closed_at is None:
         tasks.add(

@@ -8,6 +8,7 @@ import hashlib
 from datetime import datetime
 
 from schemas.message import digest
+from streams.notices.acts.identity import one_person
 from streams.notices.acts.people import ActRefused, person_named, reason_given, same_person
 from streams.notices.casebook import list_changes
 from streams.notices.casebook.database import Transaction
@@ -104,16 +105,18 @@ def propose_pack(
     tried: bool,
     now: datetime,
 ) -> None:
-    """Put a pack before a lead.
+    """Put a pack before a lead. Where there are accounts, both are one of them.
 
     ``base`` is a digest of the packs in force now; ``tried``: whether its back-test has come to an end.
 
     Raises:
-        ActRefused: ``unknown``; ``decided``; ``no_reason``; ``not_tried``: what is to be in force is tried
+        ActRefused: as :func:`~streams.notices.acts.identity.one_person`; ``unknown``; ``decided``;
+            ``no_reason``; ``not_tried``: what is to be in force is tried
             first; ``stale_preview``: it was tried beside other packs than those in force now
     """
     person, why = person_named(by), reason_given(reason)
     change = _own_draft(tx, change_id, person, kind="pack")
+    one_person(tx, by)
     wanted = (change.target,) if change.target in FIXED else ("active", "shadow")
     if target not in wanted:
         raise ActRefused("unknown", "Say whether it is to run in shadow or to be in force.")
@@ -137,12 +140,14 @@ def release_pack(
     """Another person releases a pack, byte for byte as it was shown.
 
     Raises:
-        ActRefused: ``unknown``; ``decided``; ``same_person``; ``stale_preview``: what is to be released is
+        ActRefused: as :func:`~streams.notices.acts.identity.one_person`; ``unknown``; ``decided``;
+            ``same_person``; ``stale_preview``: what is to be released is
             not what was shown, or other packs are in force than those it was tried beside; ``not_tried``
     """
-    person = person_named(by)
+    releasing = one_person(tx, by)
+    person = releasing.name
     change = _proposed(tx, change_id)
-    if same_person(person, change.made_by):
+    if releasing.is_named(change.made_by):
         raise ActRefused("same_person", f"{change.made_by} proposed this: another person has to release it.")
     if hashlib.sha256(change.body).hexdigest() != change.sha256 or shown != shown_sha256(change):
         raise ActRefused(

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from streams.notices.acts.people import ActRefused, actor, person_named, reason_given, same_person
+from streams.notices.acts.identity import one_person
+from streams.notices.acts.people import ActRefused, actor, person_named, reason_given
 from streams.notices.casebook import cases, events
 from streams.notices.casebook.database import Transaction
 from streams.notices.casebook.sampling import CHECKED, Week, sample
@@ -31,7 +32,7 @@ def check_quality(
     one = next(found for found in sample(tx, viewer, week) if found.notice_id == notice_id)
     if one.verdict is not None:
         raise ActRefused("done", f"{one.verdict.by} has looked at {one.reference} already.")
-    if one.reviewer is not None and same_person(one.reviewer, person):
+    if one.reviewer is not None and one_person(tx, person).is_named(one.reviewer):
         raise ActRefused("same_person", "You approved this notice: another person has to look at it.")
     facts = {
         "week": week.name,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from streams.notices.acts.identity import one_person
 from streams.notices.acts.people import ActRefused, person_named, reason_given, who
 from streams.notices.casebook import caps, kept_back, stops
 from streams.notices.casebook.database import Transaction
@@ -57,21 +58,30 @@ def approve_excess(
 ) -> Excess:
     """One of two people approves ``more`` notices above the platform's daily cap, for today (UTC).
 
-    What two different people have both approved may go: the smaller of their numbers.
+    What two different people have both approved may go: the smaller of their numbers. Where there are
+    accounts, a person is one of them.
 
     Raises:
-        ActRefused: ``too_much``: not 1 to 100,000; ``done``: this person approved so many before
+        ActRefused: as :func:`~streams.notices.acts.identity.one_person`; ``too_much``: not 1 to 100,000; ``done``: this person approved so many before
     """
-    person, why = person_named(by), reason_given(reason)
+    person, why = one_person(tx, by), reason_given(reason)
     if not 1 <= more <= 100_000:
         raise ActRefused("too_much", "Approve 1 to 100000 notices above the cap.")
     day = caps.day_of(now)
+    before = caps.approved_as(tx, platform, day, person.keys)
     fresh = caps.approve(
-        tx, platform=platform, day=day, more=more, reason=why, by=person, person=who(by), now=now
+        tx,
+        platform=platform,
+        day=day,
+        more=more,
+        reason=why,
+        by=person.name,
+        person=before or who(person.name),
+        now=now,
     )
     if not fresh:
         raise ActRefused(
-            "done", f"{person} has approved {more} more for {platform} today: another person has to, too."
+            "done", f"{person.name} has approved {more} more for {platform} today: another person has to, too."
         )
     approved = caps.approved(tx, platform, day)
     return Excess(approved, waits=approved < more)

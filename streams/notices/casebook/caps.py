@@ -1,5 +1,6 @@
 """What was sent to a platform today (UTC), and how much more two people have approved."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -106,6 +107,16 @@ def approve(
     if fresh:
         sealing.keep(tx, sealing.EXCESS, excess_id, at=now, actor=f"person:{by}")
     return fresh
+
+
+def approved_as(tx: Transaction, platform: str, day: str, keys: Collection[str]) -> str | None:
+    """As whom one of these names has approved anything that day."""
+    e = g.excess.c
+    rows = tx.execute(
+        sa.select(sa.func.min(e.person)).where(e.platform == platform, e.day == day, e.person.in_(keys))
+    )
+    found: str | None = rows.scalar_one()
+    return found
 
 
 def approved(tx: Transaction, platform: str, day: str) -> int:

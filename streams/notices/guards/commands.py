@@ -40,6 +40,8 @@ def hold(
 ) -> None:
     """Ask that nothing be taken down yet (police hold); another person has to confirm it.
 
+    Where the desk has accounts, --as is one of them: its login, or its name.
+
     While it is in force nothing is sent about the case and its deadlines stand. It lapses at its expiry.
 
     Example: takin notices hold TKN-ABCDE-FGHIJ-KL --hours 72 --as "Ada Example" --reason "case 17, unit X"
@@ -63,6 +65,9 @@ def hold(
 
 def confirm_hold(case: CaseOrReference, by: By) -> None:
     """Confirm a hold that another person asked for: from now nothing is sent about the case.
+
+    Where the desk has accounts, --as is one of them, and not the one who asked. A command line cannot prove
+    who types: confirm at the desk where that matters.
 
     Example: takin notices confirm-hold TKN-ABCDE-FGHIJ-KL --as "Ben Example"
     """
@@ -128,6 +133,11 @@ def approve_excess(
     reason: Reason,
 ) -> None:
     """Approve more new notices to a platform today than its daily cap; two different people have to.
+
+    Where the desk has accounts, --as is one of them, by its login or its name (`takin accounts list`); other
+    names are refused, and login and name of one account are one person. Without accounts a name is told from
+    another by its letters alone. A command line cannot prove who types: whoever may run it can give a second
+    name, and that stands on record.
 
     Example: takin notices approve-excess example-market 50 --as "Ada Example" --reason "seizure, 60 listings"
     """
