@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, not_yaml
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements"
 LOCKS = ("dev.lock", "bootstrap.lock", "rivals.lock")
@@ -94,10 +94,12 @@ def accepted_in(file: Path) -> tuple[Accepted, ...]:
         return TypeAdapter(tuple[Accepted, ...]).validate_python(
             yaml.safe_load(file.read_text("utf-8")) or ()
         )
-    except (yaml.YAMLError, ValidationError) as error:
+    except ValidationError as error:
         raise OperatorError(
             f"{file} cannot be read: each row has id, package, reason, until: {error}"
         ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise OperatorError(f"{file} {not_yaml(error)}.") from None
 
 
 def asked(file: Path, *options: str) -> tuple[Package, ...]:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.errors import OperatorError, not_yaml
 from schemas.notice import Party, TrustedFlagger
@@ -57,6 +58,17 @@ class SenderFile(BaseModel):
     trusted_flagger: TrustedFlagger | None = None
     order: OrderFile | None = None
     test_mode: bool = False
+
+    @field_validator("trusted_flagger")
+    @classmethod
+    def _since_a_day(cls, found: TrustedFlagger | None) -> TrustedFlagger | None:
+        """Every platform is told that day; the message takes any eight digits."""
+        try:
+            if found is not None:
+                date.fromisoformat(found.since)
+        except ValueError as error:
+            raise PydanticCustomError("no_day", "since: no such day, {why}", {"why": str(error)}) from None
+        return found
 
 
 def _dates_as_text(document: Any) -> Any:

@@ -223,7 +223,8 @@ def evaluate_file(
     """Measure the screening on labelled listings.
 
     Each line carries `id`, `title`, `text` and `label` (1: a specimen of a listed taxon is
-    offered); `subset` and `lang` divide the figures; rows with `ambiguous: true` are left out.
+    offered); `subset` and `lang` divide the figures, and a row without a language counts as `und`, which is
+    said; rows with `ambiguous: true` are left out.
     "flagged" is notify or review. The brackets are 95 % Wilson intervals.
 
     Example:  takin evaluate labelled.jsonl --json > figures.json
@@ -248,7 +249,7 @@ def evaluate_file(
                 Judged(
                     id=listing.listing_id,
                     subset=str(row.get("subset") or "none").strip() or "none",
-                    language=str(row.get("lang") or "und").strip() or "und",
+                    language=listing.language or "und",
                     label=bool(row["label"]),
                     outcome=verdict.outcome,
                     explanation=verdict.explanation,
@@ -256,6 +257,7 @@ def evaluate_file(
             )
     figures = evaluate(judged)
     figures.update(ambiguous_left_out=skipped, set_aside=reader.set_aside, ruleset_version=screener.version)
+    figures["without_language"] = nameless = sum(one.language == "und" for one in judged)
     if as_json:
         _write(figures)
         return
@@ -263,7 +265,8 @@ def evaluate_file(
         typer.echo(text)
     for one in figures["wrong"][:show]:
         typer.echo(f"\n{one['id']}: label {one['label']}, {one['outcome']}\n  {one['explanation']}")
-    typer.echo(f"\n{reader.summary()} {skipped} ambiguous left out.", err=True)
+    without = f" {nameless} name no language and count as und." if nameless else ""
+    typer.echo(f"\n{reader.summary()} {skipped} ambiguous left out.{without}", err=True)
 
 
 def check_rules(packs: PacksOption = None) -> None:

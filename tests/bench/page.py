@@ -16,6 +16,8 @@ KEPT, PAGE, PLOT = DEPLOY / "performance.json", DEPLOY / "performance.md", DEPLO
 ENOUGH_ROUNDS = 3
 BY_ITSELF = 1.8
 """Load average up to which nothing but the measured system and its broker can have run."""
+AT_REST = 1.0
+"""Load average up to which a machine may be measured on: nothing of ours runs yet."""
 BAR, LEFT, WIDE, HEIGHT = 26, 110, 420, 34
 
 WHAT = {
@@ -32,6 +34,21 @@ def keep(name: str, figures: Any) -> None:
     kept = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
     kept[name] = figures
     KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def why_not(before: float, during: Sequence[float], *, busy: bool) -> str | None:
+    """Why figures are kept off the page; ``None``: they may stand there. ``busy``: whoever measured said so.
+
+    ``before`` is the load average before anything of ours ran, ``during`` those at the end of each round.
+    """
+    measured = [(before, AT_REST), *((load, BY_ITSELF) for load in during)]
+    load, most = max(measured, key=lambda pair: pair[0] - pair[1])
+    if busy or load <= most:
+        return None
+    return (
+        f"A load average of {load:.1f} (at most {most}) says that something else ran: nothing was written. "
+        "Measure again when the machine is at rest, or add --busy, and the page says so on top."
+    )
 
 
 def write() -> None:
@@ -53,6 +70,7 @@ def page(kept: Mapping[str, Any]) -> str:
         "",
         "Written by the commands that it names, from `performance.json`; do not edit.",
         "",
+        *_busy(loads),
         "## Beside others",
         "",
         f'`make bench-systems ARGS="{about["arguments"]}"`, {about["measured"]}.',
@@ -60,7 +78,7 @@ def page(kept: Mapping[str, Any]) -> str:
         f"rounds: {about['rounds']}; every system alone on the same topic,",
         "with the same screening function, turn by turn; medians.",
         f"CPython {about['python']}, {about['machine']}, {about['cores']} cores, one broker beside it.",
-        *_beside(loads),
+        _beside(loads),
         "Compare rows with each other, not with another page. CPU is steadier than listings a second.",
         "",
         *_few_rounds(about["rounds"]),
@@ -84,15 +102,22 @@ def page(kept: Mapping[str, Any]) -> str:
     return "\n".join([*parts, *_workers(kept), *_growth(kept)])
 
 
-def _beside(loads: Sequence[float]) -> list[str]:
-    """What else the machine did; a system and its broker alone make a load of about one and a half."""
-    span = f"the load average was {min(loads):.1f} to {max(loads):.1f}"
+def _busy(loads: Sequence[float]) -> list[str]:
+    """What stands on top where the systems were not alone."""
     if max(loads) <= BY_ITSELF:
-        return [f"Nothing else ran on it; {span}."]
+        return []
     return [
-        f"**Other work ran on it meanwhile: {span}.**",
-        "The times under light load are those of a busy machine.",
+        f"**The systems were measured on a busy machine: its load average rose to {max(loads):.1f},",
+        f"and a system with its broker alone makes {BY_ITSELF} at most. Rates and times below say little;",
+        "CPU says more.**",
+        "",
     ]
+
+
+def _beside(loads: Sequence[float]) -> str:
+    """What else the machine did; a system and its broker alone make a load of about one and a half."""
+    what = "Nothing else ran on it" if max(loads) <= BY_ITSELF else "Other work ran on it meanwhile"
+    return f"{what}; the load average was {min(loads):.1f} to {max(loads):.1f}."
 
 
 def _workers(kept: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,8 @@ detection at 200 listings a second (:mod:`tests.bench.latency`).
 ``takin`` is the worker as it is run, with the process that decides for it; ``plain`` is an aiokafka loop that
 commits what was acknowledged; ``faust`` is stock Faust, an agent that takes one listing at a time;
 ``quixstreams`` and ``bytewax`` are installed by ``deploy/ci/rivals.sh``. ``--page`` writes
-``deploy/performance.md`` and its plot.
+``deploy/performance.md`` and its plot, unless the load average says that something else ran as well; with
+``--busy`` it does so all the same, and says so.
 """
 
 import argparse
@@ -250,20 +251,31 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=20_261_126)
     options.add_argument("--systems", default="plain,takin,faust,quixstreams,bytewax")
     options.add_argument("--page", action="store_true", help="write deploy/performance.md and its plot")
+    options.add_argument("--busy", action="store_true", help="write it although something else runs")
     given = options.parse_args()
-    asyncio.run(report(given))
+    if given.page and (why := page.why_not(os.getloadavg()[0], [], busy=given.busy)):
+        options.exit(1, f"{why}\n")
+    if why := asyncio.run(report(given)):
+        options.exit(1, f"{why}\n")
 
 
-async def report(given: argparse.Namespace) -> None:
-    """Measure; the page is written after every round, so that a run which is cut short is not lost."""
-    systems, told = given.systems.split(","), list[dict[str, Any]]()
+async def report(given: argparse.Namespace) -> str | None:
+    """Measure; the page is written after every round, so that a run which is cut short is not lost.
+
+    Returns why it was not, where something else ran meanwhile.
+    """
+    systems, told, why = given.systems.split(","), list[dict[str, Any]](), None
     async for found in run(systems, given.listings, given.rounds, given.light, given.seed):
         played = len(found[systems[0]].rounds)
         told = [about(given.listings, played, sys.argv[1:]), *lines(found)]
         if given.page:
-            page.keep("systems", told)
-            page.write()
+            loads = [load for one in told[1:] for load in one["load"]]
+            why = page.why_not(0.0, loads, busy=given.busy)
+            if why is None:
+                page.keep("systems", told)
+                page.write()
     print("\n".join(json.dumps(one) for one in told))
+    return why
 
 
 if __name__ == "__main__":

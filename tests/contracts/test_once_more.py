@@ -1,4 +1,4 @@
-"""A notice that is put back in the line, and an answer that is read once more: acts of a person, on record."""
+"""A notice that is put back in the line and an answer that is read once more are acts of a person."""
 
 import json
 import zipfile

@@ -11,6 +11,7 @@ import pytest
 
 from deploy import audit
 from deploy.audit import Accepted, Fault, Package, told
+from schemas.errors import OperatorError
 
 TODAY = date(2030, 3, 1)
 FAULTY = Package(
@@ -114,6 +115,14 @@ def test_a_row_without_a_day_is_refused(requirements: Path, capsys: pytest.Captu
 
     assert audit.main([], requirements=requirements) == 2
     assert "each row has id, package, reason, until" in capsys.readouterr().err
+
+
+def test_a_day_that_does_not_exist_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "audit.yaml"
+    file.write_text("- {id: A, package: b, reason: c, until: 2026-02-30}\n")
+
+    with pytest.raises(OperatorError, match="line 1: day is out of range for month"):
+        audit.accepted_in(file)
 
 
 def test_the_accepted_faults_of_this_repository_are_well_formed() -> None:

@@ -36,6 +36,40 @@ def test_a_ratio_is_of_rounds_that_ran_side_by_side() -> None:
     assert plain["p50_ms"] is None
 
 
+@pytest.mark.parametrize(
+    ("before", "during", "busy", "kept"),
+    [
+        (0.3, [], False, True),
+        (1.6, [], False, False),
+        (1.6, [], True, True),
+        (0.3, [1.2, 1.8], False, True),
+        (0.3, [1.2, 1.9], False, False),
+        (0.3, [1.2, 7.0], True, True),
+    ],
+)
+def test_what_was_measured_beside_other_work_is_kept_off_the_page_unless_that_is_said(
+    before: float, during: list[float], busy: bool, kept: bool
+) -> None:
+    why = page.why_not(before, during, busy=busy)
+
+    assert (why is None) == kept
+    if why:
+        assert f"{max([before, *during])} " in why
+        assert "--busy" in why
+
+
+def test_a_page_of_a_busy_machine_says_so_on_top() -> None:
+    kept = json.loads(page.KEPT.read_text("utf-8"))
+    about, *systems = kept["systems"]
+
+    def made(load: float) -> str:
+        return page.page({"systems": [about, *({**one, "load": [load]} for one in systems)]})
+
+    assert "busy machine" not in made(1.8)
+    top = made(3.2).partition("## Beside others")[0]
+    assert "busy machine: its load average rose to 3.2" in top
+
+
 def test_without_the_plain_loop_there_is_no_ratio() -> None:
     (only,) = lines({"takin": Found([Round(100.0, 8.0, 50.0, 1.0)])})
 

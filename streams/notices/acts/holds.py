@@ -21,7 +21,8 @@ def ask_hold(
     Where there are accounts, each of the two is one of them.
 
     Raises:
-        ActRefused: as :func:`~streams.notices.acts.identity.one_person`; ``held``: a hold is open already; ``expired``: the expiry is past or too far off.
+        ActRefused: as :func:`~streams.notices.acts.identity.one_person`;
+            ``held``: a hold is open already; ``expired``: the expiry is past or too far off.
     """
     person, why = one_person(tx, by).name, reason_given(reason)
     if not now < expires_at <= now + LONGEST_HOLD:
@@ -46,7 +47,8 @@ def confirm_hold(tx: Transaction, case_id: str, *, by: str, now: datetime) -> Ho
     Where the platform has a notice already, telling it to wait is a task for a person.
 
     Raises:
-        ActRefused: as :func:`~streams.notices.acts.identity.one_person`; ``not_held``; ``same_person``; ``held``: it is confirmed already; ``expired``
+        ActRefused: as :func:`~streams.notices.acts.identity.one_person`;
+            ``not_held``; ``same_person``; ``held``: it is confirmed already; ``expired``
     """
     confirming = one_person(tx, by)
     person = confirming.name

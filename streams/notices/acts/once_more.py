@@ -1,4 +1,4 @@
-"""What stopped is taken up once more: a notice that could not be delivered, an answer that could not be read."""
+"""What stopped is taken up once more: a notice that was not delivered, an answer that was not understood."""
 
 from datetime import datetime
 

@@ -15,8 +15,8 @@ class ActRefused(OperatorError):
     ``withdrawn``, ``under_way``, ``same_person``, ``held``, ``not_held``, ``expired``, ``stopped``,
     ``not_stopped``, ``too_much``, ``done``, ``empty``, ``too_long``, ``not_sent``, ``no_way``,
     ``stale_preview``, ``same_case``, ``other_platform``, ``not_sampled``, ``not_proven``, ``address``,
-    ``not_tried``, ``not_yours``, ``unknown_person``, ``two_people``; about a report also ``decided``, ``unknown_platform``, ``no_law``,
-    ``no_quote``, ``malformed``.
+    ``not_tried``, ``not_yours``, ``unknown_person``, ``two_people``; about a report also ``decided``,
+    ``unknown_platform``, ``no_law``, ``no_quote``, ``malformed``.
     """
 
     def __init__(self, reason: str, text: str, *, command: str = "") -> None:

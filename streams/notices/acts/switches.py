@@ -62,7 +62,8 @@ def approve_excess(
     accounts, a person is one of them.
 
     Raises:
-        ActRefused: as :func:`~streams.notices.acts.identity.one_person`; ``too_much``: not 1 to 100,000; ``done``: this person approved so many before
+        ActRefused: as :func:`~streams.notices.acts.identity.one_person`;
+            ``too_much``: not 1 to 100,000; ``done``: this person approved so many before
     """
     person, why = one_person(tx, by), reason_given(reason)
     if not 1 <= more <= 100_000:
@@ -81,7 +82,8 @@ def approve_excess(
     )
     if not fresh:
         raise ActRefused(
-            "done", f"{person.name} has approved {more} more for {platform} today: another person has to, too."
+            "done",
+            f"{person.name} has approved {more} more for {platform} today: another person has to, too.",
         )
     approved = caps.approved(tx, platform, day)
     return Excess(approved, waits=approved < more)

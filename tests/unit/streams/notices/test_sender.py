@@ -70,3 +70,25 @@ def test_an_order_without_a_part_does_not_load(tmp_path: Path, left_out: str) ->
 
     with pytest.raises(OperatorError, match=left_out):
         written(tmp_path / "sender.yaml", "\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        ("2026-02-30", "is not YAML, line 2: day is out of range for month."),
+        ('"2026-02-30"', "trusted_flagger: since: no such day, day is out of range for month."),
+        ('"2026-13-01"', "trusted_flagger: since: no such day, month must be in 1..12."),
+        ("2025-03-27", None),
+    ],
+)
+def test_a_day_that_does_not_exist_is_told_to_no_platform(tmp_path: Path, day: str, said: str | None) -> None:
+    path = tmp_path / "sender.yaml"
+    flagger = f"\ntrusted_flagger: {{awarded_by: A coordinator, area: wildlife, since: {day}}}"
+    path.write_text(flagger + FILE, encoding="utf-8")
+
+    if said is None:
+        assert load_sender(path, reply_base=None).trusted_flagger
+        return
+    with pytest.raises(OperatorError) as refused:
+        load_sender(path, reply_base=None)
+    assert str(refused.value) == f"The sender file {path}{'' if said.startswith('is') else ':'} {said}"

@@ -87,6 +87,16 @@ def test_a_row_with_an_empty_language_is_counted_as_one_without(file: Path) -> N
     figures = json.loads(run("evaluate", str(file), "--json").stdout)
 
     assert (figures["listings"], figures["set_aside"], list(figures["languages"])) == (2, 0, ["und"])
+    assert figures["without_language"] == 2
+    assert "2 name no language and count as und." in run("evaluate", str(file)).stderr
+
+
+def test_a_language_counts_whichever_way_a_row_names_it(file: Path) -> None:
+    file.write_text(lines({**OFFER, "language": "en"}, {**INNOCENT, "lang": "en"}))
+    figures = json.loads(run("evaluate", str(file), "--json").stdout)
+
+    assert (list(figures["languages"]), figures["without_language"]) == (["en"], 0)
+    assert "no language" not in run("evaluate", str(file)).stderr
 
 
 def test_evaluate_lists_the_wrong_ones(file: Path) -> None:
