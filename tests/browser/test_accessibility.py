@@ -1,23 +1,27 @@
 """axe-core finds nothing on any page, light and dark, at 320 and 1440 pixels; pages stay small and fit."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page
 
+from schemas.listing import Image
 from streams.desk.house import House
 from streams.desk.public_form import reference
-from streams.notices import acts
-from streams.notices.casebook import desk_lists, holds
+from streams.notices import acts, handlers
+from streams.notices.casebook import cases, desk_lists, holds
 from streams.notices.casebook.database import Casebook
 from streams.watchlist.exchange import entry_id_of
 from tests.support.desk import viewer_of
 from tests.support.desk_story import notice_about_two
 from tests.support.filed import file_report
 from tests.support.lists import draft_file, draft_pack
+from tests.support.notices import make_desk, make_detection
+from tests.unit.streams.notices.test_pictures import ONE, TWO
+from tests.unit.streams.notices.test_pictures import found as found_there
 
 OpenAs = Callable[..., Page]
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -33,6 +37,22 @@ LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("dark", 320),
     ("light", 320),
 )
+
+
+def pictured(casebook: Casebook, *, now: datetime) -> str:
+    """A case whose listing names three pictures, of which one was fetched."""
+    first = Image(url=ONE, fetched=found_there("a"))
+    shown = make_detection(
+        "pictured",
+        outcome="review",
+        platform="market-liar",
+        images=(first, Image(url=TWO, sha256="d" * 64), Image(url=f"{TWO}?{'long' * 60}")),
+    )
+    casebook.decide(handlers.take_detection, shown, make_desk(name="market-liar"), now=now)
+    with casebook.write() as tx:
+        case = cases.hold_by_listing(tx, "market-liar", "pictured")
+    assert case is not None
+    return case.case_id
 
 
 def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
@@ -62,6 +82,7 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
             "(SELECT min(notice_id) FROM notice)"
         )
     report = file_report(casebook, house.evidence, now=house.clock())
+    shown = pictured(casebook, now=house.clock())
     return {
         None: [
             *("/login", link, "/report/en", "/report/fr", "/report/es", "/report/zh"),
@@ -84,10 +105,10 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
                 "/cases",
                 "/cases?condition=late&taxon=none",
             ),
-            f"/cases/{case.case_id}",
+            *(f"/cases/{case.case_id}", f"/cases/{shown}"),
         ],
         "analyst": [
-            *("/review", f"/review/{review.case_id}", "/holds", f"/cases/{case.case_id}"),
+            *(f"/review/{shown}", "/review", f"/review/{review.case_id}", "/holds", f"/cases/{case.case_id}"),
             *(
                 "/triage",
                 "/triage?decided=true",
