@@ -40,7 +40,7 @@ step "tests that need no broker, in two processes"
 step "pages in a real browser"
 "$bin/python" -m pytest tests/browser -m "not long"
 step "tests on a real Kafka"
-"$bin/python" -m pytest -m "kafka and not long and not atproto" --ignore=tests/bench --durations=15
+"$bin/python" -m pytest tests/kafka tests/support -m "kafka and not long" --durations=15
 step "tests on the AT Protocol's own servers"
 "$bin/python" -m pytest tests/atproto -m "not long" --durations=10
 step "tests against the built wheel"

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rules import loaded_once
+
+__all__ = ["loaded_once", "small_disk"]
+
 HERE = Path(__file__).parent
 
 

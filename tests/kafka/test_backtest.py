@@ -19,6 +19,8 @@ from tests.unit.streams.screening.test_releases import pack_text, release
 
 __all__ = ["topics"]
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.topics import CATALOGUE
-from tests.support.broker import Broker
+from tests.support.broker import Broker, _in_own_loop
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -72,9 +73,10 @@ platforms:
 
 
 @pytest.fixture(scope="module")
-def environment(place: Path, broker: Broker) -> dict[str, str]:
+def environment(place: Path, broker: Broker) -> Iterator[dict[str, str]]:
+    """What the commands are told. The shared broker is left without the catalogue's topics, as it was."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {
+    yield {
         **kept,
         "PYTHONPATH": str(ROOT),
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
@@ -82,6 +84,7 @@ def environment(place: Path, broker: Broker) -> dict[str, str]:
         "TAKIN_DATA_DIR": str(place / ".takin"),
         "EXAMPLE_SIGNING_SECRET": "whsec_cHJhY3RpY2Uta2V5LW9mLXByb21wdC4uLi4uLi4uLi4=",
     }
+    _in_own_loop(_remove_topics(broker.bootstrap))
 
 
 def run(words: list[str], place: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -129,9 +132,7 @@ def serve(words: list[str], place: Path, environment: dict[str, str]) -> tuple[i
                 process.wait()
 
 
-async def test_every_takin_command_runs_as_written(
-    place: Path, environment: dict[str, str], broker: Broker
-) -> None:
+def test_every_takin_command_runs_as_written(place: Path, environment: dict[str, str]) -> None:
     lines = [shlex.split(line)[1:] for line in commands() if line.startswith("takin ")]
     applied = run(["topics", "apply"], place, environment)
     key = run(["intake-key", "k", "--organisation", "Example", "--reports"], place, environment)
@@ -148,7 +149,6 @@ async def test_every_takin_command_runs_as_written(
             code, output = done.returncode, done.stdout + done.stderr
         if code != 0 or "Traceback" in output:
             failed[" ".join(words)] = f"exit {code}: {output[-1_500:]}"
-    await _remove_topics(broker.bootstrap)
 
     assert applied.returncode == 0, applied.stderr
     assert len(lines) >= 10
@@ -156,7 +156,6 @@ async def test_every_takin_command_runs_as_written(
 
 
 async def _remove_topics(bootstrap: str) -> None:
-    """The broker is shared: leave it without the catalogue's topics, as it was."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

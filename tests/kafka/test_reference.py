@@ -18,6 +18,7 @@ from tests.unit.streams.reference.test_release import LIST, made
 __all__ = ["launch", "topics"]
 
 
+@pytest.mark.usefixtures("loaded_once")
 async def test_a_list_is_imported_shown_and_taken_back(
     own_broker: LocalKafka,
     tmp_path: Path,

@@ -11,6 +11,8 @@ from streams.local.kafka import LocalKafka
 from tests.support.broker import create_topic, read_all
 from tests.unit.streams.screening.test_releases import pack_text
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 
 async def test_a_pack_is_released_shown_and_retired(
     own_broker: LocalKafka,

@@ -20,10 +20,10 @@ from schemas.topics import LISTINGS
 from streams.local.machine import Machine
 from streams.local.supervisor import Supervisor
 from streams.notices.casebook import figures, sealing
-from streams.screening.screener import build_ruleset
 from tests.support.broker import read_all
 from tests.support.machine import kill, running, until_sent
 from tests.support.notices import T0, make_listing
+from tests.support.rules import built_in
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -62,7 +62,7 @@ def write_listings(path: Path, count: int, *, seed: int) -> set[str]:
     whether each of them arrives.
     """
     chance = random.Random(seed)
-    screener = build_ruleset().screener({})
+    screener = built_in().screener({})
     planted = set()
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):

@@ -20,9 +20,9 @@ from streams.notices.item import Look
 from streams.notices.law import load_law
 from streams.notices.policy import PlatformPolicy
 from streams.screening.decision import detection_of
-from streams.screening.screener import build_ruleset
 from streams.screening.tools import listing_from
 from tests.support.notices import LOOK, make_desk, make_response, render
+from tests.support.rules import built_in
 
 PROMISE = SlaPromise(
     policy="example-2026",
@@ -50,8 +50,7 @@ def story_desk() -> Desk:
 
 def detections(most: int, *, now: datetime) -> Iterator[Detection]:
     """Verdicts on the demonstration's listings that call for a notice or a person."""
-    ruleset = build_ruleset()
-    screener = ruleset.screener({})
+    screener = built_in().screener({})
     text = (files("streams.local.demo") / "listings.jsonl").read_text(encoding="utf-8")
     names = tuple(TEMPERS)
     found = 0

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import yaml
@@ -17,11 +16,11 @@ from streams.desk.trials import Trials
 from streams.notices.casebook import list_changes
 from streams.notices.casebook.database import Casebook
 from streams.screening import proposals
-from streams.screening.screener import ScreeningRuleset, build_ruleset
 from streams.screening.trial import candidate_of, problems_of
 from streams.watchlist.exchange import entry_id_of, write_csv
 from streams.watchlist.records import Write
 from tests.support.desk import NOW
+from tests.support.rules import built_in
 
 DAY = timedelta(days=1)
 
@@ -161,12 +160,6 @@ def trial(word: str = "Elephant ivory bangle") -> dict[str, Any]:
     }
     counts = {"listings": 812, "changed": 1, "changes": {"clear -> review": 1}, "failed": 0, "unreadable": 0}
     return {"changed": [row], "summary": {**counts, "read": 812, "of": 812, "ended": True, "rows": 1}}
-
-
-@cache
-def built_in() -> ScreeningRuleset:
-    """The packs that come with Takin, built once."""
-    return build_ruleset()
 
 
 def pack_text(name: str = "bangles", version: int = 1, title: str = "", **changes: Any) -> str:

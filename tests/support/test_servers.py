@@ -98,3 +98,14 @@ async def test_a_topic_of_its_own_keeps_what_is_sent(broker: Broker, make_topic:
     records = await read_all(broker.bootstrap, topic)
     found = sorted((record.key, record.value) for record in records)
     assert found == [(b"a", b"1"), (b"a", b"3"), (b"b", b"2")]
+
+
+def test_what_needs_a_broker_stands_where_make_test_looks_for_it() -> None:
+    root = Path(__file__).parents[2]
+    lines = (root / "deploy/ci/test.sh").read_text("utf-8").splitlines()
+    steps = [line for line in lines if "-m pytest" in line and "not kafka" not in line]
+    folders = [root / word for step in steps for word in step.split() if word.startswith("tests/")]
+    marked = [file for file in (root / "tests").rglob("test_*.py") if "mark.kafka" in file.read_text("utf-8")]
+
+    assert marked
+    assert [file for file in marked if not any(file.is_relative_to(folder) for folder in folders)] == []
