@@ -1,5 +1,6 @@
 """How far everything is: what was read, screened, set aside, noticed and answered."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from connectors.kafka_reach import quiet_client
 from schemas.dead_letter import DeadLetter
 from schemas.kafka_access import kafka_at
 from schemas.topics import DEAD_LETTERS, DETECTIONS, LISTINGS
@@ -17,6 +19,7 @@ from streams.notices.casebook import deadlines, figures, offsets
 from streams.notices.casebook.database import Casebook, Transaction
 
 SCREENING_GROUP = "screening"
+CONNECT_WITHIN_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,31 +75,51 @@ class Standing:
 
 
 class Watch:
-    """Asks Kafka and the casebook; one consumer and one admin client for many looks."""
+    """Asks Kafka and the casebook; one consumer and one admin client for many looks.
+
+    They connect at the first look that finds Kafka.
+    """
 
     def __init__(self, bootstrap: str, casebook: Casebook) -> None:
         self._casebook = casebook
-        self._admin = AIOKafkaAdminClient(**kafka_at(bootstrap))
-        self._consumer = AIOKafkaConsumer(**kafka_at(bootstrap), enable_auto_commit=False)
+        self._bootstrap = bootstrap
+        self._connected = False
         self._letters: dict[str, str] = {}
         self._read: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> "Watch":
-        await self._admin.start()
-        await self._consumer.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
-        await self._admin.close()
+        if self._connected:
+            await self._hang_up()
 
     async def look(self) -> Standing | None:
         """Where things stand; ``None`` while Kafka is away."""
         try:
+            if not self._connected:
+                await self._connect()
             kafka = await self._kafka()
         except (KafkaError, OSError):
             return None
         return Standing(kafka, await self._casebook.look(casebook_standing))
+
+    async def _connect(self) -> None:
+        self._admin = AIOKafkaAdminClient(**kafka_at(self._bootstrap))
+        self._consumer = AIOKafkaConsumer(**kafka_at(self._bootstrap), enable_auto_commit=False)
+        try:
+            with quiet_client():
+                async with asyncio.timeout(CONNECT_WITHIN_S):
+                    await self._admin.start()
+                    await self._consumer.start()
+        except BaseException:
+            await self._hang_up()
+            raise
+        self._connected = True
+
+    async def _hang_up(self) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
 
     async def _kafka(self) -> KafkaStanding:
         listings = await self._ends(LISTINGS.name, LISTINGS.partitions)

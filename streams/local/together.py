@@ -25,6 +25,8 @@ Say = Callable[[str], None]
 
 STILL_S = 3.0
 """Nothing may have happened for this long before a run counts as settled."""
+LAST_LOOK_S = 10.0
+"""At the end Kafka may be busy: it is asked again for so long before there is no summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ async def _watch(
     async with Watch(prepared.bootstrap, casebook) as watch:
         standing = await _until_end(machine, wishes, tail, watch, running, stopping, supervisor)
         await tail.step()
-        document = await _document(prepared, casebook, standing or await watch.look())
+        document = await _document(prepared, casebook, standing or await _last_look(watch))
     say("")
     say(sla.as_table(document["rows"]))
     say("")
@@ -143,6 +145,13 @@ async def _watch(
         wishes.report.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
         say(f"The same as JSON: {wishes.report}")
     return document
+
+
+async def _last_look(watch: Watch) -> Standing | None:
+    until = time.monotonic() + LAST_LOOK_S
+    while (standing := await watch.look()) is None and time.monotonic() < until:  # noqa: ASYNC110 no event
+        await asyncio.sleep(0.2)
+    return standing
 
 
 async def _until_end(
