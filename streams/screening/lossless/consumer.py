@@ -14,6 +14,7 @@ from typing import Any, cast
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from faust.types.enums import ProcessingGuarantee
@@ -78,8 +79,11 @@ class LosslessConsumer(driver.Consumer):
         return 0.0 if self._outside_since is None else time.monotonic() - self._outside_since
 
     def assigned(self) -> set[TopicPartition]:
-        """The partitions of this worker."""
-        return {TopicPartition(*partition) for partition in self.assignment()}
+        """The partitions of this worker; none before it has started, when it may be told to stop."""
+        try:
+            return {TopicPartition(*partition) for partition in self.assignment()}
+        except ConsumerNotStarted:
+            return set()
 
     # -- fetch and deliver -------------------------------------------------------------------------
 

@@ -193,3 +193,14 @@ def test_a_line_that_repeats_is_left_out_until_the_next_window() -> None:
     assert passes("another line")
     clock[0] += WINDOW_S
     assert passes("cannot connect to %s")
+
+
+async def test_a_worker_that_is_stopped_before_its_consumer_has_started_ends_quietly(
+    config: AppConfig,
+) -> None:
+    consumer = build_app(config, announce).consumer
+    assert isinstance(consumer, LosslessConsumer)
+
+    await consumer.on_stop()
+
+    assert consumer.assigned() == set()
