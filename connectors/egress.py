@@ -13,18 +13,16 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import httpcore
 import httpx
 
-from connectors.errors import PlatformRefused
+from connectors.errors import PlatformRefused, PlatformUnavailable
 from connectors.socks import ask_for
 from connectors.streams import TcpStream, connect
 
 _MAX_URL = 4_096
 _MAX_ADDRESSES = 4
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Transition mechanisms carry an IPv4 address inside; what they lead to cannot be told from outside
 # the network that operates them, so all of them are refused. So is what IANA reserves inside 2000::/3.
@@ -126,14 +124,14 @@ def read_address(text: str) -> Address:
         raise EgressRefused(f"the address is longer than {_MAX_URL} characters")
     if (plain := _PLAIN.fullmatch(text)) is not None:
         port = int(plain[3]) if plain[3] else None
-        if port != _DEFAULT_PORTS[plain[1]]:
+        if port != DEFAULT_PORTS[plain[1]]:
             return Address(text, plain[1], plain[2], port, plain[4])
     try:
         url = httpx.URL(text)
         host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise EgressRefused(f"the address cannot be read: {error}") from error
-    if url.scheme not in _DEFAULT_PORTS:
+    if url.scheme not in DEFAULT_PORTS:
         raise EgressRefused("only http and https addresses are fetched")
     if not host:
         raise EgressRefused("the address names no host")
@@ -169,11 +167,11 @@ class EgressPolicy:
     ) -> "EgressPolicy":
         """Only the host and port of ``base_url``, and further hosts on ports 443 and 80."""
         url = httpx.URL(base_url)
-        base = (normal_host(url.host), url.port or _DEFAULT_PORTS.get(url.scheme, 443))
-        others = {(normal_host(host), port) for host in more_hosts for port in _DEFAULT_PORTS.values()}
+        base = (normal_host(url.host), url.port or DEFAULT_PORTS.get(url.scheme, 443))
+        others = {(normal_host(host), port) for host in more_hosts for port in DEFAULT_PORTS.values()}
         if private:
             return cls(frozenset({base} | others), frozenset({base}), plain_http, socks)
-        usual = {(base[0], port) for port in _DEFAULT_PORTS.values()} if plain_http else set()
+        usual = {(base[0], port) for port in DEFAULT_PORTS.values()} if plain_http else set()
         return cls(frozenset({base} | usual | others), frozenset(), plain_http, socks)
 
     def check_url(self, address: str) -> "Address":
@@ -183,7 +181,7 @@ class EgressPolicy:
             EgressRefused: unreadable, another scheme, with a password, or a host that is not allowed.
         """
         where = read_address(address)
-        port = where.port or _DEFAULT_PORTS[where.scheme]
+        port = where.port or DEFAULT_PORTS[where.scheme]
         self.check_origin(where.host, port)
         plain_allowed = (
             self.plain_http
@@ -204,7 +202,7 @@ class EgressPolicy:
         if is_hidden(host) and self.socks is None:
             raise EgressRefused(f"{host[:253]} is a hidden service: it needs the platform's socks")
         if self.origins is None:
-            if port in _DEFAULT_PORTS.values() or origin in self.private_origins:
+            if port in DEFAULT_PORTS.values() or origin in self.private_origins:
                 return
             raise EgressRefused(f"port {port} is not one that pages are fetched from")
         if origin not in self.origins:
@@ -234,30 +232,23 @@ def is_hidden(host: str) -> bool:
     return normal_host(host).endswith(".onion")
 
 
-Resolver = Callable[[str, int, float | None], Awaitable[tuple[str, ...]]]
+Resolver = Callable[[str, int, float], Awaitable[tuple[str, ...]]]
 """Host, port and seconds to the host's addresses."""
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections for httpcore, to vetted addresses only."""
+class GuardedBackend:
+    """Opens connections, to vetted addresses only."""
 
     def __init__(self, policy: EgressPolicy, *, resolve: Resolver | None = None) -> None:
         self._policy = policy
         self._resolve = resolve or look_up
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    async def connect_tcp(self, host: str, port: int, timeout: float) -> TcpStream:
         """Resolve once, check every address, connect to the first that answers.
 
         Raises:
             EgressRefused: host or address not allowed.
-            httpcore.ConnectError, httpcore.ConnectTimeout
+            PlatformUnavailable: ``connect`` or ``timeout``.
         """
         self._policy.check_origin(host, port)
         if self._policy.socks is not None:
@@ -265,14 +256,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         started = time.monotonic()
         addresses = await self._resolve(host, port, timeout)
         self._policy.check_addresses(host, port, addresses)
-        left = None if timeout is None else timeout - (time.monotonic() - started)
-        return await _to_any(
-            host, addresses, port, left, local_address=local_address, socket_options=socket_options
-        )
+        return await _to_any(host, addresses, port, timeout - (time.monotonic() - started))
 
-    async def _through(
-        self, proxy: tuple[str, int], host: str, port: int, timeout: float | None
-    ) -> httpcore.AsyncNetworkStream:
+    async def _through(self, proxy: tuple[str, int], host: str, port: int, timeout: float) -> TcpStream:
         try:
             ipaddress.ip_address(host.strip("[]"))
         except ValueError:
@@ -288,43 +274,33 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         return stream
 
 
-async def _to_any(
-    host: str,
-    addresses: Sequence[str],
-    port: int,
-    timeout: float | None,
-    *,
-    local_address: str | None = None,
-    socket_options: Iterable[Any] | None = None,
-) -> TcpStream:
+async def _to_any(host: str, addresses: Sequence[str], port: int, timeout: float) -> TcpStream:
     """A connection to the first of a host's addresses that answers, within one time for all."""
     started = time.monotonic()
-    failure: Exception = httpcore.ConnectError(f"{host} has no address")
+    failure = PlatformUnavailable("connect", f"{host} has no address")
     for address in addresses[:_MAX_ADDRESSES]:
-        left = None if timeout is None else timeout - (time.monotonic() - started)
-        if left is not None and left <= 0:
-            raise httpcore.ConnectTimeout(f"no connection to {host}:{port} in {timeout} s")
+        left = timeout - (time.monotonic() - started)
+        if left <= 0:
+            raise PlatformUnavailable("timeout", f"no connection to {host}:{port} in {timeout:g} s")
         try:
-            return await connect(
-                address, port, left, local_address=local_address, socket_options=socket_options
-            )
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            return await connect(address, port, left)
+        except PlatformUnavailable as error:
             failure = error
     raise failure
 
 
-async def look_up(host: str, port: int, timeout: float | None) -> tuple[str, ...]:
+async def look_up(host: str, port: int, timeout: float) -> tuple[str, ...]:
     """Every address of a host, by the system's resolver.
 
     Raises:
-        httpcore.ConnectError, httpcore.ConnectTimeout
+        PlatformUnavailable: ``connect`` or ``timeout``.
     """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except TimeoutError as error:
-        raise httpcore.ConnectTimeout(f"{host} could not be looked up in {timeout} s") from error
+        raise PlatformUnavailable("timeout", f"{host} could not be looked up in {timeout:g} s") from error
     except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"{host} could not be looked up: {error}") from error
+        raise PlatformUnavailable("connect", f"{host} could not be looked up: {error}") from error
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))

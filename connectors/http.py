@@ -1,38 +1,33 @@
 """One HTTP exchange with the outside, bounded in time, size and reach.
 
-Requests go straight to httpcore, the transport below httpx: there is no client above it, so no cookies, no
-redirects, no proxy settings from the environment and no automatic decompression can happen at all.
+There is nothing between it and the connection: no cookies, no redirects, no proxy settings from the
+environment and no automatic decompression can happen at all.
 Limits follow section 10 of the notice rules: connect 5 s, read 15 s, write 10 s, waiting for a
 connection 5 s, and a total over the whole exchange.
 """
 
 import asyncio
-import contextlib
 import email.utils
 import re
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
 import certifi
-import httpcore
 
-from connectors.egress import Address, EgressPolicy, GuardedBackend
+from connectors.egress import DEFAULT_PORTS, Address, EgressPolicy, GuardedBackend
 from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
-from connectors.exchange import Exchange
+from connectors.exchange import Exchange, HeaderLines
+from connectors.http_connection import Connection, Connections, Origin, Waits
+from connectors.http_message import Answer, request_head
 
 RESPONSE_CAP = 64 * 1024
 """Bytes of a reply that are read unless the caller says otherwise."""
-MAX_HEADERS = 128
-"""Header lines of a reply; httpcore itself stops at 100 kB of them."""
 RETRY_AFTER_MIN_S = 1.0
 RETRY_AFTER_MAX_S = 3_600.0
-KEPT_S = 3.0
-"""For which an idle connection is kept: shorter than the 5 s after which many servers hang up, so that a
-request does not start on a connection that is just being closed."""
 USER_AGENT = "takin/0.1 (wildlife listing notices)"
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """Whose length is said also where it is nothing."""
@@ -83,13 +78,10 @@ class OutboundClient:
         self.policy = policy
         self.limits = limits
         self._user_agent = user_agent
-        self._timeouts = {
-            "connect": limits.connect_s,
-            "read": limits.read_s,
-            "write": limits.write_s,
-            "pool": limits.pool_s,
-        }
-        self._pool = _Pool(policy, tls_context(ca_file), connections=limits.connections)
+        context = tls_context(ca_file, speaks="http/1.1")
+        waits = Waits(limits.connect_s, limits.read_s, limits.write_s, limits.pool_s)
+        backend = GuardedBackend(policy)
+        self._connections = Connections(backend, context, waits, connections=limits.connections)
 
     async def request(
         self,
@@ -116,24 +108,10 @@ class OutboundClient:
                 return await self._exchange(method, address, headers or {}, content, limit)
         except TimeoutError as error:
             raise PlatformUnavailable("timeout", f"no complete answer within {total:g} s") from error
-        except httpcore.TimeoutException as error:
-            raise PlatformUnavailable("timeout", _said(error)) from error
-        except (httpcore.ConnectError, httpcore.ProxyError) as error:
-            raise PlatformUnavailable("connect", _said(error)) from error
-        except httpcore.NetworkError as error:
-            raise PlatformUnavailable("reset", _said(error)) from error
-        except httpcore.RemoteProtocolError as error:
-            raise PlatformUnavailable(_protocol_reason(error), _said(error)) from error
-        except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol) as error:
-            raise PlatformRefused("invalid", f"the request cannot be sent: {_said(error)}") from error
-        except (ssl.SSLError, OSError) as error:
-            # Not mapped by httpcore when it happens in the middle of an exchange.
-            raise PlatformUnavailable("reset", _said(error)) from error
 
     async def _exchange(
         self, method: str, url: Address, headers: Mapping[str, str], content: bytes | None, cap: int
     ) -> Reply:
-        # Without httpx.Request and httpx.Response, which cost as much again as the rest of a short exchange.
         said = {
             "User-Agent": self._user_agent,
             "Accept-Encoding": "identity",
@@ -142,113 +120,41 @@ class OutboundClient:
         }
         if content is not None or method in _WITH_BODY:
             said["Content-Length"] = str(len(content or b""))
-        try:
-            lines = [(name.encode("ascii"), value.encode("ascii")) for name, value in said.items()]
-        except UnicodeEncodeError as error:
-            raise PlatformRefused("invalid", "the request cannot be sent: a header is not ASCII") from error
-        request = httpcore.Request(
-            method,
-            httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target),
-            headers=[(b"Host", url.netloc.encode("ascii")), *lines],
-            content=content,
-            extensions={"timeout": self._timeouts},
+        head, lines = request_head(method, url.target, (("Host", url.netloc), *said.items()))
+        origin = Origin(url.scheme, url.host, url.port or DEFAULT_PORTS[url.scheme])
+        async with self._connections.connection(origin) as connection:
+            answer = await connection.ask(method, head + content if content else head)
+            told = _by_name(answer.headers)
+            decode = _decoder(told.get("content-encoding", ""), answer.status)
+            body, received, complete = await _read(answer, connection, decode, cap)
+        exchange = Exchange(
+            method=method,
+            url=url.text,
+            request_target=url.target.encode("ascii"),
+            request_headers=lines,
+            http_version=answer.http_version,
+            status=answer.status,
+            reason=answer.reason,
+            headers=answer.headers,
+            body=received[:cap],
+            complete=complete and len(received) <= cap,
+            server=connection.peer,
         )
-        async with self._pool.connection(request.url.origin, self.limits.pool_s) as connection:
-            response = await connection.handle_async_request(request)
-            try:
-                if len(response.headers) > MAX_HEADERS:
-                    raise PlatformUnavailable(
-                        "bad_reply",
-                        f"the answer has more than {MAX_HEADERS} header lines",
-                        http_status=response.status,
-                    )
-                told = _by_name(response.headers)
-                decode = _decoder(told.get("content-encoding", ""), response.status)
-                body, received, complete = await _read(response, decode, cap)
-            finally:
-                await response.aclose()
-        exchange = _exchange_of(request, url.text, response, received, cap, complete=complete)
-        return Reply(response.status, told, body, complete, exchange)
+        return Reply(answer.status, told, body, complete, exchange)
 
     async def aclose(self) -> None:
         """Close every connection; one that is in use, when its exchange ends."""
-        await self._pool.aclose()
-
-
-class _Pool:
-    """Connections of httpcore's, each for one exchange at a time, kept for the next one to the same place.
-
-    httpcore's own pool walks through all of its requests and connections at each step, and one of its
-    requests that is given up on in the moment in which it is given a connection leaves that taken for ever.
-    """
-
-    def __init__(self, policy: EgressPolicy, context: ssl.SSLContext, *, connections: int) -> None:
-        self._connections = connections
-        self._turns = asyncio.Semaphore(connections)
-        self._context = context
-        self._backend = GuardedBackend(policy)
-        self._in_use = 0
-        self._closed = False
-        self._idle: list[httpcore.AsyncHTTPConnection] = []
-        """The one used last at the end."""
-
-    @contextlib.asynccontextmanager
-    async def connection(
-        self, origin: httpcore.Origin, within_s: float
-    ) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
-        """One for an exchange with ``origin``; it is kept afterwards where that left it fit for another.
-
-        Raises:
-            PlatformUnavailable: every connection was in use for so long.
-        """
-        if self._turns.locked():
-            try:
-                async with asyncio.timeout(within_s):
-                    await self._turns.acquire()
-            except TimeoutError as error:
-                raise PlatformUnavailable("timeout", f"no connection was free in {within_s:g} s") from error
-        else:
-            await self._turns.acquire()  # at once
-        self._in_use += 1
-        try:
-            taken = await self._take(origin)
-            try:
-                yield taken
-            finally:
-                if taken.is_idle() and not (taken.is_closed() or self._closed):
-                    self._idle.append(taken)
-                else:
-                    await taken.aclose()
-        finally:
-            self._in_use -= 1
-            self._turns.release()
-
-    async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
-        gone = {one for one in self._idle if one.has_expired()}
-        self._idle = [one for one in self._idle if one not in gone]
-        for one in gone:
-            await one.aclose()
-        for one in reversed(self._idle):
-            if one.can_handle_request(origin):
-                self._idle.remove(one)
-                return one
-        if self._idle and self._in_use + len(self._idle) > self._connections:
-            await self._idle.pop(0).aclose()
-        return httpcore.AsyncHTTPConnection(
-            origin, self._context, keepalive_expiry=KEPT_S, network_backend=self._backend
-        )
-
-    async def aclose(self) -> None:
-        """Close those that nobody uses, and those in use as soon as they are given back."""
-        self._closed = True
-        while self._idle:
-            await self._idle.pop().aclose()
+        await self._connections.aclose()
 
 
 @lru_cache(maxsize=8)
-def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
-    """Verifies certificates and names; ``ca_file`` names a platform's own authority."""
-    return ssl.create_default_context(cafile=ca_file or certifi.where())
+def tls_context(ca_file: str | None = None, *, speaks: str | None = None) -> ssl.SSLContext:
+    """Verifies certificates and names; ``ca_file`` names a platform's own authority, ``speaks`` the protocol
+    that is offered (ALPN)."""
+    context = ssl.create_default_context(cafile=ca_file or certifi.where())
+    if speaks is not None:
+        context.set_alpn_protocols([speaks])
+    return context
 
 
 class _Inflate:
@@ -287,7 +193,7 @@ def _decoder(encoding: str, status: int) -> _Inflate | _Identity:
             )
 
 
-def _by_name(lines: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+def _by_name(lines: HeaderLines) -> dict[str, str]:
     """Header lines by name in lower case; those of one name are joined as RFC 9110, 5.2 says."""
     found: dict[str, str] = {}
     for raw_name, raw in lines:
@@ -304,7 +210,7 @@ def _words(raw: bytes) -> str:
 
 
 async def _read(
-    response: httpcore.Response, decode: _Inflate | _Identity, cap: int
+    answer: Answer, connection: Connection, decode: _Inflate | _Identity, cap: int
 ) -> tuple[bytes, bytes, bool]:
     """At most ``cap`` bytes decoded, at most one more as received, and whether that was all. What did not
     come compressed is held once."""
@@ -312,63 +218,29 @@ async def _read(
     plain = isinstance(decode, _Identity)
     received = parts if plain else bytearray()
     any_piece = False
-    async for piece in response.aiter_stream():
-        any_piece = True
-        if not plain:
-            received += piece[: cap + 1 - len(received)]
-        try:
-            parts += decode(piece, cap + 1 - len(parts))
-        except zlib.error as error:
-            raise PlatformUnavailable(
-                "bad_reply", f"the compressed answer is damaged: {error}", http_status=response.status
-            ) from error
-        if len(parts) > cap:
-            body = bytes(memoryview(parts)[:cap])
-            return body, body if plain else bytes(received), False
+    while True:
+        for piece in answer.take_body():
+            any_piece = True
+            if not plain:
+                received += piece[: cap + 1 - len(received)]
+            try:
+                parts += decode(piece, cap + 1 - len(parts))
+            except zlib.error as error:
+                raise PlatformUnavailable(
+                    "bad_reply", f"the compressed answer is damaged: {error}", http_status=answer.status
+                ) from error
+            if len(parts) > cap:
+                body = bytes(memoryview(parts)[:cap])
+                return body, body if plain else bytes(received), False
+        if answer.is_complete:
+            break
+        await connection.read_on(answer)
     if not decode.finished and any_piece:
         raise PlatformUnavailable(
-            "bad_reply", "the compressed answer ends too early", http_status=response.status
+            "bad_reply", "the compressed answer ends too early", http_status=answer.status
         )
     body = bytes(parts)
     return body, body if plain else bytes(received), True
-
-
-def _exchange_of(
-    request: httpcore.Request,
-    url: str,
-    response: httpcore.Response,
-    received: bytes,
-    cap: int,
-    *,
-    complete: bool,
-) -> Exchange:
-    facts = response.extensions
-    stream = facts.get("network_stream")
-    peer = stream.get_extra_info("server_addr") if stream is not None else None
-    return Exchange(
-        method=request.method.decode("ascii"),
-        url=url,
-        request_target=request.url.target,
-        request_headers=tuple(request.headers),
-        http_version=facts.get("http_version", b"HTTP/1.1").decode("ascii", "replace"),
-        status=response.status,
-        reason=facts.get("reason_phrase", b""),
-        headers=tuple(response.headers),
-        body=received[:cap],
-        complete=complete and len(received) <= cap,
-        server=str(peer[0]) if isinstance(peer, tuple) and peer else None,
-    )
-
-
-def _protocol_reason(error: httpcore.RemoteProtocolError) -> str:
-    """A connection that ends too early is a reset; anything else is not HTTP."""
-    text = str(error)
-    early = text.startswith(("Server disconnected", "peer closed connection"))
-    return "reset" if early else "bad_reply"
-
-
-def _said(error: Exception) -> str:
-    return (str(error) or type(error).__name__)[:300]
 
 
 _SECONDS = re.compile(r"[0-9]{1,18}")

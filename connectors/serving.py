@@ -99,6 +99,7 @@ async def serve(
     sock = sock or bind(host, port, purpose=purpose)
     config = uvicorn.Config(
         app,
+        http="h11",  # the bounds below are its own; where httptools is installed uvicorn would take that
         log_config=None,
         access_log=False,
         lifespan="off",

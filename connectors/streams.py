@@ -1,99 +1,118 @@
-"""TCP and TLS for httpcore on asyncio alone.
+"""TCP and TLS on asyncio's own sockets: connections that are read and written in turn, in bounded time.
 
-httpcore's own way goes through anyio, which turns the event loop several times for each read and write: of a
-short exchange over a kept connection that was a quarter (``tests/bench/sources.py``, a page at a time).
+Every failure is a :class:`connectors.errors.PlatformUnavailable`: ``connect`` before there is a connection,
+``reset`` after, ``timeout`` where it took too long.
 """
 
 import asyncio
 import select
 import socket
 import ssl
-from collections.abc import Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
-import httpcore
+from connectors.errors import PlatformUnavailable
 
 
-class TcpStream(httpcore.AsyncNetworkStream):
-    """A connected socket. Closing it waits for nothing."""
+class Stream(Protocol):
+    """A connection."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._peer = sock.getpeername()
-        self._loop = asyncio.get_running_loop()
+    @property
+    def peer(self) -> str:
+        """The address of the other end."""
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    @property
+    def is_readable(self) -> bool:
+        """Whether something came that was not read: where nothing was asked for, the other side hung up."""
+
+    async def read(self, max_bytes: int, timeout: float) -> bytes:
         """At most so many bytes; none: the other side has ended.
 
         Raises:
-            httpcore.ReadTimeout, httpcore.ReadError
+            PlatformUnavailable
         """
-        async with _Within(timeout, httpcore.ReadTimeout, httpcore.ReadError):
-            return await self._loop.sock_recv(self._sock, max_bytes)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    async def write(self, buffer: bytes, timeout: float) -> None:
         """All of it.
 
         Raises:
-            httpcore.WriteTimeout, httpcore.WriteError
+            PlatformUnavailable
         """
-        async with _Within(timeout, httpcore.WriteTimeout, httpcore.WriteError):
+
+    async def aclose(self) -> None:
+        """Hang up. Nothing is waited for."""
+
+
+class TcpStream:
+    """A connected socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.peer = str(sock.getpeername()[0])
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def is_readable(self) -> bool:
+        """As of a :class:`Stream`."""
+        return _is_readable(self._sock)
+
+    async def read(self, max_bytes: int, timeout: float) -> bytes:
+        """As of a :class:`Stream`."""
+        async with _Within(timeout, "reading"):
+            return await self._loop.sock_recv(self._sock, max_bytes)
+
+    async def write(self, buffer: bytes, timeout: float) -> None:
+        """As of a :class:`Stream`."""
+        async with _Within(timeout, "writing"):
             await self._loop.sock_sendall(self._sock, buffer)
 
     async def aclose(self) -> None:
-        """Let go of the socket."""
+        """As of a :class:`Stream`."""
         self._sock.close()
 
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
+    async def start_tls(self, context: ssl.SSLContext, hostname: str, timeout: float) -> "TlsStream":
         """The same connection with TLS; it is closed where that fails.
 
         Raises:
-            httpcore.ConnectTimeout, httpcore.ConnectError
+            PlatformUnavailable
         """
         try:
-            async with _Within(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
+            async with _Within(timeout, "connecting", failed="connect"):
                 reader, writer = await asyncio.open_connection(
-                    sock=self._sock, ssl=ssl_context, server_hostname=server_hostname
+                    sock=self._sock, ssl=context, server_hostname=hostname
                 )
         except BaseException:
             self._sock.close()
             raise
-        return TlsStream(reader, writer, self._peer)
+        return TlsStream(reader, writer, self.peer)
 
-    def get_extra_info(self, info: str) -> Any:
-        """``server_addr``, ``socket`` and ``is_readable``, which means that the other side hung up."""
-        match info:
-            case "server_addr":
-                return self._peer
-            case "is_readable":
-                return _is_readable(self._sock.fileno())
-            case "socket":
-                return self._sock
-            case _:
-                return None
+    def detach(self) -> socket.socket:
+        """The socket, for somebody else to use and to close."""
+        return self._sock
 
 
-class TlsStream(httpcore.AsyncNetworkStream):
+class TlsStream:
     """A connection with TLS."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Any) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         self._reader = reader
         self._writer = writer
-        self._peer = peer
+        self.peer = peer
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """As :meth:`TcpStream.read`."""
-        async with _Within(timeout, httpcore.ReadTimeout, httpcore.ReadError):
+    @property
+    def is_readable(self) -> bool:
+        """As of a :class:`Stream`."""
+        ended = self._reader.at_eof() or self._writer.transport.is_closing()
+        return ended or _is_readable(self._writer.get_extra_info("socket"))
+
+    async def read(self, max_bytes: int, timeout: float) -> bytes:
+        """As of a :class:`Stream`."""
+        async with _Within(timeout, "reading"):
             return await self._reader.read(max_bytes)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """As :meth:`TcpStream.write`, but for what fits into the transport's buffer."""
-        if not buffer:
-            return
-        async with _Within(timeout, httpcore.WriteTimeout, httpcore.WriteError):
+    async def write(self, buffer: bytes, timeout: float) -> None:
+        """As of a :class:`Stream`, but for what fits into the transport's buffer."""
+        async with _Within(timeout, "writing"):
             self._writer.write(buffer)
             await self._writer.drain()
 
@@ -102,44 +121,20 @@ class TlsStream(httpcore.AsyncNetworkStream):
         self._writer.transport.abort()
         await asyncio.sleep(0)  # in which the transport closes its socket
 
-    def get_extra_info(self, info: str) -> Any:
-        """As of a :class:`TcpStream`, and ``ssl_object``."""
-        match info:
-            case "server_addr":
-                return self._peer
-            case "is_readable":
-                ended = self._reader.at_eof() or self._writer.transport.is_closing()
-                return ended or _is_readable(self._writer.get_extra_info("socket").fileno())
-            case "socket" | "ssl_object":
-                return self._writer.get_extra_info(info)
-            case _:
-                return None
 
-
-async def connect(
-    address: str,
-    port: int,
-    timeout: float | None = None,
-    *,
-    local_address: str | None = None,
-    socket_options: Iterable[Any] | None = None,
-) -> TcpStream:
+async def connect(address: str, port: int, timeout: float) -> TcpStream:
     """A connection to an IP address.
 
     Raises:
-        httpcore.ConnectTimeout, httpcore.ConnectError
+        PlatformUnavailable
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    async with _Within(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
+    async with _Within(timeout, "connecting", failed="connect"):
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for option in socket_options or ():
-                sock.setsockopt(*option)
-            if local_address is not None:
-                sock.bind((local_address, 0))
             await loop.sock_connect(sock, (address, port))
             return TcpStream(sock)
         except BaseException:
@@ -150,11 +145,11 @@ async def connect(
 class _Within:
     """An operation's time, and what it is called when it fails or takes longer."""
 
-    __slots__ = ("_failed", "_timeout", "_too_late")
+    __slots__ = ("_doing", "_failed", "_timeout")
 
-    def __init__(self, timeout: float | None, too_late: type[Exception], failed: type[Exception]) -> None:
+    def __init__(self, timeout: float, doing: str, *, failed: str = "reset") -> None:
         self._timeout = asyncio.timeout(timeout)
-        self._too_late = too_late
+        self._doing = doing
         self._failed = failed
 
     async def __aenter__(self) -> None:
@@ -166,14 +161,19 @@ class _Within:
         try:
             await self._timeout.__aexit__(kind, error, traceback)
         except TimeoutError as late:
-            raise self._too_late(str(late) or "no longer waited for") from error
+            raise PlatformUnavailable("timeout", f"{self._doing} took too long") from late
         if isinstance(error, TimeoutError):  # the kernel's own
-            raise self._too_late(str(error)) from error
+            raise PlatformUnavailable("timeout", _said(error)) from error
         if isinstance(error, OSError):  # ssl.SSLError is one
-            raise self._failed(str(error)) from error
+            raise PlatformUnavailable(self._failed, _said(error)) from error
 
 
-def _is_readable(descriptor: int) -> bool:
+def _said(error: Exception) -> str:
+    return (str(error) or type(error).__name__)[:300]
+
+
+def _is_readable(sock: Any) -> bool:
+    descriptor = sock.fileno()
     if descriptor < 0:  # closed
         return True
     asked = select.poll()

@@ -7,7 +7,6 @@ allowed. A reader that is slow makes the sender wait (TCP), because only a few m
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from connectors.egress import Address, EgressPolicy, look_up
+from connectors.egress import EgressPolicy, GuardedBackend
 from connectors.errors import PlatformRefused, PlatformUnavailable
 from connectors.http import Reply, reply_error, tls_context
 
@@ -82,10 +81,10 @@ async def open_messages(
     port = where.port or (443 if where.scheme == "https" else 80)
     try:
         async with asyncio.timeout(connect_s):
-            raw = await _connected(where, port, policy, connect_s)
+            stream = await GuardedBackend(policy).connect_tcp(where.host, port, connect_s)
             connection = await connect(
                 url,
-                sock=raw,
+                sock=stream.detach(),
                 ssl=tls_context(ca_file) if where.scheme == "https" else None,
                 compression=None,
                 proxy=None,
@@ -113,31 +112,6 @@ async def open_messages(
             await connection.close()
         finally:  # a farewell that is itself cut short leaves no socket behind
             connection.transport.abort()
-
-
-async def _connected(where: Address, port: int, policy: EgressPolicy, within_s: float) -> socket.socket:
-    import httpcore
-
-    host = where.host
-    try:
-        addresses = await look_up(host, port, within_s)
-    except httpcore.ConnectError as error:
-        raise PlatformUnavailable("connect", str(error)) from error
-    policy.check_addresses(host, port, addresses)
-    failure: OSError = OSError(f"{host} has no address")
-    for address in addresses[:4]:
-        raw = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        raw.setblocking(False)
-        try:
-            await asyncio.get_running_loop().sock_connect(raw, (address, port))
-        except BaseException as error:
-            raw.close()
-            if not isinstance(error, OSError):
-                raise
-            failure = error
-        else:
-            return raw
-    raise failure
 
 
 __all__ = ["MessageTooBig", "Messages", "PlatformRefused", "open_messages"]

@@ -51,18 +51,15 @@ METRICS = {
 }
 SQL = {"streams/notices/casebook/**": "the casebook is the only store in SQL"}
 HTTP = {
-    "connectors/http.py": "the one HTTP client, with its limits",
+    "connectors/http_message.py": "takes answers apart for the one HTTP client",
     "connectors/egress.py": "decides which addresses that client may reach",
-    "connectors/streams.py": "the sockets below that client",
-    "connectors/socks.py": "has a proxy open the connection that egress decided on",
-    "connectors/websocket.py": "the one WebSocket client, which vets its addresses as the HTTP client does",
     "connectors/platform_config.py": "reads addresses as the client will",
     "connectors/self_service.py": "reads addresses as the client will",
     "streams/connect/sources.py": "reads addresses as the client will",
     "connectors/sandbox/courier.py": "the sandbox is another party: it calls Takin with a client of its own",
     "streams/local/supervisor.py": "asks the processes it started, on loopback, whether they are ready",
 }
-HTTP_CLIENTS = {"connectors/http.py", "connectors/sandbox/courier.py", "streams/local/supervisor.py"}
+HTTP_CLIENTS = {"connectors/sandbox/courier.py", "streams/local/supervisor.py"}
 CLIENT_NAMES = re.compile(
     r"(Async)?(Client|HTTPTransport)|get|post|put|patch|delete|head|options|request|stream"
 )
@@ -190,7 +187,7 @@ def test_only_the_casebook_imports_sql() -> None:
 
 
 def test_only_the_edges_import_http() -> None:
-    assert users_of({"httpx", "httpcore"}, outside=HTTP) == []
+    assert users_of({"httpx", "httpcore", "h11", "httptools"}, outside=HTTP) == []
 
 
 def test_no_second_http_client_comes_in() -> None:

@@ -405,8 +405,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     assert in_a_child(prepare) == 0
     # Loaded here once, not in each of thousands of children.
-    importlib.import_module("anyio._backends._asyncio")
-    tls_context()
+    tls_context(speaks="http/1.1")
     platform = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.fast_platform"], stdout=subprocess.PIPE, text=True
     )
