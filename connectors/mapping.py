@@ -27,6 +27,8 @@ OPTIONAL = frozenset(
 )
 """Fields that a listing can do without: if one cannot be read, the rest is still worth screening."""
 
+_KNOWN = frozenset(Listing.model_fields)
+
 OBSERVED_AHEAD = timedelta(minutes=5)
 """How far an observation may lie ahead of our clock."""
 POSTED_AHEAD = timedelta(hours=24)
@@ -51,7 +53,7 @@ def seal(fields: Mapping[str, Any], *, now: datetime, strict: bool = False) -> L
         Unusable: ``wrong_shape`` or ``from_the_future``.
     """
     # Only names that a listing has: a row's own keys never become keyword arguments of anything else.
-    known = {name: value for name, value in fields.items() if name in Listing.model_fields}
+    known = {name: value for name, value in fields.items() if name in _KNOWN}
     try:
         listing = Listing.sealed(**known)
     except ValidationError as error:

@@ -168,6 +168,9 @@ class CrawlSource:
         self._monotonic = monotonic
         self._pace = Pace(1.0 / limits.delay_s)
         self._pace_s = limits.delay_s
+        self._robots_told: object = None
+        self._robots_held: Robots | None = None
+        """What the former says: it is asked about for every page, and read once."""
 
     async def read(self, since: str | None) -> AsyncIterator[Page]:
         """One pass.
@@ -288,9 +291,10 @@ class CrawlSource:
     def _is_due(self, entry: Entry, state: CrawlState) -> bool:
         if not self._may(entry.url):
             return False
-        path = urlsplit(entry.url)._replace(scheme="", netloc="", fragment="").geturl() or "/"
-        if not any(fnmatchcase(path, one) for one in self._limits.pages):
-            return False
+        if "*" not in self._limits.pages:
+            path = urlsplit(entry.url)._replace(scheme="", netloc="", fragment="").geturl() or "/"
+            if not any(fnmatchcase(path, one) for one in self._limits.pages):
+                return False
         changed = moment(entry.changed)
         if self._limits.since is not None and changed is not None and changed < self._limits.since:
             return False
@@ -303,7 +307,10 @@ class CrawlSource:
 
     async def _robots(self, url: str, state: CrawlState) -> Robots:
         origin = urlsplit(url)._replace(path="", query="", fragment="").geturl()
-        held = Robots.from_held(state.robots.get(origin), self._agent)
+        told = state.robots.get(origin)
+        if told is None or told is not self._robots_told:
+            self._robots_told, self._robots_held = told, Robots.from_held(told, self._agent)
+        held = self._robots_held
         if held is None or not held.is_fresh(self._now()):
             held = await read_robots(
                 origin, lambda at, cap: self._get(at, state, cap=cap), self._agent, self._now()
@@ -335,7 +342,7 @@ class CrawlSource:
     async def _get(
         self, url: str, state: CrawlState, *, cap: int, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        today = f"{self._now().astimezone(UTC):%Y-%m-%d}"
+        today = self._now().astimezone(UTC).date().isoformat()
         if state.day != today:
             state.day, state.calls = today, 0
         if state.calls >= self._limits.calls_a_day:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from websockets.asyncio.server import ServerConnection, serve
 
 from connectors.egress import EgressPolicy, EgressRefused
 from connectors.errors import PlatformUnavailable
@@ -16,6 +17,7 @@ from connectors.http import HttpLimits, OutboundClient
 from connectors.platform import ProbeTarget
 from connectors.platform_config import PlatformConfig
 from connectors.registry import build
+from connectors.websocket import open_messages
 from tests.contracts.rude_server import rude_server
 
 HIDDEN = "a" * 56 + ".onion"
@@ -144,6 +146,24 @@ async def test_what_a_proxy_will_not_do_is_tried_again_later(changes: dict[str, 
         await client.aclose()
 
     assert trouble.value.reason == "connect"
+
+
+async def test_a_stream_comes_through_the_proxy_as_well() -> None:
+    async def stream(connection: ServerConnection) -> None:
+        await connection.send(b"one")
+        await connection.wait_closed()
+
+    async with serve(stream, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with proxied(Proxy(port)) as proxy:
+            policy = EgressPolicy.for_base_url(f"http://{HIDDEN}", socks=("127.0.0.1", proxy.port))
+            opening = open_messages(
+                f"ws://{HIDDEN}/", policy, user_agent="takin", longest=100, connect_s=20.0
+            )
+            async with opening as messages:
+                said = await messages.next(20.0)
+
+    assert (said, proxy.asked) == (b"one", [(HIDDEN, 80)])
 
 
 async def test_without_a_proxy_a_hidden_service_is_refused_before_anything_is_asked() -> None:
