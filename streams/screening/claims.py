@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from types import MappingProxyType
+from typing import NamedTuple
 
 from streams.screening.headings import KEPT_WORDS, Kept, kept_or_grown
 from streams.screening.lexicon import Animal, CodeWord, Cue, Product, SpecimenWord, Term
@@ -62,6 +63,18 @@ class Indication:
         return not self.category.startswith("not-")
 
 
+class Weighing(NamedTuple):
+    """What the scorer made of a claim that it moved."""
+
+    score: float
+    """Above 0 the text as a whole speaks for an offer, below 0 against one."""
+    up: bool
+    """True: raised, for a person to look; False: taken down."""
+    speaks_for: tuple[str, ...]
+    """Words and properties of the text that weigh most, in words for an officer."""
+    speaks_against: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Claim:
     """A specimen of a taxon that the text names."""
@@ -85,6 +98,8 @@ class Claim:
     """True: hardly more than the name makes the claim, so that it is likely at best."""
     traded: bool = False
     """True: the name is one under which living things are traded."""
+    weighing: Weighing | None = None
+    """Set where the scorer moved an answer."""
 
     @cached_property
     def disguised(self) -> bool:

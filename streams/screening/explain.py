@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from schemas.detection import Match, Outcome
-from streams.screening.claims import Answer, Claim
+from streams.screening.claims import Answer, Claim, Weighing
 from streams.screening.legality import Judgement, told_of
 from streams.screening.rules import Ruling
 from streams.screening.taxa import UNCLEAR
 
 LIMIT = 8_000
 
-_REASONS = {
+REASONS = {
     "not-imitation": "imitation",
     "not-depiction": "a figure or a toy",
     "not-document": "a stamp, book or picture",
@@ -113,13 +113,24 @@ def _weighed(claim: Claim, quotes: Mapping[int, Match]) -> Iterator[str]:
     ):
         if question in parts:
             told = "; ".join(
-                f"{_quoted(words)} ({_REASONS.get(name, name)})" for name, words in parts[question].items()
+                f"{_quoted(words)} ({REASONS.get(name, name)})" for name, words in parts[question].items()
             )
             yield f"{lead} {told}."
     if claim.sure and not (claim.misspelt or claim.pictured):
         yield "The words used hardly ever mean anything else."
     if "against" not in parts:
         yield "Nothing in the text speaks against it."
+
+
+def _read_as_a_whole(weighing: Weighing) -> str:
+    """What the scorer added to the words of the rules."""
+    reads = "an offer" if weighing.up else "talk or another thing"
+    parts = [f"Weighed as a whole, the text reads like {reads} ({weighing.score:+.1f})"]
+    if weighing.speaks_for:
+        parts.append(f"usual in offers: {', '.join(weighing.speaks_for)}")
+    if weighing.speaks_against:
+        parts.append(f"rare in offers: {', '.join(weighing.speaks_against)}")
+    return "; ".join(parts) + "."
 
 
 def _unknown(claim: Claim) -> Iterator[str]:
@@ -154,6 +165,8 @@ def explain(
         sentences.append(f"The listing says {told}, taken for {product} of {_listed(claim)}.")
         sentences.extend(_how_written(claim, named))
         sentences.extend(_weighed(claim, quotes))
+        if claim.weighing is not None:
+            sentences.append(_read_as_a_whole(claim.weighing))
         sentences.append(
             f"That it is the real thing is {_ANSWERS[claim.real]}; "
             f"that it is offered is {_ANSWERS[claim.offered]}."

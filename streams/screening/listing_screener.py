@@ -1,9 +1,8 @@
 """The screening of one listing: text to matches to claims to rules to a verdict, pure from end to end."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from schemas.detection import Match, Outcome, Severity, Specimen, TaxonRef
@@ -11,7 +10,6 @@ from schemas.listing import Listing, Seller
 from schemas.message import digest
 from schemas.watchlist import WatchlistEntry
 from streams.screening.claims import Answer, Claim, may_claim, named
-from streams.screening.disguise import Undisguiser
 from streams.screening.explain import explain
 from streams.screening.expressions import Expressions, Place
 from streams.screening.gate import Anchors, Gate, Look
@@ -24,58 +22,22 @@ from streams.screening.legality import Judgement
 from streams.screening.lexicon import (
     watchlist_terms,
 )
-from streams.screening.matching import Found, Hit, Matcher, uncovered
+from streams.screening.matching import Matcher
 from streams.screening.offer import claims, watched
 from streams.screening.rules import ORDER, RuleBook, Ruling
+from streams.screening.scorer import Scorer
 from streams.screening.seen import MATCHES_LIMIT, Seen, match_of, shown, with_watchlist
-from streams.screening.surroundings import HEADING, heading_of, is_post, survey
+from streams.screening.surroundings import HEADING, Surroundings, heading_of, is_post
 from streams.screening.taxa import Taxa
 from streams.screening.text import Folded
 from streams.screening.verdict import RuleInForce, Verdict
+from streams.screening.vocabulary import Reading, Vocabulary
 
-LOGIC_VERSION = "15"
+LOGIC_VERSION = "16"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _NONE_IN_IT = Look.NONE
 _CLEAR = "Nothing speaks for an offer of a listed specimen."
-_NONE: Mapping[str, bool] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """Everything that is looked for, apart from the watchlist; compiled once."""
-
-    names: Matcher
-    anchors: Anchors
-    """Of the names."""
-    context: Matcher
-    undisguiser: Undisguiser
-
-    def read(
-        self,
-        fields: Mapping[str, Folded],
-        quiet: Mapping[str, bool] = _NONE,
-        worth: Callable[[Mapping[str, list[Found]], Mapping[str, list[Hit]]], bool] | None = None,
-    ) -> list[Found]:
-        """Names and the words around them, in order; nothing when no field names anything.
-
-        ``quiet`` are the fields that hold no name for sure. ``worth`` is asked of the names and of
-        where words around may be, whether anything can come of them; when not, nothing is read either.
-
-        The words around are looked for only then: most listings name nothing.
-        """
-        named = {
-            name: [] if quiet.get(name) else self.names.find(name, folded) for name, folded in fields.items()
-        }
-        if not any(named.values()):
-            return []
-        around = {name: self.context.hits(folded.text) for name, folded in fields.items()}
-        if worth is not None and not worth(named, around):
-            return []
-        found: list[Found] = []
-        for name, folded in fields.items():
-            found += uncovered([*named[name], *self.context.places(name, folded, around[name])])
-        return found
 
 
 class ListingScreener:
@@ -89,11 +51,13 @@ class ListingScreener:
         taxa: Taxa,
         law: LawDesk,
         base: str,
+        scorer: Scorer,
     ) -> None:
         self._vocabulary = vocabulary
         self._rules = rules
         self._taxa = taxa
         self._law = law
+        self._scorer = scorer
         self._asks_contacts = rules.mentions("contacts")
         texts = [entry for entry in entries.values() if entry.state != "retired"]
         watched_terms = list(watchlist_terms(texts))
@@ -134,28 +98,15 @@ class ListingScreener:
             return _NOTHING
         quiet = {"title": title is not Look.CLOSER, "description": description is not Look.CLOSER}
         fields = self._fields(listing, quiet)
-        # When the description repeats the title, the heading is only that part of it.
-        heading = len(listing.title) + 2 if "title" not in fields and listing.title else HEADING
-        post = listing.price is None and is_post(listing.title, listing.description)
-        headed = None if post else heading_of(fields, heading)
-        roles = self._vocabulary.context.roles
-        found = self._vocabulary.read(
-            fields, quiet, lambda names, around: may_claim(names, around, roles, headed)
-        )
+        read = self._read(listing, fields, quiet)
         looks = {"title": title, "description": description}
         seen = self._watchlist(listing, fields, looks)
-        unweighed = named(found, headed, fields, priced=listing.price is not None) if found else []
+        priced = listing.price is not None
+        unweighed = named(read.found, read.headed, fields, priced=priced) if read.found else []
         if not unweighed and not seen:
             return _NOTHING
-        texts = {name: (folded.original, folded.text) for name, folded in fields.items()}
-        around = survey(
-            found,
-            texts,
-            priced=listing.price is not None,
-            heading=heading,
-            post=post,
-        )
-        made = claims(around, unweighed)
+        around = read.survey(priced=priced)
+        made = self._scorer.look_again(claims(around, unweighed), around)
         if not (told or seen):  # what is ruled out comes to nothing, whatever the rules
             made = tuple(claim for claim in made if min(claim.real, claim.offered) is not Answer.NO)
             if not made:
@@ -176,6 +127,25 @@ class ListingScreener:
         if not (told or seen or any(one.outcome != "clear" for one in rulings if not one.rule.pack.shadow)):
             return replace(_NOTHING, rules=tuple(one.finding() for one in rulings))
         return _verdict(rulings, made, seen, fields, self._taxa, judged, numbers)
+
+    def claims_of(self, listing: Listing) -> tuple[Surroundings, tuple[Claim, ...]]:
+        """What the words make of the listing before the scorer looks at it: what the scorer learns from."""
+        fields = self._fields(listing, dict.fromkeys(("title", "description"), False))
+        read = self._read(listing, fields, {})
+        priced = listing.price is not None
+        around = read.survey(priced=priced)
+        return around, claims(around, named(read.found, read.headed, fields, priced=priced))
+
+    def _read(self, listing: Listing, fields: Mapping[str, Folded], quiet: Mapping[str, bool]) -> Reading:
+        # When the description repeats the title, the heading is only that part of it.
+        heading = len(listing.title) + 2 if "title" not in fields and listing.title else HEADING
+        post = listing.price is None and is_post(listing.title, listing.description)
+        headed = None if post else heading_of(fields, heading)
+        roles = self._vocabulary.context.roles
+        found = self._vocabulary.read(
+            fields, quiet, lambda names, around: may_claim(names, around, roles, headed)
+        )
+        return Reading(fields, found, heading, post, headed)
 
     def _may_match(self, listing: Listing) -> bool:
         """False when no entry can match by anything but the words of the texts, which the gate has read."""

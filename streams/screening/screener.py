@@ -23,7 +23,7 @@ from streams.screening.lexicon import (
     listed_terms,
     named_terms,
 )
-from streams.screening.listing_screener import ListingScreener, Vocabulary
+from streams.screening.listing_screener import ListingScreener
 from streams.screening.matching import Matcher
 from streams.screening.misspelling import ordinary_words
 from streams.screening.pack_file import BadPack, Pack
@@ -32,7 +32,9 @@ from streams.screening.pack_tests import run_pack_tests
 from streams.screening.places import Places, PlatformLaw
 from streams.screening.releases import lay_over
 from streams.screening.rules import RuleBook
+from streams.screening.scorer import load_scorer
 from streams.screening.taxa import Taxa, load_taxa
+from streams.screening.vocabulary import Vocabulary
 
 _NO_PLATFORMS: Mapping[str, PlatformLaw] = {}
 
@@ -47,6 +49,7 @@ class ScreeningRuleset:
         """The same packs over the built-in list of taxa."""
         self.rules = RuleBook(self._built_in, load_law())
         self.vocabulary = _vocabulary(self.taxa)
+        self._scorer = load_scorer()
         self._law = LawDesk(Judge(load_matrix(self.rules.law)), Places(), platforms)
         told = [f"{name} {law.jurisdiction} {law.policy_forbids}" for name, law in sorted(platforms.items())]
         self._reference = digest([_reference_digest(), *told])
@@ -56,7 +59,7 @@ class ScreeningRuleset:
     def screener(self, entries: Mapping[str, WatchlistEntry]) -> ListingScreener:
         """An immutable screener for these entries, by entry id."""
         base = digest([self._reference, self.rules.version])
-        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._law, base)
+        return ListingScreener(self.vocabulary, self.rules, entries, self.taxa, self._law, base, self._scorer)
 
     def with_packs(self, releases: Mapping[str, RulePackRelease]) -> Self:
         """See :class:`streams.screening.verdict.Ruleset`; takes some hundredths of a second.
@@ -159,9 +162,8 @@ def undisguiser_terms(taxa: Taxa) -> dict[str, Any]:
 
 def _reference_digest() -> str:
     folder = files("streams.screening") / "reference"
-    named = sorted(
-        (entry.name, entry) for entry in folder.iterdir() if entry.name.endswith((".csv", ".gz", ".yaml"))
-    )
+    endings = (".csv", ".gz", ".yaml", ".json")
+    named = sorted((entry.name, entry) for entry in folder.iterdir() if entry.name.endswith(endings))
     return digest(part for name, entry in named for part in (name, entry.read_bytes()))
 
 

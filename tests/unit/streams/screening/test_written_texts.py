@@ -1,9 +1,9 @@
 """Larger sets of written texts: posts of a social network, and ads of a marketplace.
 
-``posts`` and ``ads`` were written for this project by somebody who did not know the rules, the terse
-ones by somebody who did; words were added to the reference after reading what was missed, so that the
-figures here are no measure for texts that nobody has seen. What they hold is that nothing found once
-is lost again.
+``posts``, ``ads``, ``dealers`` and ``curios`` were written for this project by people who did not know the
+rules, the terse ones by somebody who did; words were added to the reference after reading what was missed,
+so that the figures here are no measure for texts that nobody has seen. What they hold is that nothing found
+once is lost again.
 """
 
 import json
@@ -30,7 +30,16 @@ def outcomes(name: str) -> tuple[tuple[dict[str, Any], str], ...]:
     return tuple((row, screener.screen(one, one.observed_at).outcome) for row, one in listings)
 
 
-FILES = ["posts.jsonl", "ads.jsonl", "terse_posts.jsonl", "terse_ads.jsonl"]
+FILES = [
+    "posts.jsonl",
+    "ads.jsonl",
+    "terse_posts.jsonl",
+    "terse_ads.jsonl",
+    "dealers_posts.jsonl",
+    "dealers_ads.jsonl",
+    "curios_posts.jsonl",
+    "curios_ads.jsonl",
+]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -41,15 +50,24 @@ def test_nothing_innocent_is_noticed(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "precision", "recall"),
-    [(FILES[0], 0.90, 0.90), (FILES[1], 0.95, 0.92), (FILES[2], 0.90, 0.90), (FILES[3], 0.95, 0.92)],
+    ("name", "least", "precision", "recall"),
+    [
+        (FILES[0], 80, 0.90, 0.90),
+        (FILES[1], 80, 0.95, 0.92),
+        (FILES[2], 80, 0.90, 0.90),
+        (FILES[3], 80, 0.95, 0.92),
+        (FILES[4], 30, 0.85, 0.88),
+        (FILES[5], 60, 0.95, 0.90),
+        (FILES[6], 30, 0.95, 0.92),
+        (FILES[7], 60, 0.94, 0.95),
+    ],
 )
-def test_flagged_is_precise_and_finds_most(name: str, precision: float, recall: float) -> None:
+def test_flagged_is_precise_and_finds_most(name: str, least: int, precision: float, recall: float) -> None:
     flagged = [row["label"] for row, outcome in outcomes(name) if outcome in ("notify", "review")]
     offers = sum(row["label"] for row, _ in outcomes(name))
 
     assert len(outcomes(name)) > 150
-    assert offers > 80
+    assert offers > least
     assert sum(flagged) / len(flagged) >= precision
     assert sum(flagged) / offers >= recall
 
