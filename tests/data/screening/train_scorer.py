@@ -35,7 +35,7 @@ LEAST = 2
 """Texts in which a feature must stand."""
 SLIGHT = 0.02
 RAISED_FROM, LOWERED_BELOW = 1.5, -2.0
-"""Chosen where sets that were not learnt from gained offers found, and lost none, for hardly a false one."""
+"""Sets that were not learnt from gain 11 offers in ads for 1 false, and lose 3 in posts beside 21 false."""
 
 
 class Example(NamedTuple):
