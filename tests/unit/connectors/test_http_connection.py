@@ -1,8 +1,6 @@
 """Over real sockets: what a server may do to an exchange, and which connection serves the next one."""
 
 import asyncio
-import socket
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ import pytest
 from connectors.egress import EgressPolicy
 from connectors.errors import PlatformRefused, PlatformUnavailable
 from connectors.http import HttpLimits, OutboundClient
+from connectors.http_connection import Connection, Origin, Waits
 
 TWO = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
@@ -221,16 +220,44 @@ async def test_head_brings_a_length_and_no_body() -> None:
     )
 
 
-async def test_a_server_that_answers_before_it_has_read_all_is_heard() -> None:
-    async def says(_: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
-        await writer.drain()
-        writer.close()
+class Told:
+    """A stream that is always ready, and whose writing may fail."""
 
-    async with raw(says) as server, speaking(server) as client:
-        reply = await client.request("POST", server.url, content=b"x" * 20_000)
+    peer = "127.0.0.1"
+    is_readable = False
 
-    assert (reply.status, reply.body) == (413, b"no")
+    def __init__(self, *pieces: bytes, trouble: PlatformUnavailable | None = None) -> None:
+        self.pieces = iter(pieces)
+        self.trouble = trouble
+
+    async def read(self, max_bytes: int, timeout: float) -> bytes:
+        return next(self.pieces, b"")
+
+    async def write(self, buffer: bytes, timeout: float) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+
+    async def aclose(self) -> None:
+        pass
+
+
+def on(stream: Told) -> Connection:
+    return Connection(Origin("http", "127.0.0.1", 80), stream, Waits(1, 1, 1, 1))
+
+
+async def test_a_server_that_answers_before_it_has_read_all_is_heard_and_asked_no_more() -> None:
+    answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno"
+    connection = on(Told(answer, trouble=PlatformUnavailable("reset", "broken pipe")))
+    found = await connection.ask("POST", b"x")
+
+    assert (found.status, found.take_body(), found.keeps_connection) == (413, [b"no"], True)
+    assert not connection.is_kept()
+
+
+async def test_a_server_that_takes_too_long_to_read_is_not_listened_to() -> None:
+    connection = on(Told(TWO, trouble=PlatformUnavailable("timeout", "writing took too long")))
+    with pytest.raises(PlatformUnavailable, match="writing took too long"):
+        await connection.ask("POST", b"x")
 
 
 @pytest.mark.parametrize("headers", [{"host": "elsewhere.example"}, {"x": "a\r\nb: c"}, {"x": "é"}])
@@ -243,31 +270,8 @@ async def test_a_request_that_cannot_be_sent_opens_no_connection(headers: dict[s
     assert server.connections == 0
 
 
-def _floods(listener: socket.socket, head: bytes, over: threading.Event) -> None:
-    """Answers in a thread of its own, always faster than it is read."""
-    with listener.accept()[0] as connection:
-        connection.recv(65_536)
-        piece = head
-        try:
-            while not over.is_set():
-                connection.sendall(piece)
-                piece = b"HTTP/1.1 100 Continue\r\n\r\n" * 2_000
-        except OSError:
-            pass
-
-
-async def test_a_server_that_never_stops_cannot_keep_us_from_the_clock() -> None:
-    over = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        flood = threading.Thread(target=_floods, args=(listener, b"HTTP/1.1 100 Continue\r\n\r\n", over))
-        flood.start()
-        try:
-            async with speaking(RawServer(at_once(b""), port)) as client:
-                with pytest.raises(PlatformUnavailable) as trouble:
-                    await client.request("GET", f"http://127.0.0.1:{port}/", timeout_s=0.5)
-        finally:
-            over.set()
-            await asyncio.to_thread(flood.join)
-
-    assert trouble.value.reason == "timeout"
+async def test_a_server_that_is_always_faster_than_we_are_cannot_keep_us_from_the_clock() -> None:
+    connection = on(Told(*[b"HTTP/1.1 100 Continue\r\n\r\n" * 10] * 100_000))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await connection.ask("GET", b"x")
