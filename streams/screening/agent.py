@@ -117,6 +117,8 @@ class BatchScreener:
             batch.failed(type(error).__name__)
             return
         finally:
+            if before is not None:  # also of one that failed, so that none after it overtakes one before it
+                await before
             queued.set_result(None)
             self._hands.release()
         await self._finish(batch, reckoning, pending, screener.version, started)

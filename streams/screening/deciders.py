@@ -120,8 +120,9 @@ class Deciders:
         """The processes for this screener, made where there are none."""
         if screener is not self._screener or any(one.died for one in self._processes):
             self._let_go()
-            self._processes = [_Process(screener, self._desk) for _ in range(self._count)]
             self._screener = screener
+        while len(self._processes) < self._count:
+            self._processes.append(_Process(screener, self._desk))
         return sorted(self._processes, key=lambda one: one.asked)
 
     def _let_go(self) -> None:
@@ -143,7 +144,12 @@ class _Process:
         with warnings.catch_warnings():
             # The worker's other threads build rule sets; the copy takes no lock that one of them may hold.
             warnings.simplefilter("ignore", DeprecationWarning)
-            self._pid = os.fork()
+            try:
+                self._pid = os.fork()
+            except OSError:
+                ours.close()
+                theirs.close()
+                raise
         if self._pid == 0:
             _serve(theirs, worker, screener, desk)
         theirs.close()

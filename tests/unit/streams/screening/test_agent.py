@@ -260,6 +260,7 @@ class WhenTold:
     def __init__(self) -> None:
         self.asked = 0
         self.held: dict[int, asyncio.Event] = {}
+        self.failing: set[int] = set()
 
     def hold(self) -> asyncio.Event:
         """Keep the next batch until the event is set."""
@@ -269,6 +270,8 @@ class WhenTold:
         number, self.asked = self.asked, self.asked + 1
         if number in self.held:
             await self.held[number].wait()
+        if number in self.failing:
+            raise OSError("no more processes")
         return Reckoning(decide(record, screener, NOW, DESK) for record in records)
 
 
@@ -356,6 +359,27 @@ async def test_a_batch_that_is_decided_first_waits_for_the_one_before() -> None:
     await settle()
 
     assert [output.key for output in bench.post.sent] == [b"practice:L-0", b"practice:L-1"]
+
+
+async def test_a_batch_that_fails_lets_none_after_it_overtake_one_before_it() -> None:
+    bench = Bench()
+    first = bench.decider.hold()
+    bench.decider.failing.add(1)
+    elsewhere = TopicPartition("listings", 3)
+    await bench.book.open(elsewhere)
+    await bench.take(row(0))
+    failing = await bench.book.admit(elsewhere, [Row(0, listing(9).to_bytes(), partition=3)])
+    assert failing is not None
+    await bench.screener.take(failing)
+    await settle()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(bench.take(row(1)), 0.05)
+    assert bench.post.sent == []
+
+    first.set()
+    await bench.take(row(2))
+
+    assert [output.key for output in bench.post.sent] == [b"practice:L-0", b"practice:L-2"]
 
 
 async def test_no_more_than_two_batches_are_in_hand() -> None:

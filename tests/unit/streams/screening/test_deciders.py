@@ -198,6 +198,27 @@ async def test_a_process_that_dies_of_something_else_costs_no_record(
     assert ids(reckoning) == [f"L-{n}" for n in range(11)]
 
 
+async def test_where_no_process_can_be_made_the_next_batch_tries_again(
+    deciders: Deciders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screener, fork = ByTitle(), os.fork
+    left = [1]
+
+    def scarce() -> int:
+        if not left:
+            raise BlockingIOError("no more processes")
+        left.pop()
+        return fork()
+
+    monkeypatch.setattr(os, "fork", scarce)
+    with pytest.raises(BlockingIOError):
+        await deciders.decide(records("ivory"), screener)
+    left.append(1)
+
+    assert ids(await deciders.decide(records("ivory"), screener)) == ["L-0"]
+    assert len(psutil.Process().children()) == 2
+
+
 async def test_a_process_that_is_killed_while_it_waits_is_replaced(deciders: Deciders) -> None:
     screener = ByTitle()
     await deciders.decide(records("ivory"), screener)
@@ -207,7 +228,6 @@ async def test_a_process_that_is_killed_while_it_waits_is_replaced(deciders: Dec
     assert ids(await deciders.decide(records("ivory", "ivory"), screener)) == ["L-0", "L-1"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_copy_keeps_none_of_the_workers_connections_and_leaves_signals_to_it(
     deciders: Deciders,
 ) -> None:
@@ -242,7 +262,6 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own way of dying with a parent")
 async def test_copies_die_with_a_worker_that_is_killed_even_while_they_hang_in_a_listing() -> None:
     worker = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _ORPHAN, stdout=asyncio.subprocess.PIPE
