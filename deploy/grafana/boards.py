@@ -222,6 +222,9 @@ WORKERS = Board(
                 "p95"),), "ScreeningCommitStuck"),
         Panel("Batches delivered again", "Since each worker's start.", "short",
               (("max by (instance) (takin_screening_batch_failures{@})", "{{instance}}"),), "ScreeningCommitStuck"),
+        Panel("Processes that decide and died", "In the range shown, by worker and by what ended them.", "short",
+              (("sum by (instance, ended) (increase(takin_screening_deciders_died_total{@}[$__range]))",
+                "{{instance}} {{ended}}"),), "DecidersKeepDying", "table"),
         Panel("Oldest undecided listing", "Per partition, by the auditor's look.", "s",
               (("max by (partition) (takin_oldest_undecided_age_seconds{@})", "{{partition}}"),), "ListingsUndecided"),
         Panel("Case events waiting", "Events that wait for the relay.", "short",
@@ -230,7 +233,7 @@ WORKERS = Board(
               ((f"sum by (type) (rate(takin_case_events_total{{@}}[{RATE}]))", "{{type}}"),), "CaseEventsUnpublished"),
         Panel("Waits", "Times a part of the notice service had to wait and try again, a second.", "cps",
               ((f"sum by (part, reason) (rate(takin_loop_errors_total{{@}}[{RATE}]))", "{{part}} {{reason}}"),),
-              "CasebookAway", width=16),
+              "CasebookAway"),
     ),
 )  # fmt: skip
 

@@ -29,6 +29,7 @@ import structlog
 
 from streams.screening.decision import Desk, Reckoning, Record, decide, set_aside
 from streams.screening.decode import Rejected
+from streams.screening.metrics import ScreeningMetrics
 from streams.screening.verdict import Screener
 
 log = structlog.get_logger(__name__)
@@ -74,12 +75,13 @@ class Deciders:
     """So many processes for the screener in force; a batch is divided among them.
 
     They are made when the first batch for a screener comes; those for the one before end with their last
-    answer.
+    answer. One that ends otherwise is counted in the metrics.
     """
 
-    def __init__(self, desk: Desk, processes: int) -> None:
+    def __init__(self, desk: Desk, processes: int, metrics: ScreeningMetrics) -> None:
         self._desk = desk
         self._count = processes
+        self._metrics = metrics
         self._screener: Screener | None = None
         self._processes: list[_Process] = []
         self._ending: set[asyncio.Task[None]] = set()
@@ -122,7 +124,7 @@ class Deciders:
             self._let_go()
             self._screener = screener
         while len(self._processes) < self._count:
-            self._processes.append(_Process(screener, self._desk))
+            self._processes.append(_Process(screener, self._desk, self._metrics))
         return sorted(self._processes, key=lambda one: one.asked)
 
     def _let_go(self) -> None:
@@ -136,7 +138,7 @@ class Deciders:
 class _Process:
     """One of them, as the worker sees it. Answers come in the order of the questions."""
 
-    def __init__(self, screener: Screener, desk: Desk) -> None:
+    def __init__(self, screener: Screener, desk: Desk, metrics: ScreeningMetrics) -> None:
         ours, theirs = socket.socketpair()
         for one in (ours, theirs):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
@@ -155,10 +157,12 @@ class _Process:
         theirs.close()
         ours.setblocking(False)
         self._socket = ours
+        self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self.died = False
+        self._let_go = False
         self._reading = asyncio.create_task(self._read())
 
     @property
@@ -184,6 +188,7 @@ class _Process:
     async def end(self) -> None:
         """Let it go once it has answered all that it was asked."""
         await asyncio.gather(*self._waiting, return_exceptions=True)
+        self._let_go = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
         await self._reading
@@ -194,14 +199,16 @@ class _Process:
             while (answer := await self._receive()) is not None:
                 if not (asked := self._waiting.popleft()).done():
                     asked.set_result(answer)
-        self.died = True
+        self.died, let_go = True, self._let_go
         for one in self._waiting:
             if not one.done():
                 one.set_exception(DeciderDied())
         self._waiting.clear()
         _, status = await asyncio.to_thread(os.waitpid, self._pid, 0)
-        if status:
-            log.error("a process that decides died", exit_code=os.waitstatus_to_exitcode(status))
+        if status or not let_go:
+            code = os.waitstatus_to_exitcode(status)
+            log.error("a process that decides died", exit_code=code, pid=self._pid)
+            self._metrics.decider_died("signal" if code < 0 else "exit")
 
     async def _receive(self) -> Any:
         head = await self._exactly(_LENGTH.size)

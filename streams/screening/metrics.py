@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import accumulate
-from typing import get_args
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import HistogramMetricFamily
@@ -20,6 +20,9 @@ from streams.screening.verdict import RuleInForce
 AGE_BUCKETS_S = (0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
 BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 OUTCOMES = get_args(Outcome)
+Ended = Literal["signal", "exit"]
+"""How a process ended: by a signal that it was sent or caused, or by an exit of its own."""
+
 OUTCOME = Label("outcome", OUTCOMES)
 PACK = Label("pack", source="rule packs in force, with their versions, and watchlist", at_most=100)
 RULE = Label("rule_id", source="rules of the packs in force", at_most=500)
@@ -78,6 +81,13 @@ BATCH_FAILURES = Metric(
     "count",
     "Batches delivered again since the start, because an output was not acknowledged.",
 )
+DECIDERS_DIED = Metric(
+    "takin_screening_deciders_died_total",
+    "counter",
+    "count",
+    "Processes that decide listings and ended unasked: by a signal, or by an exit of their own.",
+    (Label("ended", get_args(Ended)),),
+)
 LAG = Metric(
     "takin_consumer_lag_records",
     "gauge",
@@ -111,8 +121,8 @@ RULESET = Metric(
 )
 
 METRICS = (
-    SCREENED, DEAD_LETTERS, RULE_MATCHES, EVENT_AGE, PARTITION_AGE, BATCH, BATCH_FAILURES, LAG,
-    COMMIT_AGE, PARTITIONS, WATCHLIST_ENTRIES, QUARANTINED, RULESET,
+    SCREENED, DEAD_LETTERS, RULE_MATCHES, EVENT_AGE, PARTITION_AGE, BATCH, BATCH_FAILURES,
+    DECIDERS_DIED, LAG, COMMIT_AGE, PARTITIONS, WATCHLIST_ENTRIES, QUARANTINED, RULESET,
 )  # fmt: skip
 """Everything that a screening worker shows."""
 
@@ -162,6 +172,7 @@ class ScreeningMetrics:
         self.partition_age = PARTITION_AGE.make(Gauge, registry)
         self.batch = BATCH.make(Histogram, registry)
         self.batch_failures = BATCH_FAILURES.make(Gauge, registry)
+        self.deciders_died = DECIDERS_DIED.make(Counter, registry)
         self.lag = LAG.make(Gauge, registry)
         self.commit_age = COMMIT_AGE.make(Gauge, registry)
         self.partitions = PARTITIONS.make(Gauge, registry)
@@ -172,6 +183,8 @@ class ScreeningMetrics:
         for stage in ("screening", "watchlist"):
             for reason in get_args(DeadLetterReason):
                 self.dead_letters.labels(stage, reason)
+        for ended in get_args(Ended):
+            self.deciders_died.labels(ended)
         for platform in known_platforms or ():
             for outcome in OUTCOMES:
                 self.screened.labels(platform, outcome)
@@ -193,6 +206,10 @@ class ScreeningMetrics:
     def set_aside(self, stage: str, reason: str) -> None:
         """One record went to the dead letters."""
         self.dead_letters.labels(stage, reason).inc()
+
+    def decider_died(self, ended: Ended) -> None:
+        """A process that decides ended though the worker had not let it go. Counted when it is seen."""
+        self.deciders_died.labels(ended).inc()
 
     def reached(self, partition: int, record_ms: int) -> None:
         """Everything up to a record of that time (Kafka's, in ms since 1970) is decided."""

@@ -128,7 +128,9 @@ class Worker:
                     metrics=self._metrics,
                 )
             )
-            deciders = await stack.enter_async_context(Deciders(self._desk, settings.deciding_processes))
+            deciders = await stack.enter_async_context(
+                Deciders(self._desk, settings.deciding_processes, self._metrics)
+            )
             app = self._build(publisher, follower, deciders)
             server = await serve_observability(
                 self._registry,

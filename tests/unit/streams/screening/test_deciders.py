@@ -1,5 +1,5 @@
 """Processes that decide: the same decisions in the same order, by the screener that was asked for, and what
-becomes of a record that kills one. The processes are real.
+becomes of a record that kills one, and that each death is counted. The processes are real.
 """
 
 import asyncio
@@ -18,12 +18,14 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from schemas.dead_letter import DeadLetter
 from schemas.detection import Detection, RuleFinding
 from schemas.listing import Listing
 from streams.screening.deciders import Deciders, Given
 from streams.screening.decision import Desk, Reckoning, Told, decide
+from streams.screening.metrics import ScreeningMetrics
 from streams.screening.output import Output
 from streams.screening.topics import ScreeningTopics
 from streams.screening.verdict import RuleFailed, RuleInForce, Verdict
@@ -60,6 +62,8 @@ class ByTitle:
                 os._exit(9)
             case "ends":
                 raise SystemExit(0)
+            case "leaves":
+                os._exit(0)
             case "sleeps":
                 time.sleep(600)
             case "tells":
@@ -101,9 +105,19 @@ def copies() -> list[psutil.Process]:
     return [one for one in own.children() if one.cmdline() == own.cmdline()]
 
 
+def deciders_of(processes: int, registry: CollectorRegistry | None = None) -> Deciders:
+    return Deciders(DESK, processes, ScreeningMetrics(registry or CollectorRegistry()))
+
+
+def died(registry: CollectorRegistry) -> dict[str, float | None]:
+    """What the counter shows; None where it shows nothing."""
+    name = "takin_screening_deciders_died_total"
+    return {ended: registry.get_sample_value(name, {"ended": ended}) for ended in ("signal", "exit")}
+
+
 @pytest.fixture
 async def deciders() -> AsyncIterator[Deciders]:
-    async with Deciders(DESK, 2) as made:
+    async with deciders_of(2) as made:
         yield made
     assert copies() == []
 
@@ -137,7 +151,7 @@ async def test_a_batch_that_is_divided_comes_to_what_one_process_would_say(
     batch = [*records(*said), Given("listings", 2, len(said), None, None)]
     here = Reckoning(decide(one, ByTitle(), datetime.now(UTC), DESK) for one in batch)
 
-    async with Deciders(DESK, processes) as deciders:
+    async with deciders_of(processes) as deciders:
         there = await deciders.decide(batch, ByTitle())
 
     assert comparable(there) == comparable(here)
@@ -234,6 +248,48 @@ async def test_a_process_that_is_killed_while_it_waits_is_replaced(deciders: Dec
     assert ids(await deciders.decide(records("ivory", "ivory"), screener)) == ["L-0", "L-1"]
 
 
+@pytest.mark.parametrize(
+    ("title", "signals", "exits"),
+    [("dies", 3, 0), ("ends", 0, 3), ("leaves", 0, 3), ("dies once", 0, 1), ("ivory", 0, 0), ("fails", 0, 0)],
+)
+async def test_each_death_is_counted_by_how_the_process_ended(
+    title: str, signals: int, exits: int, tmp_path: Path
+) -> None:
+    registry = CollectorRegistry()
+    screener = ByTitle(once=tmp_path / "died")
+
+    async with deciders_of(2, registry) as deciders:
+        await deciders.decide(records(title), screener)
+        await deciders.decide(records("ivory"), screener)
+
+    assert died(registry) == {"signal": signals, "exit": exits}
+
+
+async def test_a_process_that_is_killed_while_nothing_is_asked_is_counted_at_once() -> None:
+    registry = CollectorRegistry()
+    async with deciders_of(2, registry) as deciders:
+        await deciders.decide(records("ivory"), ByTitle())
+        for copy in copies():
+            copy.kill()
+
+        began = time.monotonic()
+        while died(registry)["signal"] != 2 and time.monotonic() - began < 10:
+            await asyncio.sleep(0.01)
+
+        assert died(registry) == {"signal": 2, "exit": 0}
+
+
+async def test_those_that_are_let_go_are_not_counted() -> None:
+    registry = CollectorRegistry()
+
+    async with deciders_of(2, registry) as deciders:
+        for version in ("rules-1", "rules-2", "rules-3"):
+            await deciders.decide(records("ivory"), ByTitle(version))
+
+    assert copies() == []
+    assert died(registry) == {"signal": 0, "exit": 0}
+
+
 async def test_a_copy_keeps_none_of_the_workers_connections_and_leaves_signals_to_it(
     deciders: Deciders,
 ) -> None:
@@ -254,11 +310,10 @@ async def test_a_copy_keeps_none_of_the_workers_connections_and_leaves_signals_t
 
 _ORPHAN = """
 import asyncio, sys
-from streams.screening.deciders import Deciders
-from tests.unit.streams.screening.test_deciders import DESK, ByTitle, record
+from tests.unit.streams.screening.test_deciders import ByTitle, deciders_of, record
 
 async def main():
-    deciders, screener = Deciders(DESK, 2), ByTitle()
+    deciders, screener = deciders_of(2), ByTitle()
     asked = [asyncio.create_task(deciders.decide([record(0, "sleeps")], screener)) for _ in range(2)]
     await asyncio.sleep(0.5)
     print("asked", flush=True)
