@@ -76,6 +76,11 @@ class Bench:
             if psutil.pid_exists(pid):
                 os.kill(pid, signal.SIGCONT)
 
+    def deciders(self) -> list[int]:
+        """The processes that decide, of one worker."""
+        pid = self.supervisor.pid_of(self.chance.choice(WORKERS))
+        return [] if pid is None else [child.pid for child in psutil.Process(pid).children()]
+
     def broker(self) -> int | None:
         """The Java process behind ``takin kafka``, if it runs now."""
         pid = self.supervisor.pid_of("kafka")
@@ -128,6 +133,15 @@ async def restart_in_turn(bench: Bench) -> None:
 async def freeze_a_worker(bench: Bench) -> None:
     pid = bench.supervisor.pid_of(bench.chance.choice(WORKERS))
     await bench.freeze(pid, for_s=bench.hold_s * BEYOND_THE_SESSION)
+
+
+async def kill_the_deciders(bench: Bench) -> None:
+    for pid in bench.deciders():
+        os.kill(pid, signal.SIGKILL)
+
+
+async def freeze_the_deciders(bench: Bench) -> None:
+    await asyncio.gather(*(bench.freeze(pid) for pid in bench.deciders()))
 
 
 async def kill_the_broker(bench: Bench) -> None:
@@ -251,6 +265,8 @@ KINDS: dict[str, Fault] = {
     "SIGTERM a worker": end_a_worker,
     "workers restarted in turn": restart_in_turn,
     "worker stopped, then a zombie": freeze_a_worker,
+    "kill -9 the processes that decide": kill_the_deciders,
+    "processes that decide, stopped for a while": freeze_the_deciders,
     "kill -9 the notice service": killing("notices"),
     "SIGTERM the notice service": ending("notices"),
     "notice service stopped for a while": freezing("notices"),

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -242,7 +243,7 @@ async def play(plan: Plan, folder: Path, world: World | None = None) -> Outcome:
             before = await _decided(prepared.bootstrap)
             try:
                 await ALL_KINDS[kind](bench)
-            except (OSError, KafkaError) as error:
+            except (OSError, KafkaError, psutil.Error) as error:
                 bench.notes.append(f"{kind}: {error!r}"[:200])
             harmed = time.monotonic()
             back = await _back(bench, before, harmed)
