@@ -205,7 +205,15 @@ class Supervisor:
         name, failures = child.service.name, 0
         while not self._stopping:
             began = time.monotonic()
-            child.spawn()
+            try:
+                child.spawn()
+            except OSError as error:  # no memory, process or file is left just now
+                failures += 1
+                delay = restart_delay(failures)
+                why = error.strerror or error
+                self._say(f"{name}: could not be started ({why}), is tried again in {delay:.0f} s")
+                await asyncio.sleep(delay)
+                continue
             self._say(f"{name}: started (pid {self.pid_of(name)})")
             asking = asyncio.create_task(self._until_ready(child, began))
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -117,6 +118,25 @@ async def test_a_killed_service_comes_back_after_a_second_with_a_new_process(
         assert time.monotonic() - killed_at >= 1.0
         assert supervisor.pid_of("b") == neighbour
         assert any(line.startswith("a: was ended by SIGKILL") for line in said)
+
+
+async def test_where_no_process_can_be_made_it_is_tried_again_until_one_can(
+    tmp_path: Path, said: list[str]
+) -> None:
+    async with _supervisor(tmp_path, said, Service("a", SLEEPER)) as supervisor:
+        pid = supervisor.pid_of("a")
+        assert pid is not None
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        os.kill(pid, signal.SIGKILL)
+        await _until(lambda: supervisor.pid_of("a") is None)
+        os.close(lowest := os.dup(0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            await _until(lambda: any("could not be started (Too many open files)" in one for one in said))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await _until(lambda: supervisor.pid_of("a") is not None)
+        assert supervisor.pid_of("a") != pid
 
 
 async def test_a_service_that_lives_and_answers_nothing_is_killed_and_comes_back(
