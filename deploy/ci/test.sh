@@ -19,21 +19,12 @@ step "types"
 step "generated files"
 "$bin/python" -m schemas.generate --check
 "$bin/python" -m deploy.generate --check
-step "a PostgreSQL server, an IMAP server, Chromium, an AT Protocol network and the Kafka jars"
+step "a PostgreSQL server, an IMAP server, Chromium, an AT Protocol network, the Kafka jars and their class cache"
 deploy/ci/postgresql.sh
 deploy/ci/dovecot.sh
 deploy/ci/chromium.sh
 deploy/atproto/install.sh
-"$bin/python" -c '
-import sys
-from schemas.errors import OperatorError
-from streams.local.jars import ensure_jars
-
-try:
-    ensure_jars()
-except OperatorError as error:
-    sys.exit(f"takin: {error}")
-'
+"$bin/python" -m streams.local.class_cache
 step "tests that need no broker, in two processes"
 "$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka and not atproto" --ignore=tests/bench --ignore=tests/browser --durations=10
 # The browser driver keeps an event loop of its own running, beside which no other test can start one.

@@ -94,7 +94,7 @@ def ensure_jars(
     folder = folder or cache_dir() / f"kafka-{KAFKA_VERSION}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone_in(folder):
+        with alone_in(folder):
             wrong = [jar for jar in jars if _sha256(folder / jar.file_name) != jar.sha256]
             if wrong:
                 _fetch(wrong, folder, offline=offline)
@@ -115,8 +115,9 @@ def _sha256(path: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as file:
+def alone_in(folder: Path, lock: str = ".lock") -> Iterator[None]:
+    """Wait until nobody else is in here with the file ``lock`` of ``folder``, and keep others waiting."""
+    with (folder / lock).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -24,7 +24,7 @@ from typing import Self
 
 from schemas.errors import OperatorError
 from schemas.kafka_access import KafkaAccess
-from streams.local import die_with_parent
+from streams.local import class_cache, die_with_parent
 from streams.local.jars import ensure_jars
 from streams.local.java import find_java
 from streams.local.kafka_config import Guard, log4j_properties, server_properties
@@ -73,13 +73,20 @@ class LocalKafka:
         port: int = 0,
         ready_within_s: float = 90.0,
         guard: Guard | None = None,
+        classes_to: Path | None = None,
     ) -> None:
-        """``port`` 0 takes a free one at the first start. ``guard``: absent, anybody on this machine may."""
+        """``port`` 0 takes a free one at the first start. ``guard``: absent, anybody on this machine may.
+
+        ``classes_to``: the file to which a :mod:`~streams.local.class_cache` is written at the stop, which
+        takes seconds longer then; absent, the broker starts with the cache beside the jars, if there is one.
+        """
         self.data_dir = data_dir.absolute()
         self.port = port
         self._controller_port = 0
         self._ready_within_s = ready_within_s
         self._guard = guard
+        self._classes_to = classes_to
+        self._class_options: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._log_start = 0
@@ -111,6 +118,9 @@ class LocalKafka:
             return
         java = find_java()
         jars = await asyncio.to_thread(ensure_jars)
+        if self._classes_to is None:
+            cache = await asyncio.to_thread(class_cache.find, java, jars, JVM_OPTIONS)
+            self._class_options = class_cache.reading(cache)
         try:
             await self._take_folder()
             self._prepare(java, jars)
@@ -126,12 +136,12 @@ class LocalKafka:
             self._kill_now()
             raise
 
-    async def stop(self) -> None:
-        """Stop in good order; after 20 seconds by force. Does nothing if it does not run."""
+    async def stop(self, *, within_s: float = STOP_WITHIN_S) -> None:
+        """Stop in good order; after ``within_s`` seconds by force. Does nothing if it does not run."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.wait(), STOP_WITHIN_S)
+                await asyncio.wait_for(self.wait(), within_s)
         self._kill_now()
 
     async def kill(self) -> None:
@@ -262,6 +272,7 @@ class LocalKafka:
         return [
             str(java),
             *JVM_OPTIONS,
+            *self._class_options,
             f"-Djava.io.tmpdir={self.data_dir / 'tmp'}",
             f"-XX:ErrorFile={self.data_dir / 'jvm-crash.log'}",
             f"-Dlog4j2.configurationFile={self.data_dir / 'log4j2.properties'}",
@@ -276,7 +287,10 @@ class LocalKafka:
     def _spawn(self, java: Path, jars: Sequence[Path]) -> None:
         assert self._lock is not None
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
-        command = [*self._java_command(java, "kafka.Kafka"), str(self.data_dir / "server.properties")]
+        java_command = self._java_command(java, "kafka.Kafka")
+        if self._classes_to is not None:
+            java_command[1:1] = class_cache.writing(self._classes_to)
+        command = [*java_command, str(self.data_dir / "server.properties")]
         with (self.data_dir / "kafka.err").open("wb") as words:
             self._process = subprocess.Popen(
                 die_with_parent.command(command),

@@ -17,7 +17,10 @@ from aiokafka.errors import KafkaError
 
 import streams.local.kafka as kafka_module
 from schemas.errors import OperatorError
-from streams.local.kafka import LocalKafka
+from streams.local import class_cache
+from streams.local.jars import ensure_jars
+from streams.local.java import find_java
+from streams.local.kafka import JVM_OPTIONS, LocalKafka
 from streams.local.ports import answers, free_port
 from streams.local.readiness import admin_client
 from tests.support.broker import create_topic, read_all, send
@@ -88,6 +91,47 @@ async def test_killed_it_comes_back_on_the_same_port_with_every_acknowledged_rec
         await own_broker.start()
         assert own_broker.bootstrap == before
         assert len(await _values(own_broker, "kept")) == round_number * len(RECORDS)
+
+
+def _mapped(process_id: int | None) -> set[str]:
+    """The files that a process has in its memory."""
+    return {part.path for part in psutil.Process(process_id).memory_maps()}
+
+
+def test_it_starts_with_the_class_cache_made_for_it_and_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = class_cache.make(find_java(), ensure_jars(), JVM_OPTIONS)
+    assert cache is not None
+    kafka = LocalKafka(tmp_path)
+
+    async def start_twice() -> None:
+        async with kafka:
+            assert str(cache) in _mapped(kafka.pid)
+        monkeypatch.setattr(class_cache, "find", lambda *_: None)
+        async with kafka:
+            assert not [path for path in _mapped(kafka.pid) if path.endswith(".aot")]
+
+    asyncio.run(start_twice())
+
+
+async def test_a_class_cache_that_the_jvm_cannot_use_neither_stops_it_nor_says_why_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    useless = tmp_path / "useless.aot"
+    useless.write_bytes(b"no cache")
+    monkeypatch.setattr(class_cache, "find", lambda *_: useless)
+    async with LocalKafka(tmp_path / "kafka") as kafka:
+        assert f"-XX:AOTCache={useless}" in psutil.Process(kafka.pid).cmdline()
+        assert (kafka.data_dir / "kafka.err").read_bytes() == b""
+
+
+def test_a_java_that_cannot_write_a_class_cache_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_cache, "writing", lambda _: ("-XX:NoSuchOption=classes",))
+    with pytest.raises(OperatorError, match="The embedded Kafka stopped"):
+        class_cache.run_broker(tmp_path / "kafka", tmp_path / "classes.aot")
 
 
 def _gone(process: psutil.Process, within_s: float) -> bool:
