@@ -1,5 +1,6 @@
 """The class cache: used by exactly those it was made for, and missed by nobody where it cannot be."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -8,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
+import structlog
+from structlog.testing import LogCapture
+from structlog.typing import EventDict
 
 from schemas.errors import OperatorError
+from streams.local import class_cache
 from streams.local.class_cache import find, make, reading, writing
 from streams.local.java import find_java
 
@@ -31,6 +35,16 @@ def _java(home: Path, does: str = "exit 0", *, version: str = "25.0.2", release:
     program.write_text(f"#!/bin/sh\n{does}\n", "utf-8")
     program.chmod(0o755)
     return program
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[EventDict]:
+    """What is logged, at whatever level another test set this process to log."""
+    capture = LogCapture()
+    every_level = structlog.make_filtering_bound_logger(logging.DEBUG)
+    logger = structlog.wrap_logger(None, processors=[capture], wrapper_class=every_level)
+    monkeypatch.setattr(class_cache, "log", logger)
+    return capture.entries
 
 
 @pytest.fixture
@@ -128,14 +142,13 @@ def _one_bit(cache: Path) -> None:
 
 @pytest.mark.parametrize("damage", [_cut, _one_bit])
 def test_a_damaged_one_is_not_used_and_made_anew(
-    java: Path, jars: tuple[Path, ...], damage: Callable[[Path], None]
+    java: Path, jars: tuple[Path, ...], lines: list[EventDict], damage: Callable[[Path], None]
 ) -> None:
     made = make(java, jars, OPTIONS, train=Training())
     assert made is not None
     damage(made)
 
-    with capture_logs() as lines:
-        assert find(java, jars, OPTIONS) is None
+    assert find(java, jars, OPTIONS) is None
     assert lines == [{"event": "class_cache_damaged", "file": str(made), "log_level": "debug"}]
     again = make(java, jars, OPTIONS, train=Training(b"other classes"))
     assert again == find(java, jars, OPTIONS) != made
@@ -161,29 +174,30 @@ def _writes_nothing(folder: Path, to: Path) -> None:
 
 @pytest.mark.parametrize("train", [_full, _does_not_start, _writes_nothing])
 def test_where_it_cannot_be_made_there_is_none_and_one_line_says_why(
-    java: Path, jars: tuple[Path, ...], train: Callable[[Path, Path], None]
+    java: Path, jars: tuple[Path, ...], lines: list[EventDict], train: Callable[[Path, Path], None]
 ) -> None:
-    with capture_logs() as lines:
-        assert make(java, jars, OPTIONS, train=train) is None
+    assert make(java, jars, OPTIONS, train=train) is None
 
     assert [(line["event"], line["log_level"]) for line in lines] == [("class_cache_not_made", "debug")]
     assert _names(jars) == [".class-cache.lock", "a.jar", "b.jar"]
 
 
-def test_one_that_the_jvm_refuses_is_not_kept(jars: tuple[Path, ...], tmp_path: Path) -> None:
+def test_one_that_the_jvm_refuses_is_not_kept(
+    jars: tuple[Path, ...], lines: list[EventDict], tmp_path: Path
+) -> None:
     refuses = _java(tmp_path / "other", 'case "$*" in *AOTMode=on*) exit 1;; esac')
-    with capture_logs() as lines:
-        assert make(refuses, jars, OPTIONS, train=Training()) is None
+    assert make(refuses, jars, OPTIONS, train=Training()) is None
 
     assert [line["event"] for line in lines] == ["class_cache_not_made"]
     assert _names(jars) == [".class-cache.lock", "a.jar", "b.jar"]
 
 
-def test_a_folder_that_takes_nothing_means_none(java: Path, jars: tuple[Path, ...]) -> None:
+def test_a_folder_that_takes_nothing_means_none(
+    java: Path, jars: tuple[Path, ...], lines: list[EventDict]
+) -> None:
     # A folder in the lock's place: root may write to a folder that says read only.
     (jars[0].parent / ".class-cache.lock").mkdir()
-    with capture_logs() as lines:
-        assert make(java, jars, OPTIONS, train=Training()) is None
+    assert make(java, jars, OPTIONS, train=Training()) is None
 
     assert [line["event"] for line in lines] == ["class_cache_not_made"]
 
