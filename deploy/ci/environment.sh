@@ -33,7 +33,7 @@ fi
     fail "The packages could not be installed: is a package registry reachable? (pip's message stands above)"
 
 echo "takin: installing requirements/$lock.lock"
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes --requirement "requirements/$lock.lock" ||
+"$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes --requirement "requirements/$lock.lock" ||
     fail "The packages of requirements/$lock.lock could not be installed (uv's message stands above)"
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable . ||
     fail "Takin itself could not be installed into $venv (uv's message stands above)"

@@ -5,6 +5,8 @@ cd "$(dirname "$0")/../.."
 venv=${VENV:-.venv}
 bin=$venv/bin
 began=$SECONDS
+# The tests start hundreds of processes: each would compile all that it imports anew.
+unset PYTHONDONTWRITEBYTECODE
 
 step() {
     echo
