@@ -15,7 +15,7 @@ from html import unescape
 from typing import Any
 from urllib.parse import urljoin
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 Node = Mapping[str, Any]
 
@@ -37,6 +37,10 @@ _TOKEN = re.compile(
     rf"|</(?P<end>[a-zA-Z][^\s/>]*){_INSIDE}"
     r"|<[!?/][^>]*>?",
     re.S | re.I,
+)
+_LOOKED_AT = (
+    'title, html, link[rel="canonical"], meta[name="listing-state"], input[type="password"], '
+    'script[type="application/ld+json"]'
 )
 _TELLING = frozenset({"html", "link", "meta", "input"})
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.I)
@@ -61,21 +65,29 @@ class Document:
 
 def read_page(body: bytes, content_type: str = "") -> Document:
     """Read a page's bytes. ``content_type`` is the HTTP header, for its charset."""
-    tree = LexborHTMLParser(_telling(decode(body, content_type)))
-    title = tree.css_first("title")
-    root = tree.css_first("html")
-    canonical = tree.css_first('link[rel="canonical"]')
-    state = tree.css_first('meta[name="listing-state"]')
-    blocks = tree.css('script[type="application/ld+json"]')[:_MOST_BLOCKS]
-    products = tuple(node for block in blocks for node in _products(_parsed(block.text())))
-    return Document(
-        title=title.text().strip() if title else "",
-        language=(root.attributes.get("lang") if root else None) or None,
-        canonical=(canonical.attributes.get("href") if canonical else None) or None,
-        products=products,
-        asks_for_login=tree.css_first('input[type="password"]') is not None,
-        listing_state=(state.attributes.get("content") if state else None) or None,
+    told: dict[str, LexborNode] = {}
+    blocks: list[LexborNode] = []
+    # One search for all of them: each selector costs as much again.
+    for node in LexborHTMLParser(_telling(decode(body, content_type))).css(_LOOKED_AT):
+        if node.tag == "script":
+            blocks.append(node)
+        else:
+            told.setdefault(node.tag or "", node)
+    products = tuple(
+        product for block in blocks[:_MOST_BLOCKS] for product in _products(_parsed(block.text()))
     )
+    return Document(
+        title=told["title"].text().strip() if "title" in told else "",
+        language=_attribute(told, "html", "lang"),
+        canonical=_attribute(told, "link", "href"),
+        products=products,
+        asks_for_login="input" in told,
+        listing_state=_attribute(told, "meta", "content"),
+    )
+
+
+def _attribute(told: Mapping[str, LexborNode], name: str, attribute: str) -> str | None:
+    return (told[name].attributes.get(attribute) if name in told else None) or None
 
 
 def _telling(html: str) -> str:
@@ -138,19 +150,18 @@ def _between(found: re.Match[str]) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return _read_json(text)
+        return _JSON.decode(text)
     except ValueError:
         inner = _WRAPPING.match(text)
     except RecursionError:
         return None
     try:
-        return _read_json(inner.group(1)) if inner else None
+        return _JSON.decode(inner.group(1)) if inner else None
     except (ValueError, RecursionError):
         return None
 
 
-def _read_json(text: str) -> Any:
-    return json.loads(text, strict=False, parse_constant=lambda _: None)
+_JSON = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 
 
 def _products(value: Any) -> Iterator[Node]:

@@ -12,17 +12,16 @@ Sites that block programs are left: five refusals in a row end it.
 
 A pass asks for pages that are new, whose ``lastmod`` is another, or that have none and were not looked at for
 ``crawl.again_s``; the newest first. Known pages are asked for with their validators. What was seen is
-part of the cursor, which comes every :data:`CURSOR_EVERY` pages at most, and of a large site more seldom (a
-tenth of a second for each thousand pages that it remembers), as making it takes longer there. A kill repeats
-what was read since, and loses nothing.
+part of the cursor, which comes every 25 pages at most, and of a large site more seldom (a tenth of a second
+for each thousand pages that it remembers), as making it takes longer there. A kill repeats what was read
+since, and loses nothing.
 """
 
-import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -36,6 +35,7 @@ from connectors.mapping import Unusable, seal
 from connectors.pace import Pace
 from connectors.pages import Node, listing_fields, moment, read_page
 from connectors.platform import Page
+from connectors.sources.crawl_ahead import Ahead, Held, one_ahead
 from connectors.sources.crawl_state import CrawlState, Seen
 from connectors.sources.robots import Robots, agent_of, read_robots
 from connectors.sources.sitemap import CAP as SITEMAP_CAP
@@ -48,11 +48,6 @@ log = structlog.get_logger(__name__)
 
 PAGE_CAP = 4 * 1024 * 1024
 """Bytes of one page."""
-CURSOR_EVERY = 25
-"""Pages between two cursors, at least."""
-MOST_HELD = 250
-HELD_S = 1.0
-"""What pages brought is given on together: so many, or before one would wait this long for the next."""
 REFUSALS = 5
 """Pages in a row that were refused or not to be had: the site does not want us, or is ill."""
 MOST_SITEMAPS = 1_000
@@ -75,70 +70,6 @@ class CrawlLimits:
 
 class _Spent(Exception):
     """No request is left today."""
-
-
-@dataclass(slots=True)
-class _Held:
-    """What was read and not yet given on; the state counts it as seen already."""
-
-    at: float
-    """When something was last given on, by the monotonic clock."""
-    cursor_at: float
-    listings: list[Listing] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-    pages_since_cursor: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.listings or self.letters)
-
-    def take(self, listings: Sequence[Listing], letters: Sequence[DeadLetter]) -> None:
-        """One page's."""
-        self.listings += listings
-        self.letters += letters
-        self.pages_since_cursor += 1
-
-    def is_full(self, now: float, delay_s: float) -> bool:
-        """Whether it is to be given on before another page is waited for."""
-        waiting = len(self.listings) + len(self.letters)
-        return waiting >= MOST_HELD or now + delay_s - self.at >= HELD_S
-
-    def needs_cursor(self, now: float, remembered: int) -> bool:
-        """Whether a cursor over so many pages is worth its making."""
-        seldom = 0.1 * (remembered // 1_000)
-        return self.pages_since_cursor >= CURSOR_EVERY and now - self.cursor_at >= seldom
-
-    def give(self, now: float, cursor: str | None) -> Page:
-        """All of it, and hold nothing."""
-        page = Page(tuple(self.listings), tuple(self.letters), cursor)
-        self.at = now
-        self.listings, self.letters = [], []
-        if cursor is not None:
-            self.cursor_at, self.pages_since_cursor = now, 0
-        return page
-
-
-class _Ahead:
-    """One request that may be under way while what the last one brought is read; never two."""
-
-    def __init__(self, ask: Callable[[], Awaitable[tuple[Entry, Reply] | None]]) -> None:
-        self._ask = ask
-        self._under_way: asyncio.Future[tuple[Entry, Reply] | None] | None = None
-
-    async def begin(self) -> None:
-        """Ask, and come back when the request is sent or has to wait."""
-        self._under_way = asyncio.ensure_future(self._ask())
-        await asyncio.sleep(0)
-
-    async def taken(self) -> tuple[Entry, Reply] | None:
-        """What it brought; asked for now if it was not begun."""
-        begun, self._under_way = self._under_way, None
-        return await (self._ask() if begun is None else begun)
-
-    async def end(self) -> None:
-        """Nobody waits for it any more."""
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.gather(self._under_way, return_exceptions=True)
 
 
 class CrawlSource:
@@ -168,19 +99,24 @@ class CrawlSource:
         self._monotonic = monotonic
         self._pace = Pace(1.0 / limits.delay_s)
         self._pace_s = limits.delay_s
+        self._origin = ""
+        """Of the page asked for last: nearly always that of the next one."""
         self._robots_told: object = None
         self._robots_held: Robots | None = None
         """What the former says: it is asked about for every page, and read once."""
 
-    async def read(self, since: str | None) -> AsyncIterator[Page]:
-        """One pass.
+    def read(self, since: str | None) -> AsyncIterator[Page]:
+        """One pass, a page ahead of its reader.
 
         Raises:
             PlatformUnavailable: go on later from the last cursor.
             PlatformRefused: the site refuses us.
         """
+        return one_ahead(self._read(since))
+
+    async def _read(self, since: str | None) -> AsyncGenerator[Page, None]:
         state = CrawlState.from_text(since)
-        held = _Held(self._monotonic(), self._monotonic())
+        held = Held(self._monotonic(), self._monotonic())
         given = False
         try:
             async for page in self._pass(state, held):
@@ -196,7 +132,7 @@ class CrawlSource:
                 yield held.give(self._monotonic(), state.to_text() if known else None)
             raise
 
-    async def _pass(self, state: CrawlState, held: _Held) -> AsyncIterator[Page]:
+    async def _pass(self, state: CrawlState, held: Held) -> AsyncIterator[Page]:
         aside: list[DeadLetter] = []
         wanted, trouble = await self._wanted(state, aside)
         if trouble is not None:
@@ -204,7 +140,7 @@ class CrawlSource:
         if aside:
             yield Page((), tuple(aside))
         refused = 0
-        ahead = _Ahead(lambda: self._next(wanted, state))
+        ahead = Ahead(lambda: self._next(wanted, state))
         try:
             while (asked := await ahead.taken()) is not None:
                 entry, reply = asked
@@ -306,7 +242,9 @@ class CrawlSource:
     # ---- asking --------------------------------------------------------------------------------------
 
     async def _robots(self, url: str, state: CrawlState) -> Robots:
-        origin = urlsplit(url)._replace(path="", query="", fragment="").geturl()
+        if not url.startswith(f"{self._origin}/"):
+            self._origin = urlsplit(url)._replace(path="", query="", fragment="").geturl()
+        origin = self._origin
         told = state.robots.get(origin)
         if told is None or told is not self._robots_told:
             self._robots_told, self._robots_held = told, Robots.from_held(told, self._agent)

@@ -21,6 +21,7 @@ from connectors.run_notes import RunNotes
 from streams.connect.runner import Assignment, Runner, Sink
 from streams.connect.sources import Opened, Wanted, open_source
 from streams.connect.terminal import DryRun, shown_progress
+from streams.garbage import collect_seldom
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -90,6 +91,7 @@ async def run_connect(options: ConnectOptions, settings: Settings) -> dict[str, 
             moved=lambda: progress.moved("source"),
             notes=RunNotes(settings.data_dir / "connectors", utc_now) if assignment.remember else None,
         )
+        collect_seldom()
         await until_signal(runner.run())
         return {**runner.tally.summary(assignment), "run_id": run_id, "resumed": resumed}
 

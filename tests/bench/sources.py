@@ -1,7 +1,7 @@
 """How many listings each kind of source moves from a local server into Kafka, on one core.
 
-The source is ``takin connect`` in a process of its own, pinned to one core; its server and a real broker are
-others. Every send is acknowledged; the topic is the oracle. What a server says is written beforehand, so
+The source is ``takin connect`` in a process of its own, alone on one core; its server and a real broker are
+on the others. Every send is acknowledged; the topic is the oracle. What a server says is written beforehand, so
 that it costs nothing while it is measured. Prints one JSON line for each kind. A crawl asks for one
 page at a time, the next while the last is read: with one offer a page (``crawl_single``) each is a request.
 
@@ -17,12 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import yaml
 from websockets.asyncio.server import ServerConnection, serve
@@ -31,7 +30,7 @@ from connectors.shelves.shopify import PAGE
 from schemas.topics import CATALOGUE, LISTINGS
 from streams.local.kafka import LocalKafka
 from streams.local.topics import apply
-from tests.contracts.rude_server import Asked, answer, rude_server
+from tests.bench.quick_server import answering
 from tests.contracts.test_drops import archive
 from tests.support.broker import read_all
 from tests.support.frames import commit, post
@@ -40,6 +39,8 @@ from tests.support.source_servers import DID, SECRET
 from tests.support.telegram_server import TOKEN
 from tests.support.telegram_server import post as channel_post
 
+CORE = max(os.sched_getaffinity(0))
+"""The connector's own; where there is another, server and broker are kept off this one."""
 TEXT = "Carved by hand, heavy, from an old collection; asks for a message before payment. " * 6
 HTML = ("content-type", "text/html")
 
@@ -61,27 +62,6 @@ def _parts(listings: int, size: int) -> list[range]:
 
 
 @asynccontextmanager
-async def _answering(
-    bodies: Callable[[Mapping[str, str], str], bytes], *headers: tuple[str, str]
-) -> AsyncIterator[str]:
-    """A server that says what ``bodies`` has for the query and path."""
-
-    async def manners(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        parts = urlsplit(asked.target)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        body = bodies(query, parts.path)
-        more = (("takin-cursor", query.get("since", "0")),) if not headers else ()
-        if body.startswith(b"CURSOR "):
-            cursor, _, body = body.removeprefix(b"CURSOR ").partition(b"\n")
-            more = (("takin-cursor", cursor.decode()),)
-        await answer(200, body, *headers, *more)(asked, writer)
-
-    async with rude_server() as server:
-        server.manners = manners
-        yield server.url
-
-
-@asynccontextmanager
 async def shelf(listings: int, home: Path) -> AsyncIterator[Stage]:
     """A shop's products, 250 a page."""
     pages = []
@@ -92,7 +72,7 @@ async def shelf(listings: int, home: Path) -> AsyncIterator[Stage]:
             row["body_html"] = f"<p>{TEXT}</p><p>No. {row['id']}</p>"
         pages.append(json.dumps(page).encode())
     pages.append(b'{"products": []}')
-    async with _answering(lambda query, _: pages[int(query.get("page", "1")) - 1]) as url:
+    async with answering(lambda query, _: pages[int(query.get("page", "1")) - 1]) as url:
         yield Stage("market", {"base_url": url, "reads": {"api": "shopify", "rate_per_s": 1_000}})
 
 
@@ -115,7 +95,7 @@ async def telegram(listings: int, home: Path) -> AsyncIterator[Stage]:
         for part in _parts(listings, 100)
     }
     nothing = b'{"ok":true,"result":[]}'
-    async with _answering(lambda query, _: pages.get(int(query.get("offset", "1")) - 1, nothing)) as url:
+    async with answering(lambda query, _: pages.get(int(query.get("offset", "1")) - 1, nothing)) as url:
         reads = {"api": "telegram", "base_url": url, "key": "env:BOT", "rate_per_s": 1_000}
         yield Stage("market", {"base_url": "https://t.example", "reads": reads})
 
@@ -141,7 +121,7 @@ async def desk_feed(listings: int, home: Path) -> AsyncIterator[Stage]:
         if part.stop < listings:
             body["next_url"] = "more"
         pages[part.start] = b"CURSOR %d\n%s" % (part.stop, json.dumps(body).encode())
-    async with _answering(lambda query, _: pages[int(query["since"])]) as url:
+    async with answering(lambda query, _: pages[int(query["since"])]) as url:
         more = {"kind": "sandbox", "secret": "env:SECRET", "rate_per_s": 10_000, "folder": None}
         yield Stage("market", {"base_url": url, **more})
 
@@ -162,7 +142,7 @@ async def post_search(listings: int, home: Path) -> AsyncIterator[Stage]:
         ]
         more = {"cursor": str(part.stop)} if part.stop < listings else {}
         pages[part.start] = json.dumps({"posts": posts, **more}).encode()
-    async with _answering(lambda query, _: pages[int(query.get("cursor", "0"))]) as url:
+    async with answering(lambda query, _: pages[int(query.get("cursor", "0"))]) as url:
         atproto = {"firehose": "ws" + url.removeprefix("http"), "app_view": url, "web": url}
         more = {"kind": "atproto", "rate_per_s": 10_000, "folder": None}
         yield Stage("market", {"base_url": url, "atproto": atproto, **more}, ("--search", "carved"))
@@ -186,7 +166,7 @@ async def firehose(listings: int, home: Path) -> AsyncIterator[Stage]:
 
     async with (
         serve(stream, "127.0.0.1", 0, max_size=None, compression=None) as server,
-        _answering(lambda *_: b"{}") as url,
+        answering(lambda *_: b"{}") as url,
     ):
         port = next(iter(server.sockets)).getsockname()[1]
         atproto = {"firehose": f"ws://127.0.0.1:{port}", "app_view": url, "web": url, "start": "oldest"}
@@ -199,7 +179,7 @@ async def feed(listings: int, home: Path) -> AsyncIterator[Stage]:
     """One JSON Feed, of at most 8 MB: about 11,000 entries."""
     items = [_entry(number) for number in range(min(listings, 11_000))]
     body = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": items}).encode()
-    async with _answering(lambda *_: body) as url:
+    async with answering(lambda *_: body) as url:
         yield Stage(f"feed:{url}/feed.json", {"base_url": url})
 
 
@@ -219,7 +199,7 @@ def _product(number: int) -> str:
 async def page(listings: int, home: Path) -> AsyncIterator[Stage]:
     """One page of products, of at most 4 MB: about 5,000."""
     body = "".join(_products(part) for part in _parts(min(listings, 5_000), 20)).encode()
-    async with _answering(lambda *_: body, HTML) as url:
+    async with answering(lambda *_: body, HTML) as url:
         yield Stage(f"page:{url}/all", {"base_url": url})
 
 
@@ -238,7 +218,7 @@ async def _site(bodies: Sequence[bytes]) -> AsyncIterator[Stage]:
         return bodies[int(path.removeprefix("/ad/"))]
 
     where: list[str] = []
-    async with _answering(says, HTML) as url:
+    async with answering(says, HTML) as url:
         where.append(url)
         yield Stage("market", {"base_url": url, "crawl": {"delay_s": 0.0001, "calls_a_day": 10_000_000}})
 
@@ -323,7 +303,7 @@ def connect(stage: Stage, environment: dict[str, str], home: Path) -> Used:
         env=environment,
         stderr=subprocess.DEVNULL,
     )
-    os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
+    os.sched_setaffinity(process.pid, {CORE})
     # The kernel's own peak (VmHWM): what wait4 tells would count this process, which it was forked from.
     peak = 0
     while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
@@ -406,6 +386,8 @@ def main() -> None:
     parser.add_argument("--listings", type=int, default=20_000)
     parser.add_argument("kinds", nargs="*", choices=[[], *KINDS], help="absent: every one")
     told = parser.parse_args()
+    if others := os.sched_getaffinity(0) - {CORE}:
+        os.sched_setaffinity(0, others)
     asyncio.run(run(told.kinds or list(KINDS), told.listings))
 
 

@@ -19,7 +19,7 @@ from connectors.errors import PlatformRefused, PlatformUnavailable
 from connectors.http import OutboundClient
 from connectors.platform import Page
 from connectors.platform_config import PlatformConfig
-from connectors.sources import crawl
+from connectors.sources import crawl, crawl_ahead
 from connectors.sources.crawl_state import CrawlState
 from connectors.sources.robots import Robots
 from connectors.sources.sitemap import CAP, UnreadableSitemap, read_sitemap
@@ -133,7 +133,7 @@ class Crawler:
     got: list[Page] = field(default_factory=list)
     """Of the last pass, also of one that ended in trouble."""
 
-    async def pages(self, *, die_after: int | None = None) -> list[Page]:
+    async def pages(self, *, die_after: int | None = None, working_s: float = 0.0) -> list[Page]:
         config = PlatformConfig.model_validate(
             {
                 "name": "board",
@@ -150,6 +150,7 @@ class Crawler:
             async for one in made.source.read(self.cursor):
                 found.append(one)
                 self.cursor = one.cursor or self.cursor
+                await asyncio.sleep(working_s)
                 if die_after is not None and len(found) >= die_after:
                     break
         finally:
@@ -217,8 +218,8 @@ async def test_only_the_paths_that_are_wanted_and_not_what_is_older(site: Site, 
 async def test_killed_after_any_page_nothing_is_skipped_or_repeated(
     site: Site, crawler: Crawler, pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crawl, "CURSOR_EVERY", 1)
-    monkeypatch.setattr(crawl, "MOST_HELD", 1)
+    monkeypatch.setattr(crawl_ahead, "CURSOR_EVERY", 1)
+    monkeypatch.setattr(crawl_ahead, "MOST_HELD", 1)
 
     first = await crawler.titles(die_after=pages)
     rest = await crawler.titles()
@@ -231,8 +232,8 @@ async def test_killed_after_any_page_nothing_is_skipped_or_repeated(
 async def test_killed_before_a_page_is_acknowledged_all_of_it_comes_again(
     site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crawl, "CURSOR_EVERY", 3)
-    monkeypatch.setattr(crawl, "MOST_HELD", 3)
+    monkeypatch.setattr(crawl_ahead, "CURSOR_EVERY", 3)
+    monkeypatch.setattr(crawl_ahead, "MOST_HELD", 3)
 
     safe = await crawler.titles(die_after=1)
     kept = crawler.cursor
@@ -284,7 +285,7 @@ async def test_a_slow_crawl_gives_on_each_page_before_it_waits_and_a_fast_one_ma
     site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = await crawler.pages()
-    monkeypatch.setattr(crawl, "HELD_S", 0.001)  # no longer than what a site of this pace is waited for
+    monkeypatch.setattr(crawl_ahead, "HELD_S", 0.001)  # no longer than what a site of this pace is waited for
     slow = await Crawler(site.url).pages()
 
     assert [len(one.listings) for one in fast] == [10]
@@ -319,13 +320,38 @@ async def test_the_next_page_is_under_way_while_the_last_is_read_and_never_are_t
     assert at_reading == [*[1] * 9, 0]
 
 
+async def test_it_reads_on_while_what_it_gave_is_worked_at_and_holds_no_more_than_one(
+    site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crawl_ahead, "MOST_HELD", 1)
+
+    await crawler.pages(die_after=1, working_s=0.5)
+
+    assert len(site.ads) == 3  # given, held, and under way
+
+
+async def test_trouble_while_it_reads_on_is_told_after_what_was_read(
+    site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crawl_ahead, "MOST_HELD", 1)
+    site.odd = {"/ad/9": answer(429)}  # the second
+
+    with pytest.raises(PlatformUnavailable):
+        await crawler.pages(working_s=0.3)
+
+    assert [one.title for found in crawler.got for one in found.listings] == [site.offers["/ad/8"]]
+    site.odd = {}
+    crawler.at += timedelta(hours=1)
+    assert len(await crawler.titles()) == 9
+
+
 @pytest.mark.parametrize(
     ("remembered", "seconds", "due"), [(999, 0.0, True), (50_000, 4.9, False), (50_000, 5.1, True)]
 )
 def test_the_cursor_of_a_large_site_comes_more_seldom(remembered: int, seconds: float, due: bool) -> None:
-    held = crawl._Held(at=0.0, cursor_at=0.0)
+    held = crawl_ahead.Held(at=0.0, cursor_at=0.0)
     assert not held.needs_cursor(1_000.0, 0)
-    for _number in range(crawl.CURSOR_EVERY):
+    for _number in range(crawl_ahead.CURSOR_EVERY):
         held.take((), ())
 
     assert held.needs_cursor(seconds, remembered) == due

@@ -1,7 +1,8 @@
 """Two costs that Faust brings with it and that are larger than all its work on batches."""
 
-import gc
 import logging
+
+from streams.garbage import collect_seldom
 
 
 def tune() -> None:
@@ -15,6 +16,4 @@ def tune() -> None:
     root = logging.getLogger()
     lowest = min((handler.level for handler in root.handlers), default=logging.INFO)
     root.setLevel(max(root.level, lowest))
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    collect_seldom()
