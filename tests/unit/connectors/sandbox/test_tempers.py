@@ -311,7 +311,7 @@ async def test_an_outage_is_where_it_is(where: str, page: int, desk_status: int)
 
 
 async def test_a_hanging_desk_holds_the_line_until_the_outage_ends() -> None:
-    scenario = one_platform(platform="trouble: [{do: down, for_s: 0.6, how: hang}]")
+    scenario = one_platform(platform="trouble: [{do: down, for_s: 2.5, how: hang}]")
     async with shop(scenario) as (sandbox, desk):
         with pytest.raises(httpx.ReadTimeout):
             await desk.http.get(f"{desk.base_url}/listing/L1", timeout=0.2)
