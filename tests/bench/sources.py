@@ -1,9 +1,9 @@
 """How many listings each kind of source moves from a local server into Kafka, on one core.
 
 The source is ``takin connect`` in a process of its own, alone on one core; its server and a real broker are
-on the others. Every send is acknowledged; the topic is the oracle. What a server says is written beforehand, so
-that it costs nothing while it is measured. Prints one JSON line for each kind. A crawl asks for one
-page at a time, the next while the last is read: with one offer a page (``crawl_single``) each is a request.
+on the others. Every send is acknowledged; the topic is the oracle. What a server says is written beforehand,
+so that it costs nothing while it is measured. Prints one JSON line for each kind. A crawl asks for one page
+at a time, the next while the last is read: with one offer a page (``crawl_single``) each is a request.
 
 Example: .venv/bin/python -m tests.bench.sources --listings 20000 telegram feed
 """

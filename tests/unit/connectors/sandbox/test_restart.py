@@ -106,8 +106,8 @@ async def test_kill_9_loses_nothing_that_was_told_and_doubles_nothing(tmp_path: 
                     assert reply.status_code == 202, reply.text
                     assert receipts.setdefault(number, reply.json()) == reply.json()
         assert len(receipts) == len(bodies)
-        await until(lambda: len({body["data"]["item"]["item_id"] for body in answers.genuine()}) == 7)
-        await until(lambda: not sandbox.journal.undelivered())
+        await until(lambda: len({body["data"]["item"]["item_id"] for body in answers.genuine()}) == 7, within_s=60)
+        await until(lambda: not sandbox.journal.undelivered(), within_s=60)
 
         keys = {body["idempotency_key"] for body in bodies.values()}
         journal = sandbox.journal
@@ -123,7 +123,7 @@ async def test_kill_9_loses_nothing_that_was_told_and_doubles_nothing(tmp_path: 
 
 
 async def test_a_restart_carries_on_with_keys_pages_plans_and_ports(tmp_path: Path) -> None:
-    scenario = one_platform("{do: slow, after_s: 0.7, when: {listing: L2}}, {do: prompt, after_s: 0}")
+    scenario = one_platform("{do: slow, after_s: 4, when: {listing: L2}}, {do: prompt, after_s: 0}")
     async with shop(scenario, state_dir=tmp_path) as (sandbox, desk):
         url = desk.base_url
         body = notice_body(url, "L1")
