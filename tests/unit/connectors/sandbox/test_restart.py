@@ -106,7 +106,9 @@ async def test_kill_9_loses_nothing_that_was_told_and_doubles_nothing(tmp_path: 
                     assert reply.status_code == 202, reply.text
                     assert receipts.setdefault(number, reply.json()) == reply.json()
         assert len(receipts) == len(bodies)
-        await until(lambda: len({body["data"]["item"]["item_id"] for body in answers.genuine()}) == 7, within_s=60)
+        await until(
+            lambda: len({body["data"]["item"]["item_id"] for body in answers.genuine()}) == 7, within_s=60
+        )
         await until(lambda: not sandbox.journal.undelivered(), within_s=60)
 
         keys = {body["idempotency_key"] for body in bodies.values()}
