@@ -66,6 +66,8 @@ class Connection:
             if error.reason != "reset":
                 raise
             self._cut = True
+        # Whoever has other work does it now: the answer is often there when it is done.
+        await asyncio.sleep(0)
         while not answer.status:
             await self.read_on(answer)
         return answer

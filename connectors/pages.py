@@ -32,7 +32,7 @@ _INSIDE = r"(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+>?"
 _TOKEN = re.compile(
     r"<!--.*?(?:-->|\Z)"
     rf"|<(?P<raw>script|style|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>])(?P<of>{_INSIDE})"
-    r".*?(?:</(?P=raw)(?=[\s/>])[^>]*>?|\Z)"
+    r"(?:[^<]++|<(?!/(?P=raw)[\s/>]))*+(?:</(?P=raw)[^>]*>?|\Z)"
     rf"|<(?P<name>[a-zA-Z][^\s/>]*){_INSIDE}"
     rf"|</(?P<end>[a-zA-Z][^\s/>]*){_INSIDE}"
     r"|<[!?/][^>]*>?",
@@ -202,7 +202,10 @@ def type_names(node: Node) -> set[str]:
     """The node's types without prefix or namespace."""
     given = node.get("@type")
     names = given if isinstance(given, list) else [given]
-    return {re.split(r"[/#:]", name)[-1] for name in names if isinstance(name, str)}
+    return {_NAMESPACE.split(name)[-1] for name in names if isinstance(name, str)}
+
+
+_NAMESPACE = re.compile(r"[/#:]")
 
 
 def first(value: Any) -> Any:

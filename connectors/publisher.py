@@ -379,7 +379,7 @@ class Publisher:
         outcomes: list[BaseException | None] = [KafkaAway("not acknowledged")] * len(records)
         if connection is None:
             return outcomes
-        waiting: dict[asyncio.Future[object], int] = {}
+        waiting: dict[asyncio.Future[Any], int] = {}
         lost = asyncio.ensure_future(connection.lost.wait())
         try:
             for place, record in enumerate(records):
@@ -393,15 +393,15 @@ class Publisher:
                     outcomes[place] = error
                 else:
                     waiting[sent] = place
-            everything = asyncio.gather(*waiting, return_exceptions=True)
-            everything.add_done_callback(_looked_at)
-            both: set[asyncio.Future[Any]] = {everything, lost}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await _answered(waiting, lost)
         finally:
             lost.cancel()
             for sent in waiting:
                 # Nobody may ask any more; a late failure must not be reported as forgotten.
-                sent.add_done_callback(_looked_at)
+                if sent.done():
+                    _looked_at(sent)
+                else:
+                    sent.add_done_callback(_looked_at)
         for sent, place in waiting.items():
             if sent.done() and not sent.cancelled():
                 outcomes[place] = sent.exception()
@@ -456,6 +456,14 @@ class Publisher:
     ) -> None:
         """Disconnect."""
         await self.aclose()
+
+
+async def _answered(waiting: Iterable[asyncio.Future[Any]], lost: asyncio.Future[Any]) -> None:
+    """Until Kafka has said something of each, or the connection is lost."""
+    for sent in waiting:
+        # Those of one batch are answered together, so few are waited for.
+        if not sent.done() and not lost.done():
+            await asyncio.wait({sent, lost}, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _looked_at(done: "asyncio.Future[Any]") -> None:

@@ -58,6 +58,13 @@ class TcpStream:
 
     async def read(self, max_bytes: int, timeout: float) -> bytes:
         """As of a :class:`Stream`."""
+        # What is there already needs no clock.
+        try:
+            return self._sock.recv(max_bytes)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            raise PlatformUnavailable("reset", _said(error)) from error
         async with _Within(timeout, "reading"):
             return await self._loop.sock_recv(self._sock, max_bytes)
 
