@@ -38,7 +38,7 @@ demo-atproto: $(TOOLS) ## Watch reports go from a real AT Protocol network into 
 	@$(VENV)/bin/python -m tests.atproto.demo
 
 .PHONY: test
-test: $(TOOLS) ## Everything that must hold: lint, types, all tests, once against the wheel
+test: $(TOOLS) ## Everything that must hold: lint, types, all tests, the wheel
 	@deploy/ci/test.sh
 
 .PHONY: unit
