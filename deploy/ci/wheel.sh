@@ -41,4 +41,4 @@ echo "takin: the wheel is installed; its tests:"
     tests/unit/streams/desk/test_{board,commands,hostile_text,public_form}.py \
     tests/unit/streams/local/test_{die_with_parent,jar_lock}.py tests/unit/streams/sla/test_{calendar,regimes}.py \
     tests/unit/streams/notices/test_{migrations,wording}.py \
-    tests/unit/streams/screening/test_{named_taxa,pack_folder,reference,tools}.py
+    tests/unit/streams/screening/test_{named_taxa,pack_folder,reference}.py
