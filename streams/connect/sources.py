@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
@@ -324,14 +325,19 @@ def _owner(url: str, platform: str | None, configs: Sequence[PlatformConfig]) ->
 def _platform_of(platform: str | None, configs: Sequence[PlatformConfig]) -> Callable[[str], str]:
     """The platform that was named, or the one that an address belongs to."""
 
-    def found(url: str) -> str:
+    @lru_cache(maxsize=1_024)
+    def at(place: str) -> str:
         try:
-            config, host = _owner(url, platform, configs), httpx.URL(url).host
+            config, host = _owner(place, platform, configs), httpx.URL(place).host
         except httpx.InvalidURL:
             return platform or "unnamed"
         return config.name if config else platform or name_of(host)
 
-    return found
+    return lambda url: at(_PLACE.match(url)[0])  # type: ignore[index]
+
+
+_PLACE = re.compile(r"[^/?#]*(?://[^/?#]*)?")
+"""Scheme, host and port of an address: an archive names few of them, each many times."""
 
 
 def name_of(host: str) -> str:
