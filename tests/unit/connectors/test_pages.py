@@ -255,6 +255,11 @@ def test_no_page_is_heavy_to_read(html: str) -> None:
             [],
         ),
         ('<script>"<!--"</script><script type="application/ld+json">{"@type":"Product","name":"d"}', ["d"]),
+        (
+            '<script type="application/ld+json">{"@type":"Product","name":"</scriptx <script> <"}</ScRiPt\n>'
+            '<title></titles></title><script type="application/ld+json">{"@type":"Product","name":"e"}</script/>',
+            ["</scriptx <script> <", "e"],
+        ),
     ],
 )
 def test_only_what_a_browser_takes_for_a_script_is_read(html: str, titles: list[str]) -> None:
