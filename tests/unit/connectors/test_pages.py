@@ -257,7 +257,8 @@ def test_no_page_is_heavy_to_read(html: str) -> None:
         ('<script>"<!--"</script><script type="application/ld+json">{"@type":"Product","name":"d"}', ["d"]),
         (
             '<script type="application/ld+json">{"@type":"Product","name":"</scriptx <script> <"}</ScRiPt\n>'
-            '<title></titles></title><script type="application/ld+json">{"@type":"Product","name":"e"}</script/>',
+            "<title></titles></title>"
+            '<script type="application/ld+json">{"@type":"Product","name":"e"}</script/>',
             ["</scriptx <script> <", "e"],
         ),
     ],
