@@ -21,6 +21,8 @@ _TARGET = re.compile(r"[!-~]+")
 _ONCE = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers by which a server tells where a request goes and where it ends."""
 _SPOKEN = frozenset({"1.0", "1.1"})
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+_FIRST, _SPACE = b"H "
 
 
 def request_head(method: str, target: str, lines: Iterable[tuple[str, str]]) -> tuple[bytes, HeaderLines]:
@@ -70,6 +72,7 @@ class Answer:
         "_body",
         "_fault",
         "_framing",
+        "_head",
         "_lines",
         "_method",
         "_parser",
@@ -95,6 +98,8 @@ class Answer:
         self._framing = 0
         """How many headers say where the body ends."""
         self._body: list[bytes] = []
+        self._head = b""
+        """What came before the head was whole."""
         self._fault: str | None = None
         self._without_progress = 0
         self.status = 0
@@ -115,6 +120,8 @@ class Answer:
             PlatformUnavailable: ``bad_reply``: this is no answer.
         """
         self._without_progress += len(data)
+        if not self.status:
+            self._head += data
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
@@ -176,14 +183,22 @@ class Answer:
             self._refuse(f"the answer is of HTTP {version}")
         if status < 100 or status == 101:
             self._refuse(f"an answer of status {status:03} was not asked for")
+        head = self._head if self._head[0] == _FIRST else self._head.lstrip(b"\r\n")
+        if head[head.find(b"\n") + 1] == _SPACE:  # llhttp passes over it; RFC 9112, 2.2: refuse
+            self._refuse("a space stands before the first header line of the answer")
         if status < 200:
             return
         self.status, self.http_version, self.headers = status, f"HTTP/{version}", tuple(self._lines)
-        encodings = [value.lower() for name, value in self._lines if name.lower() == b"transfer-encoding"]
-        lengths = sum(name.lower() == b"content-length" for name, _ in self._lines)
+        encodings, lengths = [], 0
+        for name, value in self._lines:
+            if (low := name.lower()) == b"content-length":
+                lengths += 1
+            elif low == b"transfer-encoding":
+                encodings.append(value.lower())
         if encodings not in ([], [b"chunked"]):
             self._refuse("the answer is packed for its way in a manner that was not asked for")
         self._framing = len(encodings) + lengths
+        self._head = b""
         if self._method == "HEAD":
             self.is_complete = True
             raise _Over
@@ -204,3 +219,4 @@ class Answer:
             )
         else:  # informational
             self._without_progress, self.reason, self._lines = 0, b"", []
+            self._head = _END_OF_HEAD.split(self._head.lstrip(b"\r\n"), 1)[1]

@@ -107,6 +107,8 @@ GOOD = {
         False,
     ),
     "100 Continue": (b"HTTP/1.1 100 Continue\r\n\r\n" + TWO, b"hi", True),
+    "empty lines before": (b"\r\n\r\n" + TWO, b"hi", True),
+    "empty lines between": (b"HTTP/1.1 100 Continue\r\n\r\n\r\n" + TWO, b"hi", True),
     "early hints": (b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 3 + TWO, b"hi", True),
     "204": (b"HTTP/1.1 204 No Content\r\nx: y\r\n\r\n", b"", True),
     "304 with a length": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n", b"", True),
@@ -258,6 +260,14 @@ BAD = {
     "compressed on its way": OK + b"Transfer-Encoding: gzip\r\n\r\nhi",
     "chunked twice": OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "no colon": OK + b"abc\r\nContent-Length: 0\r\n\r\n",
+    "a space before the first header": OK + b" a: b\r\nContent-Length: 0\r\n\r\n",
+    "a space that ends the head": OK + b" \r\nContent-Length: 0\r\n\r\n",
+    "a space before the first header, line feeds": b"HTTP/1.1 200\n a: b\nContent-Length: 0\n\n",
+    "a space after an empty line": b"\r\n\r\n" + OK + b" a: b\r\nContent-Length: 0\r\n\r\n",
+    "a space in an informational answer": b"HTTP/1.1 103 Early Hints\r\n a: b\r\n\r\n" + TWO,
+    "a space after an informational answer": (
+        b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n" * 2 + OK + b" a: b\r\nContent-Length: 0\r\n\r\n"
+    ),
     "a space before the colon": OK + b"a : b\r\nContent-Length: 0\r\n\r\n",
     "no name": OK + b": b\r\nContent-Length: 0\r\n\r\n",
     "a NUL in a header": OK + b"a: b\0c\r\nContent-Length: 0\r\n\r\n",
