@@ -15,7 +15,7 @@ from html import unescape
 from typing import Any
 from urllib.parse import urljoin
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from connectors.markup import decode, elements
 
 Node = Mapping[str, Any]
 
@@ -26,24 +26,15 @@ _MOST_BLOCKS = 1_000
 _WRAPPING = re.compile(
     r"\A\s*(?:<!--|//\s*<!\[CDATA\[|<!\[CDATA\[)?(.*?)(?:-->|//\s*\]\]>|\]\]>)?[\s;]*\Z", re.S
 )
-_MARKUP = re.compile(r"<[a-zA-Z/!]|&[a-zA-Z#]")
-_INSIDE = r"(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+>?"
-"""The rest of a tag. Nothing in it is tried twice, so that no page makes it slow."""
-_TOKEN = re.compile(
-    r"<!--.*?(?:-->|\Z)"
-    rf"|<(?P<raw>script|style|title|textarea|xmp|iframe|noembed|noframes)(?=[\s/>])(?P<of>{_INSIDE})"
-    r"(?:[^<]++|<(?!/(?P=raw)[\s/>]))*+(?:</(?P=raw)[^>]*>?|\Z)"
-    rf"|<(?P<name>[a-zA-Z][^\s/>]*){_INSIDE}"
-    rf"|</(?P<end>[a-zA-Z][^\s/>]*){_INSIDE}"
-    r"|<[!?/][^>]*>?",
-    re.S | re.I,
-)
-_LOOKED_AT = (
-    'title, html, link[rel="canonical"], meta[name="listing-state"], input[type="password"], '
-    'script[type="application/ld+json"]'
-)
-_TELLING = frozenset({"html", "link", "meta", "input"})
-_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.I)
+_LOOKED_AT = {
+    "html": "lang",
+    "title": "",
+    "link": "canonical",
+    "meta": "listing-state",
+    "input": "password",
+    "script": "ld+json",
+}
+"""Elements, each with a word in its tag without which it says nothing to us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,87 +56,35 @@ class Document:
 
 def read_page(body: bytes, content_type: str = "") -> Document:
     """Read a page's bytes. ``content_type`` is the HTTP header, for its charset."""
-    told: dict[str, LexborNode] = {}
-    blocks: list[LexborNode] = []
-    # One search for all of them: each selector costs as much again.
-    for node in LexborHTMLParser(_telling(decode(body, content_type))).css(_LOOKED_AT):
-        if node.tag == "script":
-            blocks.append(node)
-        else:
-            told.setdefault(node.tag or "", node)
-    products = tuple(
-        product for block in blocks[:_MOST_BLOCKS] for product in _products(_parsed(block.text()))
-    )
+    told: dict[str, str] = {}
+    blocks: list[str] = []
+    for name, has, words in elements(decode(body, content_type), _LOOKED_AT):
+        match name:
+            case "script" if _is_json_ld(has):
+                blocks.append(words)
+            case "title":
+                told.setdefault("title", unescape(words).strip())
+            case "html" if "lang" in has:
+                told.setdefault("language", has["lang"])
+            case "link" if "canonical" in has.get("rel", "").lower().split():
+                told.setdefault("canonical", has.get("href", ""))
+            case "meta" if has.get("name") == "listing-state":
+                told.setdefault("listing_state", has.get("content", ""))
+            case "input" if has.get("type", "").lower() == "password":
+                told["login"] = "asked for"
     return Document(
-        title=told["title"].text().strip() if "title" in told else "",
-        language=_attribute(told, "html", "lang"),
-        canonical=_attribute(told, "link", "href"),
-        products=products,
-        asks_for_login="input" in told,
-        listing_state=_attribute(told, "meta", "content"),
+        title=told.get("title", ""),
+        language=told.get("language") or None,
+        canonical=told.get("canonical") or None,
+        products=tuple(product for block in blocks[:_MOST_BLOCKS] for product in _products(_parsed(block))),
+        asks_for_login="login" in told,
+        listing_state=told.get("listing_state") or None,
     )
 
 
-def _attribute(told: Mapping[str, LexborNode], name: str, attribute: str) -> str | None:
-    return (told[name].attributes.get(attribute) if name in told else None) or None
-
-
-def _telling(html: str) -> str:
-    """The few elements of a page that are looked at, none inside another.
-
-    A tree of the whole page is a weapon: a parser as browsers have them needs minutes for a hundred thousand
-    elements inside each other, and makes millions of a few kilobytes of misnested ones.
-    """
-    return "".join(
-        found[0]
-        for found in _TOKEN.finditer(html)
-        if (name := (found["raw"] or found["name"] or "").lower()) in _TELLING
-        or name == "title"
-        or (name == "script" and "ld+json" in found["of"].lower())
-    )
-
-
-def decode(body: bytes, content_type: str = "") -> str:
-    """Text of a page: charset of the header, else of the page's first kilobyte, else UTF-8. Never raises."""
-    found = _CHARSET.search(content_type.encode("ascii", "ignore")) or _CHARSET.search(body[:1024])
-    charset = found.group(1).decode("ascii") if found else "utf-8"
-    try:
-        return body.decode(charset, "replace")
-    except (LookupError, ValueError, UnicodeError):  # unknown, or not a text encoding
-        return body.decode("utf-8", "replace")
-
-
-def plain_text(html: str | None) -> str:
-    """Text of a piece of HTML; text without markup stays as it is."""
-    if not html:
-        return ""
-    if not _MARKUP.search(html):
-        return html.strip()
-    return " ".join(unescape(_TOKEN.sub(_between, html)).split())
-
-
-def text_lines(html: str, without: frozenset[str]) -> str:
-    """Text of a piece of HTML, a line for each piece between two tags; elements named ``without`` are left
-    out with all that is in them."""
-    lines: list[str] = []
-    at = depth = 0
-    for found in _TOKEN.finditer(html):
-        if not depth:
-            lines.append(html[at : found.start()])
-        at = found.end()
-        if (found["name"] or "").lower() in without:
-            depth += 1
-        elif (found["end"] or "").lower() in without:
-            depth = max(depth - 1, 0)
-    if not depth:
-        lines.append(html[at:])
-    return "\n".join(line for one in lines if (line := unescape(one).strip()))
-
-
-def _between(found: re.Match[str]) -> str:
-    """What stands in place of a tag: the words of an element that holds nothing but text, else a space."""
-    shown = found["raw"] is not None and found["raw"].lower() in ("title", "textarea")
-    return f" {found[0][len(found['raw']) + len(found['of']) + 1 :].rpartition('</')[0]} " if shown else " "
+def _is_json_ld(has: Mapping[str, str]) -> bool:
+    """Whether that is what a script's ``type`` says, parameters aside."""
+    return has.get("type", "").partition(";")[0].strip().lower() == "application/ld+json"
 
 
 def _parsed(text: str) -> Any:
@@ -222,6 +161,8 @@ def many(value: Any) -> list[Any]:
 
 def words(value: Any) -> str | None:
     """Text of a value that may be text, a number, a language map or a thing with a name."""
+    if value is None:
+        return None
     value = first(value)
     if isinstance(value, Mapping):
         value = first(value.get("@value") or value.get("name") or value.get("value"))
@@ -232,6 +173,8 @@ def words(value: Any) -> str | None:
 
 def address(value: Any, base: str) -> str | None:
     """An absolute http address of a value that may be text or a thing with ``url`` or ``contentUrl``."""
+    if value is None:
+        return None
     value = first(value)
     if isinstance(value, Mapping):
         value = first(value.get("contentUrl") or value.get("url") or value.get("@id"))
@@ -261,6 +204,8 @@ _DECIMAL_COMMA = re.compile(r"\d{1,14},\d{1,2}")
 
 def amount(value: Any) -> Decimal | None:
     """A price's number, or ``None`` where it cannot be told for sure."""
+    if value is None:
+        return None
     value = first(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None

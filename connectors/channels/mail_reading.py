@@ -16,7 +16,7 @@ from typing import Literal
 
 from connectors.channels.plain import plain_line, plain_text
 from connectors.errors import UnreadableAnswer
-from connectors.pages import text_lines
+from connectors.markup import text_lines
 
 LONGEST = 4 * 1024 * 1024
 """Bytes of a mail that are read."""

@@ -17,7 +17,7 @@ from html import unescape
 from connectors.channels.mail_reading import leaf_text, leaves, read_letter
 from connectors.channels.plain import plain_line, plain_text
 from connectors.intake_pictures import MAX_PICTURE
-from connectors.pages import text_lines
+from connectors.markup import text_lines
 from schemas.report import MOST_PICTURES, Report, Reporter, ReportPicture
 
 LONGEST_REPORT = 25 * 1024 * 1024

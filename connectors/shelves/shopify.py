@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from connectors.pages import moment, plain_text
+from connectors.markup import plain_text
+from connectors.pages import moment
 from connectors.shelves.shelf import Ask, Manners, Row, Rows, part, pictures, price, rows_of, several, text
 
 PAGE = 250

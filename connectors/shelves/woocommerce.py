@@ -12,7 +12,7 @@ A changed product does not move up, so what was changed is seen when a pass walk
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.pages import plain_text
+from connectors.markup import plain_text
 from connectors.shelves.shelf import (
     Ask,
     Manners,

@@ -21,7 +21,8 @@ import feedparser
 from connectors.errors import PlatformRefused, PlatformUnavailable
 from connectors.http import OutboundClient, Reply, reply_error
 from connectors.mapping import OPTIONAL, Unusable, seal
-from connectors.pages import moment, plain_text
+from connectors.markup import plain_text
+from connectors.pages import moment
 from connectors.platform import Page
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.listing import Listing
