@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.listing import SHOWN, Listing, content_hash
+from schemas.message import canonical_json, digest
 
 MOMENT = datetime(2026, 3, 9, 8, 0, tzinfo=UTC)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -125,3 +126,31 @@ def test_the_key_names_platform_and_listing() -> None:
 def test_a_listing_out_of_bounds_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         listing(**fields)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"title": text, "description": text, "url": text.filter(bool)},
+        optional={
+            "category": text,
+            "price": st.fixed_dictionaries(
+                {"amount": st.decimals(0, 10**9, places=2), "currency": st.just("EUR")}
+            ),
+            "seller": st.fixed_dictionaries({"handle": text}),
+            "contacts": st.lists(
+                st.fixed_dictionaries({"kind": st.just("phone"), "value": text.filter(bool)}), max_size=2
+            ),
+            "ships_to": st.lists(text, max_size=3),
+            "images": st.lists(st.fixed_dictionaries({"url": text}), max_size=2),
+            "posted_at": st.datetimes(timezones=st.just(UTC)),
+            "gone": st.just(True),
+        },
+    )
+)
+def test_the_content_hash_is_over_the_canonical_json_of_what_is_shown(fields: dict[str, Any]) -> None:
+    found = listing(**fields)
+    shown = found.model_dump(mode="json", include=set(SHOWN), exclude_none=True)
+    bare = {**shown, "images": [{"url": one["url"]} for one in shown["images"]]}
+
+    assert found.content_hash == digest(["bazaar", "8841502", canonical_json(bare)])
+    assert Listing.from_bytes(found.to_bytes()) == found
