@@ -13,6 +13,8 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import httpx
 
@@ -83,8 +85,7 @@ def is_public(address: str) -> bool:
     return ip.scope_id is None and ip in _PUBLIC_V6 and not any(ip in net for net in _REFUSED_V6)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """An http or https address as it is asked for, read as httpx reads it."""
 
     text: str
@@ -221,6 +222,7 @@ class EgressPolicy:
                 raise EgressRefused(f"{host[:253]} leads to {address}, which is not a public address")
 
 
+@lru_cache(maxsize=1_024)
 def normal_host(host: str) -> str:
     """A host as it is compared: lower case, without brackets or a final dot."""
     return host.strip("[]").rstrip(".").lower()

@@ -10,6 +10,7 @@ import asyncio
 import email.utils
 import re
 import ssl
+import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from functools import lru_cache
 
 import certifi
 
-from connectors.egress import DEFAULT_PORTS, Address, EgressPolicy, GuardedBackend
+from connectors.egress import DEFAULT_PORTS, EgressPolicy, GuardedBackend
 from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
 from connectors.exchange import Exchange, HeaderLines
 from connectors.http_connection import Connection, Connections, Origin, Waits
@@ -100,51 +101,127 @@ class OutboundClient:
             PlatformUnavailable: ``timeout``, ``connect``, ``reset`` or ``bad_reply``.
             PlatformRefused: ``invalid`` when the request itself cannot be sent.
         """
+        asked = await self.ask(method, url, headers=headers, content=content, timeout_s=timeout_s, cap=cap)
+        return await asked.reply()
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout_s: float | None = None,
+        cap: int | None = None,
+    ) -> "Pending":
+        """Send a request whose answer is fetched later: see :meth:`request`, and :meth:`Pending.reply`."""
         address = self.policy.check_url(url)
         total = self.limits.total_s if timeout_s is None else timeout_s
-        limit = self.limits.response_cap if cap is None else cap
-        try:
-            async with asyncio.timeout(total):
-                return await self._exchange(method, address, headers or {}, content, limit)
-        except TimeoutError as error:
-            raise PlatformUnavailable("timeout", f"no complete answer within {total:g} s") from error
-
-    async def _exchange(
-        self, method: str, url: Address, headers: Mapping[str, str], content: bytes | None, cap: int
-    ) -> Reply:
         said = {
             "User-Agent": self._user_agent,
             "Accept-Encoding": "identity",
             "Accept": "*/*",
-            **headers,
+            **(headers or {}),
         }
         if content is not None or method in _WITH_BODY:
             said["Content-Length"] = str(len(content or b""))
-        head, lines = request_head(method, url.target, (("Host", url.netloc), *said.items()))
-        origin = Origin(url.scheme, url.host, url.port or DEFAULT_PORTS[url.scheme])
-        async with self._connections.connection(origin) as connection:
-            answer = await connection.ask(method, head + content if content else head)
+        head, lines = request_head(method, address.target, (("Host", address.netloc), *said.items()))
+        origin = Origin(address.scheme, address.host, address.port or DEFAULT_PORTS[address.scheme])
+        until = time.monotonic() + total
+        try:
+            connection = await self._connections.take(origin, until)
+            try:
+                answer = await connection.send(method, head + content if content else head, until)
+            except BaseException:
+                await self._connections.give_back(connection)
+                raise
+        except PlatformUnavailable as error:
+            _check_late(error, until, total)
+            raise
+        request = _Request(method, address.text, address.target, lines, self._response_cap(cap), total)
+        return Pending(request, answer, connection, self._connections)
+
+    def _response_cap(self, cap: int | None) -> int:
+        return self.limits.response_cap if cap is None else cap
+
+    async def aclose(self) -> None:
+        """Close every connection; one that is in use, when its exchange ends."""
+        await self._connections.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What was asked, and within which bounds."""
+
+    method: str
+    url: str
+    target: str
+    lines: HeaderLines
+    cap: int
+    total_s: float
+
+
+class Pending:
+    """A request that was sent. Its answer may come while its caller does something else."""
+
+    def __init__(
+        self, request: _Request, answer: Answer, connection: Connection, connections: Connections
+    ) -> None:
+        self._request = request
+        self._answer = answer
+        self._connection: Connection | None = connection
+        self._connections = connections
+        self._left_s = connection.until - time.monotonic()
+
+    async def reply(self) -> Reply:
+        """The answer, once. Time in which nobody waited for it does not count.
+
+        Raises:
+            PlatformUnavailable: as of :meth:`OutboundClient.request`.
+        """
+        request, answer, connection = self._request, self._answer, self._connection
+        if connection is None:
+            raise RuntimeError("the answer was fetched already")
+        connection.until = until = time.monotonic() + self._left_s
+        try:
+            # Whoever has other work does it now: the answer is often there when it is done.
+            await asyncio.sleep(0)
+            while not answer.status:
+                await connection.read_on(answer)
             told = _by_name(answer.headers)
             decode = _decoder(told.get("content-encoding", ""), answer.status)
-            body, received, complete = await _read(answer, connection, decode, cap)
+            body, received, complete = await _read(answer, connection, decode, request.cap)
+        except PlatformUnavailable as error:
+            _check_late(error, until, request.total_s)
+            raise
+        finally:
+            await self.aclose()
         exchange = Exchange(
-            method=method,
-            url=url.text,
-            request_target=url.target.encode("ascii"),
-            request_headers=lines,
+            method=request.method,
+            url=request.url,
+            request_target=request.target.encode("ascii"),
+            request_headers=request.lines,
             http_version=answer.http_version,
             status=answer.status,
             reason=answer.reason,
             headers=answer.headers,
-            body=received[:cap],
-            complete=complete and len(received) <= cap,
+            body=received[: request.cap],
+            complete=complete and len(received) <= request.cap,
             server=connection.peer,
         )
         return Reply(answer.status, told, body, complete, exchange)
 
     async def aclose(self) -> None:
-        """Close every connection; one that is in use, when its exchange ends."""
-        await self._connections.aclose()
+        """Nobody waits for the answer any more: hang up, unless all of it came."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._connections.give_back(connection)
+
+
+def _check_late(error: PlatformUnavailable, until: float, total_s: float) -> None:
+    """Where all of the time went by, that is what is told."""
+    if error.reason == "timeout" and time.monotonic() >= until:
+        raise PlatformUnavailable("timeout", f"no complete answer within {total_s:g} s") from error
 
 
 @lru_cache(maxsize=8)

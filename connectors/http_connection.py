@@ -1,10 +1,8 @@
 """Connections for HTTP: opened where egress allows, for one exchange at a time, kept for the next one."""
 
 import asyncio
-import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from connectors.egress import GuardedBackend
@@ -51,41 +49,46 @@ class Connection:
         self._answer: Answer | None = None
         self._cut = False
         self._idle_since = 0.0
+        self.until = 0.0
+        """When the exchange is to be over, by the monotonic clock."""
 
-    async def ask(self, method: str, request: bytes) -> Answer:
-        """Send a request; its answer, of which the head came and perhaps some of the body.
+    async def send(self, method: str, request: bytes, until: float) -> Answer:
+        """Send a request; its answer, of which nothing came yet. ``until``: see :attr:`until`.
 
         Raises:
-            PlatformUnavailable: ``timeout``, ``reset`` or ``bad_reply``.
+            PlatformUnavailable: ``timeout`` or ``reset``.
         """
+        self.until = until
         answer = self._answer = Answer(method)
         try:
-            await self._stream.write(request, self._waits.write_s)
+            await self._stream.write(request, self._within(self._waits.write_s))
         except PlatformUnavailable as error:
             # Some servers say what they dislike, and hang up before they have read all of it.
             if error.reason != "reset":
                 raise
             self._cut = True
-        # Whoever has other work does it now: the answer is often there when it is done.
-        await asyncio.sleep(0)
-        while not answer.status:
-            await self.read_on(answer)
         return answer
 
     async def read_on(self, answer: Answer) -> None:
         """Wait for the next piece of an answer that is not complete.
 
         Raises:
-            PlatformUnavailable: as of :meth:`ask`.
+            PlatformUnavailable: ``timeout``, ``reset`` or ``bad_reply``.
         """
-        piece = await self._stream.read(_PIECE, self._waits.read_s)
+        piece = await self._stream.read(_PIECE, self._within(self._waits.read_s))
         if piece:
             answer.feed(piece)
         else:
             answer.end()
         if not answer.is_complete:
-            # A server that is always faster than we are may not keep us from the clock.
+            # A server that is always faster than we are may not keep others from their turn.
             await asyncio.sleep(0)
+
+    def _within(self, seconds: float) -> float:
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise PlatformUnavailable("timeout", "no time is left")
+        return min(seconds, left)
 
     def is_kept(self) -> bool:
         """Whether it may serve another exchange after the one that is over; it is idle from then on."""
@@ -117,41 +120,47 @@ class Connections:
         self._idle: list[Connection] = []
         """The one used last at the end."""
 
-    @contextlib.asynccontextmanager
-    async def connection(self, origin: Origin) -> AsyncIterator[Connection]:
-        """One for an exchange with ``origin``; it is kept afterwards where that left it fit for another.
+    async def take(self, origin: Origin, until: float) -> Connection:
+        """One for an exchange with ``origin``, to be given back afterwards; ``until``: of the same clock.
 
         Raises:
             EgressRefused: it leads where we do not go.
             PlatformUnavailable: every one was in use for too long, or none could be opened.
         """
-        await self._turn()
+        await self._turn(until)
         self._in_use += 1
         try:
-            taken = await self._take(origin)
-            try:
-                yield taken
-            finally:
-                if taken.is_kept() and not self._closed:
-                    self._idle.append(taken)
-                else:
-                    await taken.aclose()
-        finally:
-            self._in_use -= 1
-            self._turns.release()
+            return await self._kept(origin) or await self._opened(origin, until)
+        except BaseException:
+            self._release()
+            raise
 
-    async def _turn(self) -> None:
+    async def give_back(self, connection: Connection) -> None:
+        """Keep it where its exchange left it fit for another."""
+        try:
+            if connection.is_kept() and not self._closed:
+                self._idle.append(connection)
+            else:
+                await connection.aclose()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        self._in_use -= 1
+        self._turns.release()
+
+    async def _turn(self, until: float) -> None:
         if not self._turns.locked():
             await self._turns.acquire()  # at once
             return
         try:
-            async with asyncio.timeout(self._waits.pool_s):
+            async with asyncio.timeout(min(self._waits.pool_s, until - time.monotonic())):
                 await self._turns.acquire()
         except TimeoutError as error:
             within = f"{self._waits.pool_s:g} s"
             raise PlatformUnavailable("timeout", f"no connection was free in {within}") from error
 
-    async def _take(self, origin: Origin) -> Connection:
+    async def _kept(self, origin: Origin) -> Connection | None:
         gone = [one for one in self._idle if one.is_stale()]
         for one in gone:
             self._idle.remove(one)
@@ -160,16 +169,21 @@ class Connections:
             if one.origin == origin:
                 self._idle.remove(one)
                 return one
+        return None
+
+    async def _opened(self, origin: Origin, until: float) -> Connection:
         if self._idle and self._in_use + len(self._idle) > self._connections:
             await self._idle.pop(0).aclose()
-        return await self._opened(origin)
-
-    async def _opened(self, origin: Origin) -> Connection:
         within_s = self._waits.connect_s
-        plain = await self._backend.connect_tcp(origin.host, origin.port, within_s)
-        if origin.scheme == "http":
-            return Connection(origin, plain, self._waits)
-        return Connection(origin, await plain.start_tls(self._context, origin.host, within_s), self._waits)
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                plain = await self._backend.connect_tcp(origin.host, origin.port, within_s)
+                if origin.scheme == "http":
+                    return Connection(origin, plain, self._waits)
+                secure = await plain.start_tls(self._context, origin.host, within_s)
+        except TimeoutError as error:
+            raise PlatformUnavailable("timeout", "no connection was there in time") from error
+        return Connection(origin, secure, self._waits)
 
     async def aclose(self) -> None:
         """Close those that nobody uses, and those in use as soon as they are given back."""

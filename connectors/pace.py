@@ -70,6 +70,12 @@ class Pace:
         """Seconds for which the platform asked to be left alone; 0 when it did not."""
         return max(self._silent_until - self._monotonic(), 0.0)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a turn would come at once."""
+        now = self._monotonic()
+        return reserve(self._full_at, now, interval=self._interval, burst=self._burst)[1] <= now
+
     def be_silent(self, seconds: float) -> None:
         """The platform said ``Retry-After``. A shorter wish never cuts a longer one."""
         self._silent_until = max(self._silent_until, self._monotonic() + seconds)

@@ -30,12 +30,13 @@ import structlog
 
 from connectors.egress import EgressRefused
 from connectors.errors import ConnectorError, PlatformRefused, PlatformUnavailable
-from connectors.http import OutboundClient, Reply, reply_error
+from connectors.http import OutboundClient, Pending, Reply, reply_error
 from connectors.mapping import Unusable, seal
 from connectors.pace import Pace
 from connectors.pages import Node, listing_fields, moment, read_page
 from connectors.platform import Page
-from connectors.sources.crawl_ahead import Ahead, Held, one_ahead
+from connectors.sources.ahead import one_ahead
+from connectors.sources.crawl_ahead import Ahead, Held
 from connectors.sources.crawl_state import CrawlState, Seen
 from connectors.sources.robots import Robots, agent_of, read_robots
 from connectors.sources.sitemap import CAP as SITEMAP_CAP
@@ -144,10 +145,12 @@ class CrawlSource:
         try:
             while (asked := await ahead.taken()) is not None:
                 entry, reply = asked
+                if reply.status == 429 or (reply.status == 503 and "retry-after" in reply.headers):
+                    raise self._heeded(reply)
                 refused = refused + 1 if reply.status in (401, 403, 451) or reply.status >= 500 else 0
                 if refused >= REFUSALS:
                     raise reply_error(reply, self._now())
-                if not refused:
+                if not refused and self._pace.is_free:
                     await ahead.begin()  # the site works at the next page while this one is read
                 held.take(*self._taken(entry, reply, state))
                 now = self._monotonic()
@@ -159,8 +162,8 @@ class CrawlSource:
             await ahead.end()
         yield held.give(self._monotonic(), state.to_text())
 
-    async def _next(self, wanted: deque[Entry], state: CrawlState) -> tuple[Entry, Reply] | None:
-        """The next page that we may ask for; ``None``: there is none."""
+    async def _next(self, wanted: deque[Entry], state: CrawlState) -> tuple[Entry, Pending] | None:
+        """Ask for the next page that we may have; ``None``: there is none."""
         while wanted:
             entry = wanted.popleft()
             if (await self._robots(entry.url, state)).allows(entry.url):
@@ -259,17 +262,15 @@ class CrawlSource:
             await self._pace.turn()  # the file itself was just asked for
         return held
 
-    async def _page(self, entry: Entry, state: CrawlState) -> Reply:
+    async def _page(self, entry: Entry, state: CrawlState) -> Pending:
         seen = state.pages.get(entry.url)
         headers = {"Accept": "text/html, */*;q=0.5"}
         if seen is not None and seen.etag:
             headers["If-None-Match"] = seen.etag
         if seen is not None and seen.modified:
             headers["If-Modified-Since"] = seen.modified
-        reply = await self._get(entry.url, state, cap=PAGE_CAP, headers=headers)
-        if reply.status == 429 or (reply.status == 503 and "retry-after" in reply.headers):
-            raise self._heeded(reply)
-        return reply
+        await self._turn(state)
+        return await self._client.ask("GET", entry.url, headers=headers, cap=PAGE_CAP)
 
     def _heeded(self, reply: Reply) -> PlatformUnavailable | PlatformRefused:
         error = reply_error(reply, self._now())
@@ -277,9 +278,12 @@ class CrawlSource:
             self._pace.be_silent(error.retry_after_s)
         return error
 
-    async def _get(
-        self, url: str, state: CrawlState, *, cap: int, headers: Mapping[str, str] | None = None
-    ) -> Reply:
+    async def _get(self, url: str, state: CrawlState, *, cap: int) -> Reply:
+        await self._turn(state)
+        return await self._client.request("GET", url, cap=cap)
+
+    async def _turn(self, state: CrawlState) -> None:
+        """Wait until we may ask, and count it."""
         today = self._now().astimezone(UTC).date().isoformat()
         if state.day != today:
             state.day, state.calls = today, 0
@@ -292,7 +296,6 @@ class CrawlSource:
         await self._pace.turn()
         state.calls += 1
         self.calls_left = self._limits.calls_a_day - state.calls
-        return await self._client.request("GET", url, headers=headers, cap=cap)
 
     # ---- what came back ------------------------------------------------------------------------------
 

@@ -1,10 +1,9 @@
-"""What lies between a crawl and those who take what it read: pages held together, and reading ahead."""
+"""What lies between a crawl and those who take what it read: pages held together, and asking ahead."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from connectors.http import Reply
+from connectors.http import Pending, Reply
 from connectors.platform import Page
 from connectors.sources.sitemap import Entry
 from schemas.dead_letter import DeadLetter
@@ -58,40 +57,33 @@ class Held:
 
 
 class Ahead:
-    """One request that may be under way while what the last one brought is read; never two."""
+    """The next page, asked for before the last one is read; never two at once."""
 
-    def __init__(self, ask: Callable[[], Awaitable[tuple[Entry, Reply] | None]]) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[tuple[Entry, Pending] | None]]) -> None:
         self._ask = ask
-        self._under_way: asyncio.Future[tuple[Entry, Reply] | None] | None = None
+        self._begun = False
+        self._asked: tuple[Entry, Pending] | None = None
+        self._trouble: Exception | None = None
 
     async def begin(self) -> None:
-        """Ask, and come back when the request is sent or has to wait."""
-        self._under_way = asyncio.ensure_future(self._ask())
-        await asyncio.sleep(0)
+        """Ask for it. What goes wrong is told when it is taken."""
+        self._begun = True
+        try:
+            self._asked = await self._ask()
+        except Exception as error:
+            self._trouble = error
 
     async def taken(self) -> tuple[Entry, Reply] | None:
-        """What it brought; asked for now if it was not begun."""
-        begun, self._under_way = self._under_way, None
-        return await (self._ask() if begun is None else begun)
+        """It, asked for now if it was not begun; ``None``: there is none."""
+        if not self._begun:
+            await self.begin()
+        asked, trouble = self._asked, self._trouble
+        self._begun, self._asked, self._trouble = False, None, None
+        if trouble is not None:
+            raise trouble
+        return (asked[0], await asked[1].reply()) if asked is not None else None
 
     async def end(self) -> None:
         """Nobody waits for it any more."""
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.gather(self._under_way, return_exceptions=True)
-
-
-async def one_ahead(pages: AsyncGenerator[Page, None]) -> AsyncIterator[Page]:
-    """The same pages, each read while what came before it is worked at; never more than one.
-
-    For a source that its reading changes nothing at: what was read and is never taken is read again.
-    """
-    coming = asyncio.ensure_future(anext(pages, None))
-    try:
-        while (page := await coming) is not None:
-            coming = asyncio.ensure_future(anext(pages, None))
-            yield page
-    finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-        await pages.aclose()
+        if self._asked is not None:
+            await self._asked[1].aclose()

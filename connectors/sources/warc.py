@@ -8,7 +8,7 @@ was published; a compressed archive needs one gzip member a record, as the stand
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,7 @@ from warcio.exceptions import ArchiveLoadFailed
 from connectors.mapping import Unusable, seal
 from connectors.pages import Node, listing_fields, moment, read_page
 from connectors.platform import Page
+from connectors.sources.ahead import one_ahead
 from schemas.dead_letter import DeadLetter, DeadLetterReason, dead_letter
 from schemas.errors import OperatorError
 from schemas.listing import Listing
@@ -52,12 +53,15 @@ class WarcSource:
         self._now = now
         self._run_id = run_id
 
-    async def read(self, since: str | None) -> AsyncIterator[Page]:
-        """From the cursor to the end of the archive.
+    def read(self, since: str | None) -> AsyncIterator[Page]:
+        """From the cursor to the end of the archive, a page ahead of its reader.
 
         Raises:
             OperatorError: the file cannot be read.
         """
+        return one_ahead(self._read(since))
+
+    async def _read(self, since: str | None) -> AsyncGenerator[Page, None]:
         try:
             with self._path.open("rb") as file:
                 file.seek(_offset(since, self._path.stat().st_size))

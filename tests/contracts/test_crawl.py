@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.errors import PlatformRefused, PlatformUnavailable
-from connectors.http import OutboundClient
+from connectors.http import OutboundClient, Pending
 from connectors.platform import Page
 from connectors.platform_config import PlatformConfig
 from connectors.sources import crawl, crawl_ahead
@@ -296,22 +296,26 @@ async def test_the_next_page_is_under_way_while_the_last_is_read_and_never_are_t
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     under_way, most, at_reading = 0, 0, []
-    ask, read = OutboundClient.request, crawl.read_page
+    ask, answer_of, read = OutboundClient.ask, Pending.reply, crawl.read_page
 
     async def counted(*said: Any, **more: Any) -> Any:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        try:
-            return await ask(*said, **more)
-        finally:
-            under_way -= 1
+        return await ask(*said, **more)
+
+    async def counted_off(asked: Pending) -> Any:
+        nonlocal under_way
+        reply = await answer_of(asked)
+        under_way -= 1
+        return reply
 
     def noted(*said: Any) -> Any:
         at_reading.append(under_way)
         return read(*said)
 
-    monkeypatch.setattr(OutboundClient, "request", counted)
+    monkeypatch.setattr(OutboundClient, "ask", counted)
+    monkeypatch.setattr(Pending, "reply", counted_off)
     monkeypatch.setattr(crawl, "read_page", noted)
 
     hurried = Crawler(site.url, {"delay_s": 0.0001})  # less than an exchange takes: no turn is waited for
@@ -324,6 +328,7 @@ async def test_it_reads_on_while_what_it_gave_is_worked_at_and_holds_no_more_tha
     site: Site, crawler: Crawler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crawl_ahead, "MOST_HELD", 1)
+    crawler.options = {"delay_s": 0.0001}
 
     await crawler.pages(die_after=1, working_s=0.5)
 

@@ -1,6 +1,7 @@
 """Over real sockets: what a server may do to an exchange, and which connection serves the next one."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from connectors.egress import EgressPolicy
 from connectors.errors import PlatformRefused, PlatformUnavailable
 from connectors.http import HttpLimits, OutboundClient
 from connectors.http_connection import Connection, Origin, Waits
+from connectors.http_message import Answer
 
 TWO = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
@@ -245,10 +247,18 @@ def on(stream: Told) -> Connection:
     return Connection(Origin("http", "127.0.0.1", 80), stream, Waits(1, 1, 1, 1))
 
 
+async def asked(connection: Connection, method: str, within_s: float = 10.0) -> Answer:
+    """An exchange, up to the end of the answer's head."""
+    answer = await connection.send(method, b"x", time.monotonic() + within_s)
+    while not answer.status:
+        await connection.read_on(answer)
+    return answer
+
+
 async def test_a_server_that_answers_before_it_has_read_all_is_heard_and_asked_no_more() -> None:
     answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno"
     connection = on(Told(answer, trouble=PlatformUnavailable("reset", "broken pipe")))
-    found = await connection.ask("POST", b"x")
+    found = await asked(connection, "POST")
 
     assert (found.status, found.take_body(), found.keeps_connection) == (413, [b"no"], True)
     assert not connection.is_kept()
@@ -257,7 +267,7 @@ async def test_a_server_that_answers_before_it_has_read_all_is_heard_and_asked_n
 async def test_a_server_that_takes_too_long_to_read_is_not_listened_to() -> None:
     connection = on(Told(TWO, trouble=PlatformUnavailable("timeout", "writing took too long")))
     with pytest.raises(PlatformUnavailable, match="writing took too long"):
-        await connection.ask("POST", b"x")
+        await asked(connection, "POST")
 
 
 @pytest.mark.parametrize("headers", [{"host": "elsewhere.example"}, {"x": "a\r\nb: c"}, {"x": "é"}])
@@ -270,8 +280,51 @@ async def test_a_request_that_cannot_be_sent_opens_no_connection(headers: dict[s
     assert server.connections == 0
 
 
-async def test_a_server_that_is_always_faster_than_we_are_cannot_keep_us_from_the_clock() -> None:
-    connection = on(Told(*[b"HTTP/1.1 100 Continue\r\n\r\n" * 10] * 100_000))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await connection.ask("GET", b"x")
+async def test_a_server_always_faster_than_we_are_keeps_nobody_from_a_turn_nor_us_from_the_clock() -> None:
+    endless = [b"HTTP/1.1 100 Continue\r\n\r\n" * 10] * 1_000_000
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    with pytest.raises(PlatformUnavailable) as trouble:
+        await asked(on(Told(*endless)), "GET", within_s=0.1)
+    beside.cancel()
+
+    assert trouble.value.reason == "timeout"
+    assert turns > 10
+
+
+async def test_a_server_that_is_slow_in_all_is_given_up_after_the_time_for_all() -> None:
+    async def says(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+        for _piece in range(1_000):
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with raw(says) as server, speaking(server, read_s=5.0) as client:
+        began = time.monotonic()
+        with pytest.raises(PlatformUnavailable, match=r"no complete answer within 0\.3 s") as trouble:
+            await client.request("GET", server.url, timeout_s=0.3)
+
+    assert trouble.value.reason == "timeout"
+    assert 0.3 <= time.monotonic() - began < 5.0
+
+
+async def test_an_answer_may_be_fetched_later_and_what_nobody_fetches_leaves_no_connection_behind() -> None:
+    async with raw(at_once(TWO)) as server, speaking(server, connections=1) as client:
+        first = await client.ask("GET", server.url, timeout_s=0.3)
+        await asyncio.sleep(0.5)  # nobody waits for it
+        assert (await first.reply()).body == b"hi"
+        with pytest.raises(RuntimeError):
+            await first.reply()
+
+        await (await client.ask("GET", server.url)).aclose()
+        assert (await client.request("GET", server.url, timeout_s=5.0)).body == b"hi"
+
+    assert (server.connections, len(server.asked)) == (2, 3)
