@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,10 +46,13 @@ _CASE = (
 
 def insert_new(tx: Transaction, table: sa.Table, values: dict[str, Any]) -> bool:
     """Insert unless a row with the same unique values is there; says whether it was inserted."""
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    one = next(iter(table.primary_key.columns))
-    statement = insert(table).values(**values).on_conflict_do_nothing().returning(one)
-    return tx.execute(statement).first() is not None
+    return tx.execute(_insert_new(table, tx.dialect.name), values).first() is not None
+
+
+@cache
+def _insert_new(table: sa.Table, dialect: str) -> sa.Executable:
+    insert = sqlite_insert if dialect == "sqlite" else pg_insert
+    return insert(table).on_conflict_do_nothing().returning(next(iter(table.primary_key.columns)))
 
 
 def by_id(tx: Transaction, case_id: str) -> Case | None:
@@ -59,8 +63,29 @@ def by_id(tx: Transaction, case_id: str) -> Case | None:
 
 def hold(tx: Transaction, case_id: str) -> Case:
     """Read a case and keep others from changing it until the transaction ends."""
-    row = tx.execute(sa.select(*_CASE).where(t.case.c.case_id == case_id).with_for_update()).one()
-    return Case(*row)
+    return Case(*tx.execute(_HOLD, {"of_case": case_id}).one())
+
+
+# Made once: making a statement takes longer than running it.
+_HOLD = sa.select(*_CASE).where(t.case.c.case_id == sa.bindparam("of_case")).with_for_update()
+_HOLD_MANY = (
+    sa.select(t.case.c.case_id)
+    .where(t.case.c.case_id.in_(sa.bindparam("case_ids", expanding=True)))
+    .order_by(t.case.c.case_id)
+    .with_for_update()
+)
+_HOLD_BY_LISTING = (
+    sa.select(*_CASE)
+    .where(
+        t.case.c.platform == sa.bindparam("of_platform"), t.case.c.listing_id == sa.bindparam("of_listing")
+    )
+    .with_for_update()
+)
+_OF_NOTICES = (
+    sa.select(t.notice_item.c.case_id)
+    .where(t.notice_item.c.notice_id.in_(sa.bindparam("notice_ids", expanding=True)))
+    .distinct()
+)
 
 
 def hold_all(tx: Transaction, listings: Sequence[tuple[str, str]]) -> None:
@@ -78,27 +103,17 @@ def hold_all(tx: Transaction, listings: Sequence[tuple[str, str]]) -> None:
 
 def hold_many(tx: Transaction, case_ids: Collection[str]) -> None:
     """:func:`hold` for several cases, always in one order, so that two holders never block each other."""
-    tx.execute(
-        sa.select(t.case.c.case_id)
-        .where(t.case.c.case_id.in_(case_ids))
-        .order_by(t.case.c.case_id)
-        .with_for_update()
-    ).all()
+    tx.execute(_HOLD_MANY, {"case_ids": list(case_ids)}).all()
 
 
 def hold_of_notices(tx: Transaction, notice_ids: Collection[str]) -> None:
     """:func:`hold_many` for the cases that several notices are about."""
-    theirs = sa.select(t.notice_item.c.case_id).where(t.notice_item.c.notice_id.in_(notice_ids)).distinct()
-    hold_many(tx, tx.execute(theirs).scalars().all())
+    hold_many(tx, tx.execute(_OF_NOTICES, {"notice_ids": list(notice_ids)}).scalars().all())
 
 
 def hold_by_listing(tx: Transaction, platform: str, listing_id: str) -> Case | None:
     """The one case of a listing, held; ``None``: there is none yet."""
-    row = tx.execute(
-        sa.select(*_CASE)
-        .where(t.case.c.platform == platform, t.case.c.listing_id == listing_id)
-        .with_for_update()
-    ).one_or_none()
+    row = tx.execute(_HOLD_BY_LISTING, {"of_platform": platform, "of_listing": listing_id}).one_or_none()
     return Case(*row) if row else None
 
 
@@ -144,20 +159,25 @@ def set_status(
     tx: Transaction, case_id: str, status: str, *, now: datetime, reason: str | None = None
 ) -> None:
     """Move the case's own dimension."""
-    tx.execute(
-        sa.update(t.case)
-        .where(t.case.c.case_id == case_id)
-        .values(status=status, close_reason=reason, updated_at=now)
+    values = {"case_ids": [case_id], "new_status": status, "reason": reason, "now": now}
+    tx.execute(_SET_STATUS, values)
+
+
+_SET_STATUS = (
+    sa.update(t.case)
+    .where(t.case.c.case_id.in_(sa.bindparam("case_ids", expanding=True)))
+    .values(
+        status=sa.bindparam("new_status"),
+        close_reason=sa.bindparam("reason"),
+        updated_at=sa.bindparam("now", type_=t.UtcInstant()),
     )
+)
 
 
 def set_status_of_many(tx: Transaction, case_ids: Collection[str], status: str, *, now: datetime) -> None:
     """:func:`set_status` for several cases at once."""
-    tx.execute(
-        sa.update(t.case)
-        .where(t.case.c.case_id.in_(case_ids))
-        .values(status=status, close_reason=None, updated_at=now)
-    )
+    values = {"case_ids": list(case_ids), "new_status": status, "reason": None, "now": now}
+    tx.execute(_SET_STATUS, values)
 
 
 def start_round(tx: Transaction, case_id: str, number: int) -> None:
@@ -323,10 +343,14 @@ _ITEMS = sa.select(*_ITEM).join(t.notice, t.notice.c.notice_id == t.notice_item.
 
 def item_of(tx: Transaction, notice_id: str, case_id: str) -> Item:
     """One item's state. The caller holds the case."""
-    row = tx.execute(
-        _ITEMS.where(t.notice_item.c.notice_id == notice_id, t.notice_item.c.case_id == case_id)
-    ).one()
-    return Item(*row)
+    return Item(*tx.execute(_ITEM_OF, {"of_notice": notice_id, "of_case": case_id}).one())
+
+
+_ITEM_OF = _ITEMS.where(
+    t.notice_item.c.notice_id == sa.bindparam("of_notice"),
+    t.notice_item.c.case_id == sa.bindparam("of_case"),
+)
+_ITEMS_OF_NOTICES = _ITEMS.where(t.notice_item.c.notice_id.in_(sa.bindparam("notice_ids", expanding=True)))
 
 
 def items_of_notice(tx: Transaction, notice_id: str) -> tuple[Item, ...]:
@@ -337,7 +361,7 @@ def items_of_notice(tx: Transaction, notice_id: str) -> tuple[Item, ...]:
 
 def items_of_notices(tx: Transaction, notice_ids: Collection[str]) -> dict[tuple[str, str], Item]:
     """Items of several notices, by notice and case. The caller holds the cases."""
-    rows = tx.execute(_ITEMS.where(t.notice_item.c.notice_id.in_(notice_ids)))
+    rows = tx.execute(_ITEMS_OF_NOTICES, {"notice_ids": list(notice_ids)})
     found = (Item(*row) for row in rows)
     return {(item.notice_id, item.case_id): item for item in found}
 
@@ -354,12 +378,15 @@ def items_of_case(tx: Transaction, case_id: str) -> tuple[Item, ...]:
 
 def latest_item(tx: Transaction, case_id: str) -> Item | None:
     """The item of the case's newest notice; ``None``: no notice was written yet."""
-    row = tx.execute(
-        _ITEMS.where(t.notice_item.c.case_id == case_id)
-        .order_by(t.notice_item.c.round.desc(), t.notice_item.c.revision.desc())
-        .limit(1)
-    ).one_or_none()
+    row = tx.execute(_LATEST_ITEM, {"of_case": case_id}).one_or_none()
     return Item(*row) if row else None
+
+
+_LATEST_ITEM = (
+    _ITEMS.where(t.notice_item.c.case_id == sa.bindparam("of_case"))
+    .order_by(t.notice_item.c.round.desc(), t.notice_item.c.revision.desc())
+    .limit(1)
+)
 
 
 _KEPT_ON_ITEM = (
@@ -470,14 +497,20 @@ def keys_that_start(tx: Transaction, start: str) -> tuple[tuple[str, str], ...]:
 
 def notices_by_keys(tx: Transaction, keys: Collection[str]) -> dict[str, NoticeRow]:
     """The notices with these idempotency keys, by key; unknown ones are missing."""
-    rows = tx.execute(sa.select(*_NOTICE).where(t.notice.c.idempotency_key.in_(keys)))
+    rows = tx.execute(_NOTICES_BY_KEYS, {"keys": list(keys)})
     found = (NoticeRow(*tuple(row)) for row in rows)
     return {notice.idempotency_key: notice for notice in found}
 
 
+_NOTICES_BY_KEYS = sa.select(*_NOTICE).where(
+    t.notice.c.idempotency_key.in_(sa.bindparam("keys", expanding=True))
+)
+_NOTICE_BY_ID = sa.select(*_NOTICE).where(t.notice.c.notice_id == sa.bindparam("of_notice"))
+
+
 def notice_by_id(tx: Transaction, notice_id: str) -> NoticeRow:
     """The notice with this id."""
-    row = tx.execute(sa.select(*_NOTICE).where(t.notice.c.notice_id == notice_id)).one()
+    row = tx.execute(_NOTICE_BY_ID, {"of_notice": notice_id}).one()
     return NoticeRow(*tuple(row))
 
 

@@ -21,23 +21,28 @@ _BREAKER = tuple(g.breaker.c[name] for name in Breaker.__slots__)
 
 def breakers(tx: Transaction, *, lock: bool = False) -> dict[tuple[str, str], Breaker]:
     """Every breaker that is not at rest, by platform and channel."""
-    query = (
-        sa.select(g.breaker.c.platform, g.breaker.c.channel, *_BREAKER)
-        .where(sa.or_(g.breaker.c.state != "closed", g.breaker.c.failures > 0))
-        .order_by(g.breaker.c.platform, g.breaker.c.channel)
+    rows = tx.execute(_HELD_BREAKERS if lock else _BREAKERS)
+    return {(row[0], row[1]): Breaker(*row[2:]) for row in rows}
+
+
+_BREAKERS = (
+    sa.select(g.breaker.c.platform, g.breaker.c.channel, *_BREAKER)
+    .where(sa.or_(g.breaker.c.state != "closed", g.breaker.c.failures > 0))
+    .order_by(g.breaker.c.platform, g.breaker.c.channel)
+)
+_HELD_BREAKERS = _BREAKERS.with_for_update()
+_ONE_BREAKER = (
+    sa.select(*_BREAKER)
+    .where(
+        g.breaker.c.platform == sa.bindparam("of_platform"), g.breaker.c.channel == sa.bindparam("of_channel")
     )
-    if lock:
-        query = query.with_for_update()
-    return {(row[0], row[1]): Breaker(*row[2:]) for row in tx.execute(query)}
+    .with_for_update()
+)
 
 
 def breaker(tx: Transaction, platform: str, channel: str) -> Breaker:
     """One breaker, held if it is there; one that is not there is closed."""
-    row = tx.execute(
-        sa.select(*_BREAKER)
-        .where(g.breaker.c.platform == platform, g.breaker.c.channel == channel)
-        .with_for_update()
-    ).one_or_none()
+    row = tx.execute(_ONE_BREAKER, {"of_platform": platform, "of_channel": channel}).one_or_none()
     return Breaker(*row) if row else CLOSED
 
 

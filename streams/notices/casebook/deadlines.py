@@ -108,7 +108,7 @@ def set_due(tx: Transaction, duties: Sequence[tuple[Duty, SlaPromise]]) -> tuple
 def of_items(tx: Transaction, notice_ids: Collection[str]) -> dict[tuple[str, str], list[Deadline]]:
     """Deadlines of several notices, by notice and case. The caller holds the cases."""
     found: dict[tuple[str, str], list[Deadline]] = {}
-    for row in tx.execute(sa.select(*_COLUMNS).where(t.deadline.c.notice_id.in_(notice_ids))):
+    for row in tx.execute(_OF_NOTICES, {"notice_ids": list(notice_ids)}):
         deadline = Deadline(*row)
         found.setdefault((deadline.notice_id, deadline.case_id), []).append(deadline)
     return found
@@ -116,10 +116,17 @@ def of_items(tx: Transaction, notice_ids: Collection[str]) -> dict[tuple[str, st
 
 def of_item(tx: Transaction, notice_id: str, case_id: str) -> tuple[Deadline, ...]:
     """An item's deadlines. The caller holds the case."""
-    rows = tx.execute(
-        sa.select(*_COLUMNS).where(t.deadline.c.notice_id == notice_id, t.deadline.c.case_id == case_id)
-    )
+    rows = tx.execute(_OF_ITEM, {"of_notice": notice_id, "of_case": case_id})
     return tuple(Deadline(*row) for row in rows)
+
+
+# Made once: making a statement takes longer than running it.
+_OF_NOTICES = sa.select(*_COLUMNS).where(
+    t.deadline.c.notice_id.in_(sa.bindparam("notice_ids", expanding=True))
+)
+_OF_ITEM = sa.select(*_COLUMNS).where(
+    t.deadline.c.notice_id == sa.bindparam("of_notice"), t.deadline.c.case_id == sa.bindparam("of_case")
+)
 
 
 def due(tx: Transaction, *, now: datetime, limit: int) -> tuple[Deadline, ...]:

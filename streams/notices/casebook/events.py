@@ -50,11 +50,7 @@ def append_to_many(
     wanted = [entry for entry in entries if entry.happenings]
     if not wanted:
         return ()
-    found = tx.execute(
-        sa.select(
-            t.case.c.case_id, t.case.c.platform, t.case.c.listing_id, t.case.c.round, t.case.c.sequence
-        ).where(t.case.c.case_id.in_({entry.case_id for entry in wanted}))
-    ).all()
+    found = tx.execute(_STANDING, {"case_ids": list({entry.case_id for entry in wanted})}).all()
     cases = {row.case_id: row for row in found}
     last = {row.case_id: row.sequence for row in found}
     events = []
@@ -80,7 +76,7 @@ def append_to_many(
             )
     bodies = [event.to_bytes() for event in events]
     tx.execute(
-        sa.insert(t.case_event),
+        _ADD,
         [
             {
                 "event_id": event.event_id,
@@ -95,14 +91,24 @@ def append_to_many(
         ],
     )
     tx.execute(
-        sa.update(t.case)
-        .where(t.case.c.case_id == sa.bindparam("of_case"))
-        .values(sequence=sa.bindparam("last"), updated_at=now),
-        [{"of_case": case_id, "last": sequence} for case_id, sequence in last.items()],
+        _COUNT_ON,
+        [{"of_case": case_id, "last": sequence, "now": now} for case_id, sequence in last.items()],
     )
     for event in events:
         sealing.keep(tx, sealing.EVENT, event.case_id, event.sequence, at=now, actor=actor, act=event.type)
     return tuple(events)
+
+
+# Made once: making a statement takes longer than running it.
+_STANDING = sa.select(
+    t.case.c.case_id, t.case.c.platform, t.case.c.listing_id, t.case.c.round, t.case.c.sequence
+).where(t.case.c.case_id.in_(sa.bindparam("case_ids", expanding=True)))
+_ADD = sa.insert(t.case_event)
+_COUNT_ON = (
+    sa.update(t.case)
+    .where(t.case.c.case_id == sa.bindparam("of_case"))
+    .values(sequence=sa.bindparam("last"), updated_at=sa.bindparam("now", type_=t.UtcInstant()))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +125,22 @@ class Unpublished:
 
 def unpublished(tx: Transaction, limit: int) -> tuple[Unpublished, ...]:
     """The oldest events not yet in Kafka."""
-    rows = tx.execute(
-        sa.select(
-            t.case_event.c.position,
-            t.case_event.c.case_id,
-            t.case_event.c.event_id,
-            t.case_event.c.type,
-            t.case_event.c.at,
-            t.case_event.c.body,
-        )
-        .where(t.case_event.c.published == sa.false())
-        .order_by(t.case_event.c.position)
-        .limit(limit)
+    return tuple(Unpublished(*row) for row in tx.execute(_UNPUBLISHED, {"most": limit}))
+
+
+_UNPUBLISHED = (
+    sa.select(
+        t.case_event.c.position,
+        t.case_event.c.case_id,
+        t.case_event.c.event_id,
+        t.case_event.c.type,
+        t.case_event.c.at,
+        t.case_event.c.body,
     )
-    return tuple(Unpublished(*row) for row in rows)
+    .where(t.case_event.c.published == sa.false())
+    .order_by(t.case_event.c.position)
+    .limit(sa.bindparam("most", type_=sa.Integer()))
+)
 
 
 def mark_published(tx: Transaction, positions: Sequence[int]) -> None:

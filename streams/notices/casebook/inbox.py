@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 import uuid_utils
@@ -78,14 +79,10 @@ _COLUMNS = (
 
 def new(tx: Transaction, *, limit: int, until: datetime | None = None) -> tuple[Received, ...]:
     """Answers not yet applied, oldest first; with ``until`` only those received by then."""
-    query = (
-        sa.select(*_COLUMNS)
-        .where(t.inbox.c.state == t.fixed("new"))
-        .order_by(t.inbox.c.inbox_id)
-        .limit(limit)
-    )
+    query: sa.Select[Any] = _NEW
+    values: dict[str, Any] = {"most": limit}
     if until is not None:
-        query = query.where(t.inbox.c.received_at <= until)
+        query, values = _NEW_BY_THEN, {**values, "until": until}
     return tuple(
         Received(
             row.inbox_id,
@@ -96,8 +93,18 @@ def new(tx: Transaction, *, limit: int, until: datetime | None = None) -> tuple[
             row.body,
             json.loads(row.headers),
         )
-        for row in tx.execute(query)
+        for row in tx.execute(query, values)
     )
+
+
+# Made once: making a statement takes longer than running it.
+_NEW = (
+    sa.select(*_COLUMNS)
+    .where(t.inbox.c.state == t.fixed("new"))
+    .order_by(t.inbox.c.inbox_id)
+    .limit(sa.bindparam("most", type_=sa.Integer()))
+)
+_NEW_BY_THEN = _NEW.where(t.inbox.c.received_at <= sa.bindparam("until", type_=t.UtcInstant()))
 
 
 def finish(

@@ -68,18 +68,21 @@ def sharing(tx: Transaction, case_id: str, marks: Sequence[Mark]) -> dict[str, t
     for mark in marks:
         if mark.near is None:
             # By the primary key, newest case first: ids of cases rise with time.
-            rows = tx.execute(
-                sa.select(_m.case_id)
-                .where(_m.value == mark.value, _m.case_id != case_id)
-                .order_by(_m.case_id.desc())
-                .limit(MOST + 1)
-            )
+            rows = tx.execute(_SHARING, {"of_value": mark.value, "of_case": case_id})
             for other in rows.scalars():
                 found[other].add(mark.joins)
     for other in _near(tx, case_id, [mark for mark in marks if mark.near]):
         found[other].add("picture")
     newest = sorted(found, reverse=True)[:MOST]
     return {other: tuple(sorted(found[other])) for other in newest}
+
+
+_SHARING = (
+    sa.select(_m.case_id)
+    .where(_m.value == sa.bindparam("of_value"), _m.case_id != sa.bindparam("of_case"))
+    .order_by(_m.case_id.desc())
+    .limit(MOST + 1)
+)
 
 
 def _near(tx: Transaction, case_id: str, bands: Sequence[Mark]) -> set[str]:
@@ -99,6 +102,8 @@ def told(
     tx: Transaction, joined: dict[str, tuple[Joins, ...]], *, viewer: Viewer | None = None
 ) -> list[Linked]:
     """What is known of those cases, in the order given; a viewer gets those that they may see."""
+    if not joined:
+        return []
     newest = (
         sa.select(
             t.notice_item.c.case_id,

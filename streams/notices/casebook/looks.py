@@ -59,22 +59,37 @@ def lease(tx: Transaction, *, now: datetime, hold_for: timedelta, limit: int) ->
         .limit(limit)
         .with_for_update(skip_locked=True, of=t.notice_item)
     ).all()
-    for row in rows:
+    if rows:
+        until = now + hold_for
         tx.execute(
-            sa.update(t.notice_item)
-            .where(t.notice_item.c.notice_id == row.notice_id, t.notice_item.c.case_id == row.case_id)
-            .values(look_lease_until=now + hold_for)
+            _LEASE, [{"of_notice": row.notice_id, "of_case": row.case_id, "until": until} for row in rows]
         )
     return tuple(LookDue(*row) for row in rows)
 
 
+_LEASE = (
+    sa.update(t.notice_item)
+    .where(
+        t.notice_item.c.notice_id == sa.bindparam("of_notice"),
+        t.notice_item.c.case_id == sa.bindparam("of_case"),
+    )
+    .values(look_lease_until=sa.bindparam("until", type_=t.UtcInstant()))
+)
+
+
 def plan(tx: Transaction, notice_id: str, case_id: str, next_at: datetime | None) -> None:
     """Say when to look next (``None``: never) and give the lease back."""
-    tx.execute(
-        sa.update(t.notice_item)
-        .where(t.notice_item.c.notice_id == notice_id, t.notice_item.c.case_id == case_id)
-        .values(next_look_at=next_at, look_lease_until=None)
+    tx.execute(_PLAN, {"of_notice": notice_id, "of_case": case_id, "at": next_at})
+
+
+_PLAN = (
+    sa.update(t.notice_item)
+    .where(
+        t.notice_item.c.notice_id == sa.bindparam("of_notice"),
+        t.notice_item.c.case_id == sa.bindparam("of_case"),
     )
+    .values(next_look_at=sa.bindparam("at", type_=t.UtcInstant()), look_lease_until=None)
+)
 
 
 def advance(tx: Transaction, notice_id: str, case_id: str, at: datetime) -> None:
@@ -152,7 +167,8 @@ def polls_due(tx: Transaction, *, now: datetime, limit: int) -> tuple[PollDue, .
 
 def next_look(tx: Transaction) -> datetime | None:
     """When the next look is due."""
-    at: datetime | None = tx.execute(
-        sa.select(sa.func.min(t.notice_item.c.next_look_at, type_=t.UtcInstant()))
-    ).scalar_one()
+    at: datetime | None = tx.execute(_NEXT_LOOK).scalar_one()
     return at
+
+
+_NEXT_LOOK = sa.select(sa.func.min(t.notice_item.c.next_look_at, type_=t.UtcInstant()))

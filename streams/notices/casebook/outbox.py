@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -50,6 +51,7 @@ NOTHING: Mapping[str, int] = MappingProxyType({})
 OTHER_WAY = ("fallback", "escalation")
 """Purposes that do not go by the platform's own channel."""
 _BY_OTHER_WAY = t.outbox.c.purpose.in_([t.fixed(purpose) for purpose in OTHER_WAY])
+_BY_OWN_WAY = sa.or_(t.outbox.c.purpose.is_(None), t.outbox.c.purpose.not_in(OTHER_WAY))
 _FRESH = sa.and_(t.outbox.c.attempts == 0, t.outbox.c.purpose.is_(None))
 
 
@@ -73,15 +75,14 @@ def lease(
     """
     taken: list[Leased] = []
     for platform, most in sorted(slots.items()):
-        own = sa.or_(t.outbox.c.purpose.is_(None), t.outbox.c.purpose.not_in(OTHER_WAY))
         if platform in fresh and fresh[platform] < most:
-            taken += _take(tx, platform, most, sa.and_(own, sa.not_(_FRESH)), now)
+            taken += _take(tx, platform, most, _TAKE_TRIED, now)
             left = most - sum(one.platform == platform for one in taken)
-            taken += _take(tx, platform, min(fresh[platform], left), _FRESH, now)
+            taken += _take(tx, platform, min(fresh[platform], left), _TAKE_FRESH, now)
         else:
-            taken += _take(tx, platform, most, own, now)
+            taken += _take(tx, platform, most, _TAKE_OWN, now)
     for platform, most in sorted(other.items()):
-        taken += _take(tx, platform, most, _BY_OTHER_WAY, now)
+        taken += _take(tx, platform, most, _TAKE_OTHER, now)
     _hold(tx, taken, now=now, until=now + hold_for, worker=worker)
     return tuple(taken)
 
@@ -101,7 +102,7 @@ def lease_one(tx: Transaction, idempotency_key: str, *, at: datetime, worker: st
     ).one_or_none()
     if row is None:
         return None
-    which = t.outbox.c.idempotency_key == idempotency_key
+    which = _taking(t.outbox.c.idempotency_key == idempotency_key)
     taken = [replace(one, started_at=at) for one in _take(tx, row.platform, 1, which, row.next_at)]
     _hold(tx, taken, now=at, until=at, worker=worker)
     return taken[0] if taken else None
@@ -111,18 +112,9 @@ def _hold(tx: Transaction, taken: Sequence[Leased], *, now: datetime, until: dat
     """Write down that these are being tried."""
     if not taken:
         return
+    tx.execute(_LEASE, {"keys": [one.idempotency_key for one in taken], "until": until})
     tx.execute(
-        sa.update(t.outbox)
-        .where(t.outbox.c.idempotency_key.in_([one.idempotency_key for one in taken]))
-        .values(
-            state="leased",
-            lease_until=until,
-            lease_token=t.outbox.c.lease_token + 1,
-            attempts=t.outbox.c.attempts + 1,
-        )
-    )
-    tx.execute(
-        sa.insert(t.attempt),
+        _BEGIN,
         [
             {
                 "idempotency_key": one.idempotency_key,
@@ -135,12 +127,7 @@ def _hold(tx: Transaction, taken: Sequence[Leased], *, now: datetime, until: dat
         ],
     )
     tx.execute(
-        sa.update(t.notice)
-        .where(
-            t.notice.c.notice_id.in_([one.notice_id for one in taken if one.purpose is None]),
-            t.notice.c.first_attempt_at.is_(None),
-        )
-        .values(first_attempt_at=now, delivery="sending")
+        _FIRST_ATTEMPT, {"notice_ids": [one.notice_id for one in taken if one.purpose is None], "now": now}
     )
     for one in taken:
         sealing.keep(tx, sealing.TRY, one.idempotency_key, one.attempt, at=now, actor=worker)
@@ -148,12 +135,32 @@ def _hold(tx: Transaction, taken: Sequence[Leased], *, now: datetime, until: dat
             sealing.keep(tx, sealing.NOTICE_STATE, one.notice_id, at=now, actor=worker)
 
 
-def _take(
-    tx: Transaction, platform: str, most: int, which: sa.ColumnElement[bool], now: datetime
-) -> list[Leased]:
-    if most <= 0:
-        return []
-    rows = tx.execute(
+# Made once: making a statement takes longer than running it.
+_LEASE = (
+    sa.update(t.outbox)
+    .where(t.outbox.c.idempotency_key.in_(sa.bindparam("keys", expanding=True)))
+    .values(
+        state="leased",
+        lease_until=sa.bindparam("until", type_=t.UtcInstant()),
+        lease_token=t.outbox.c.lease_token + 1,
+        attempts=t.outbox.c.attempts + 1,
+    )
+)
+_BEGIN = sa.insert(t.attempt)
+_FIRST_ATTEMPT = (
+    sa.update(t.notice)
+    .where(
+        t.notice.c.notice_id.in_(sa.bindparam("notice_ids", expanding=True)),
+        t.notice.c.first_attempt_at.is_(None),
+    )
+    .values(first_attempt_at=sa.bindparam("now", type_=t.UtcInstant()), delivery="sending")
+)
+
+
+def _taking(which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """What is due of a platform and may be taken; to be run with ``of_platform``, ``now`` and ``most``."""
+    now = sa.bindparam("now", type_=t.UtcInstant())
+    return (
         sa.select(
             t.outbox.c.idempotency_key,
             t.outbox.c.notice_id,
@@ -167,16 +174,28 @@ def _take(
         )
         .join(t.notice, t.notice.c.notice_id == t.outbox.c.notice_id)
         .where(
-            t.outbox.c.platform == platform,
+            t.outbox.c.platform == sa.bindparam("of_platform"),
             _WAITS,
             t.outbox.c.next_at <= now,
             sa.or_(t.outbox.c.state == "queued", t.outbox.c.lease_until < now),
             which,
         )
         .order_by(t.outbox.c.next_at)
-        .limit(most)
+        .limit(sa.bindparam("most", type_=sa.Integer()))
         .with_for_update(skip_locked=True, of=t.outbox)
     )
+
+
+_TAKE_OWN = _taking(_BY_OWN_WAY)
+_TAKE_TRIED = _taking(sa.and_(_BY_OWN_WAY, sa.not_(_FRESH)))
+_TAKE_FRESH = _taking(_FRESH)
+_TAKE_OTHER = _taking(_BY_OTHER_WAY)
+
+
+def _take(tx: Transaction, platform: str, most: int, which: sa.Select[Any], now: datetime) -> list[Leased]:
+    if most <= 0:
+        return []
+    rows = tx.execute(which, {"of_platform": platform, "now": now, "most": most})
     return [
         Leased(
             row.idempotency_key,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,17 +67,12 @@ class Kind:
         query = sa.select(*(self.table.c[name] for name in self.columns))
         return query if self.once is None else query.where(self.table.c[self.once].is_not(None))
 
-    def select_keys(self, keys: Sequence[Sequence[Value]]) -> sa.Select[Any]:
+    def rows(self, tx: sa.Connection, keys: Sequence[tuple[Value, ...]]) -> sa.CursorResult[Any]:
         """The rows with those keys."""
-        columns = [self.table.c[name] for name in self.key]
-        if len(columns) == 1:
-            return self.select().where(columns[0].in_([key[0] for key in keys]))
-        # The first column by itself as well: SQLite finds no index for a list of pairs and would read the
-        # whole table, at every transaction.
-        return self.select().where(
-            columns[0].in_({key[0] for key in keys}),
-            sa.tuple_(*columns).in_([tuple(key) for key in keys]),
-        )
+        values: dict[str, Any] = {"firsts": list({key[0] for key in keys})}
+        if len(self.key) > 1:
+            values["keys"] = list(keys)
+        return tx.execute(_of_keys(self.name), values)
 
     def subject(self, key: Sequence[Value]) -> str:
         """How the chain names the row."""
@@ -333,6 +329,22 @@ KINDS: tuple[Kind, ...] = (
 """Everything that must be sealed; :func:`things` reads exactly this."""
 
 
+_KINDS = {kind.name: kind for kind in KINDS}
+
+
+@cache
+def _of_keys(name: str) -> sa.Select[Any]:
+    """A kind's rows by their keys, made once: making a statement takes longer than running it."""
+    kind = _KINDS[name]
+    columns = [kind.table.c[column] for column in kind.key]
+    query = kind.select().where(columns[0].in_(sa.bindparam("firsts", expanding=True)))
+    if len(columns) == 1:
+        return query
+    # The first column by itself as well: SQLite finds no index for a list of pairs and would read the
+    # whole table, at every transaction.
+    return query.where(sa.tuple_(*columns).in_(sa.bindparam("keys", expanding=True)))
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A row that the open transaction has written."""
@@ -399,11 +411,7 @@ def flush(tx: sa.Connection) -> None:
     ]
     if not wanted:
         return
-    head = tx.execute(
-        sa.select(t.audit_head.c.position, t.audit_head.c.hash)
-        .where(t.audit_head.c.one == 1)
-        .with_for_update()
-    ).one()
+    head = tx.execute(_HOLD_HEAD).one()
     newest = max((kept.at for _, kept in wanted if kept.at is not None), default=None)
     if newest is None:
         last = sa.select(t.audit.c.at).where(t.audit.c.position == head.position)
@@ -417,7 +425,7 @@ def flush(tx: sa.Connection) -> None:
     ]
     rows = place(Head(head.position, head.hash), acts)
     tx.execute(
-        sa.insert(t.audit),
+        _ADD_ROWS,
         [
             {
                 "position": row.position,
@@ -433,11 +441,18 @@ def flush(tx: sa.Connection) -> None:
             for row, (_, kept) in zip(rows, wanted, strict=True)
         ],
     )
-    tx.execute(
-        sa.update(t.audit_head)
-        .where(t.audit_head.c.one == 1)
-        .values(position=rows[-1].position, hash=rows[-1].hash)
-    )
+    tx.execute(_MOVE_HEAD, {"at_position": rows[-1].position, "at_hash": rows[-1].hash})
+
+
+_HOLD_HEAD = (
+    sa.select(t.audit_head.c.position, t.audit_head.c.hash).where(t.audit_head.c.one == 1).with_for_update()
+)
+_ADD_ROWS = sa.insert(t.audit)
+_MOVE_HEAD = (
+    sa.update(t.audit_head)
+    .where(t.audit_head.c.one == 1)
+    .values(position=sa.bindparam("at_position"), hash=sa.bindparam("at_hash"))
+)
 
 
 def _things_now(tx: sa.Connection, pending: Pending) -> dict[str, Thing]:
@@ -448,7 +463,7 @@ def _things_now(tx: sa.Connection, pending: Pending) -> dict[str, Thing]:
     found: dict[str, Thing] = {}
     for kind, keys in by_kind.values():
         for start in range(0, len(keys), KEYS_AT_ONCE):
-            for row in tx.execute(kind.select_keys(keys[start : start + KEYS_AT_ONCE])):
+            for row in kind.rows(tx, keys[start : start + KEYS_AT_ONCE]):
                 thing = kind.thing(tuple(row))
                 found[thing.subject] = thing
     return found

@@ -38,8 +38,10 @@ _STOP = (
 
 def in_force(tx: Transaction) -> tuple[Stop, ...]:
     """Every stop in force, the oldest first."""
-    rows = tx.execute(sa.select(*_STOP).where(g.stop.c.lifted_at.is_(None)).order_by(g.stop.c.set_at))
-    return tuple(Stop(*row) for row in rows)
+    return tuple(Stop(*row) for row in tx.execute(_IN_FORCE))
+
+
+_IN_FORCE = sa.select(*_STOP).where(g.stop.c.lifted_at.is_(None)).order_by(g.stop.c.set_at)
 
 
 def everything(tx: Transaction) -> bool:
