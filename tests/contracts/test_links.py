@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from schemas.listing import Contact, Image, Seller
 from streams.notices import handlers
@@ -151,3 +152,18 @@ def test_of_a_dealer_with_very_many_the_newest_are_told(casebook: Casebook) -> N
     many = [take(casebook, str(n), n, seller=Seller(handle="dealer")) for n in range(links.MOST + 5)]
 
     assert told(casebook, many[-1])[0]["cases"] == many[-2 : -links.MOST - 2 : -1]
+
+
+def test_a_listing_that_shares_nothing_costs_no_question_about_others(casebook: Casebook) -> None:
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    sa.event.listen(casebook.engine, "before_cursor_execute", note)
+    take(casebook, "1", seller=Seller(handle="alone", account_id="a-1"))
+    assert asked
+    assert not [statement for statement in asked if "row_number" in statement]
+
+    take(casebook, "2", seconds=1, seller=Seller(handle="alone", account_id="a-1"))
+    assert [statement for statement in asked if "row_number" in statement]

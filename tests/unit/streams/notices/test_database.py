@@ -62,3 +62,20 @@ def test_an_error_of_a_statement_does_not_tell_its_values(tmp_path: Path) -> Non
     casebook.close()
 
     assert CANARY not in str(failed.value)
+
+
+def test_a_look_asks_sqlite_for_nothing_besides_itself(tmp_path: Path) -> None:
+    """Every process looks several times a second: what stands around a question is paid each time."""
+    casebook = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}", threads=1, migrate=False)
+    asked: list[str] = []
+    with casebook.read() as tx:
+        raw = tx.connection.dbapi_connection
+        assert raw is not None
+        raw.set_trace_callback(asked.append)  # the pool has one connection, so the next look has it too
+    asked.clear()
+
+    with casebook.read() as tx:
+        tx.execute(sa.text("SELECT 1"))
+    casebook.close()
+
+    assert asked == ["BEGIN", "SELECT 1", "ROLLBACK"] or asked == ["BEGIN", "SELECT 1", "COMMIT"]
