@@ -72,7 +72,7 @@ class Kind:
         values: dict[str, Any] = {"firsts": list({key[0] for key in keys})}
         if len(self.key) > 1:
             values["keys"] = list(keys)
-        return tx.execute(_of_keys(self.name), values)
+        return tx.execute(_of_keys(self), values)
 
     def subject(self, key: Sequence[Value]) -> str:
         """How the chain names the row."""
@@ -329,13 +329,9 @@ KINDS: tuple[Kind, ...] = (
 """Everything that must be sealed; :func:`things` reads exactly this."""
 
 
-_KINDS = {kind.name: kind for kind in KINDS}
-
-
 @cache
-def _of_keys(name: str) -> sa.Select[Any]:
+def _of_keys(kind: Kind) -> sa.Select[Any]:
     """A kind's rows by their keys, made once: making a statement takes longer than running it."""
-    kind = _KINDS[name]
     columns = [kind.table.c[column] for column in kind.key]
     query = kind.select().where(columns[0].in_(sa.bindparam("firsts", expanding=True)))
     if len(columns) == 1:
