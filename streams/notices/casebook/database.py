@@ -93,7 +93,7 @@ class Casebook:
         """One consistent view; nothing is written."""
         with self.engine.connect() as connection:
             reading = connection
-            if not self.is_sqlite:  # whose transactions always have one view; saying so costs two statements
+            if not self.is_sqlite:  # SQLite's always have one view; saying so costs two statements
                 reading = connection.execution_options(isolation_level="REPEATABLE READ")
             with reading.begin():
                 yield reading
