@@ -6,12 +6,14 @@ needs it: where there is none, where it cannot be made, or where it is damaged, 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 WRITTEN_WITHIN_S = 180.0
 """How long the broker that is stopped may take to write its classes; 8 s on two idle cores."""
+UNUSED_AFTER_S = 30 * 86_400.0
+"""A cache from which no broker started for so long goes when another is made."""
+_FILE = re.compile(r"classes-.+-(?P<jars>[0-9a-f]{16})-[0-9a-f]{64}\.aot")
 # On standard output stand the words that say why a broker stopped: a cache's troubles are none of them.
 QUIET = "-Xlog:aot*=off,cds*=off"
 
@@ -39,6 +44,8 @@ def find(java: Path, jars: Sequence[Path], options: Sequence[str]) -> Path | Non
         for file in _made(java, jars, options):
             with file.open("rb") as content:
                 if file.stem.endswith(hashlib.file_digest(content, "sha256").hexdigest()):
+                    with contextlib.suppress(OSError):  # the folder may be somebody else's
+                        os.utime(file)
                     return file
             log.debug("class_cache_damaged", file=str(file))
     except OSError as error:
@@ -88,6 +95,8 @@ def make(
     """Make the cache beside the jars, unless it is there; else None, and a debug line says why.
 
     ``train`` gets a folder that it may make and the file to write. Who makes it at the same time waits.
+    Caches in that folder of which nobody has a use any more go: those of other jars, and those that no
+    broker started with for :data:`UNUSED_AFTER_S`.
     """
     folder = jars[0].parent
     try:
@@ -101,10 +110,28 @@ def make(
                 train(Path(scratch) / "kafka", written)
                 _try_out(written, java, jars, options)
                 digest = hashlib.sha256(written.read_bytes()).hexdigest()
-                return written.rename(folder / f"{_name(java, jars, options)}-{digest}.aot")
+                made = written.rename(folder / f"{_name(java, jars, options)}-{digest}.aot")
+            _remove_useless(made, jars)
+            return made
     except (OSError, OperatorError, subprocess.SubprocessError) as error:
         log.debug("class_cache_not_made", reason=str(error))
         return None
+
+
+def _remove_useless(made: Path, jars: Sequence[Path]) -> None:
+    """Remove the caches beside ``made`` that fit none of the jars there, or were not used for long.
+
+    What goes is a name: a JVM that runs with such a cache has it open and keeps its content until it ends.
+    One that found it and has not opened it yet starts without.
+    """
+    present, long_ago = _jars_digest(jars), time.time() - UNUSED_AFTER_S
+    for file in made.parent.iterdir():
+        if file == made or not (named := _FILE.fullmatch(file.name)):
+            continue
+        with contextlib.suppress(OSError):
+            if named["jars"] != present or file.stat().st_mtime < long_ago:
+                file.unlink()
+                log.debug("class_cache_removed", file=str(file))
 
 
 def _try_out(written: Path, java: Path, jars: Sequence[Path], options: Sequence[str]) -> None:
@@ -124,15 +151,23 @@ def _made(java: Path, jars: Sequence[Path], options: Sequence[str]) -> list[Path
 
 
 def _name(java: Path, jars: Sequence[Path], options: Sequence[str]) -> str:
-    """Kafka's version, Java's, and a digest of what a JVM compares: options, each jar's path, size, time."""
+    """Kafka's version, Java's, and two digests of what a JVM compares: Java, options and paths; jars."""
     try:
         release = (java.parent.parent / "release").read_text("utf-8")
     except OSError:
         release = ""
     version = re.search(r'^JAVA_VERSION="([\w.+-]+)"', release, re.MULTILINE)
-    stamps = [(str(jar), (stat := jar.stat()).st_size, stat.st_mtime_ns) for jar in jars]
-    digest = hashlib.sha256(repr((release, tuple(options), stamps)).encode()).hexdigest()
-    return f"classes-{KAFKA_VERSION}-java-{version[1] if version else 'unknown'}-{digest[:16]}"
+    ours = _digest((release, tuple(options), [str(jar) for jar in jars]))
+    return f"classes-{KAFKA_VERSION}-java-{version[1] if version else 'unknown'}-{ours}-{_jars_digest(jars)}"
+
+
+def _jars_digest(jars: Sequence[Path]) -> str:
+    """Of each jar's name, size and time; not of its folder, which others may know by another path."""
+    return _digest([(jar.name, (stat := jar.stat()).st_size, stat.st_mtime_ns) for jar in jars])
+
+
+def _digest(of: object) -> str:
+    return hashlib.sha256(repr(of).encode()).hexdigest()[:16]
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -124,6 +125,21 @@ async def test_a_class_cache_that_the_jvm_cannot_use_neither_stops_it_nor_says_w
     async with LocalKafka(tmp_path / "kafka") as kafka:
         assert f"-XX:AOTCache={useless}" in psutil.Process(kafka.pid).cmdline()
         assert (kafka.data_dir / "kafka.err").read_bytes() == b""
+
+
+async def test_a_class_cache_that_is_removed_disturbs_no_broker_that_started_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await asyncio.to_thread(class_cache.make, find_java(), ensure_jars(), JVM_OPTIONS)
+    assert made is not None
+    cache = Path(shutil.copy(made, tmp_path))
+    monkeypatch.setattr(class_cache, "find", lambda *_: cache)
+    async with LocalKafka(tmp_path / "kafka") as kafka:
+        os.unlink(cache)
+        assert [path for path in _mapped(kafka.pid) if path.startswith(str(cache))]
+        await create_topic(kafka.bootstrap, "kept", partitions=1)
+        await send(kafka.bootstrap, "kept", *RECORDS)
+        assert await _values(kafka, "kept") == sorted(value for _, value in RECORDS)
 
 
 def test_a_java_that_cannot_write_a_class_cache_is_said(

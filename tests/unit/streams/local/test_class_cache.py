@@ -1,9 +1,11 @@
 """The class cache: used by exactly those it was made for, and missed by nobody where it cannot be."""
 
 import logging
+import mmap
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -157,6 +159,74 @@ def test_a_damaged_one_is_not_used_and_made_anew(
 
 def test_jars_that_are_gone_are_no_trouble_of_its(java: Path, tmp_path: Path) -> None:
     assert find(java, (tmp_path / "none.jar",), OPTIONS) is None
+
+
+def test_caches_of_jars_that_are_gone_go_when_another_is_made(java: Path, jars: tuple[Path, ...]) -> None:
+    of_other_jars = [make(java, jars, OPTIONS, train=Training())]
+    _other_size(jars[0])
+    of_other_jars.append(make(java, jars, OPTIONS, train=Training()))
+    _other_time(jars[1])
+    other = jars[0].parent / "classes-of-mine.aot"
+    other.touch()
+
+    made = make(java, jars, OPTIONS, train=Training())
+    assert made is not None
+    assert _names(jars) == [".class-cache.lock", "a.jar", "b.jar", made.name, other.name]
+    assert made not in of_other_jars
+
+
+def test_a_cache_of_these_jars_for_another_java_stays_while_it_is_used(
+    java: Path, jars: tuple[Path, ...], tmp_path: Path
+) -> None:
+    javas = [java, *(_java(tmp_path / name, version=name) for name in ("25.0.3", "25.0.4"))]
+    used, unused, _ = (make(one, jars, OPTIONS, train=Training()) for one in javas)
+    assert used
+    assert unused
+    long_ago = time.time() - class_cache.UNUSED_AFTER_S - 60
+    for cache in (used, unused):
+        os.utime(cache, (long_ago, long_ago))
+    assert find(java, jars, OPTIONS) == used
+
+    make(_java(tmp_path / "newest", version="26"), jars, OPTIONS, train=Training())
+    assert [one is not None for one in (find(java, jars, OPTIONS) for java in javas)] == [True, False, True]
+    assert (used.exists(), unused.exists()) == (True, False)
+
+
+def test_the_folder_by_another_path_holds_the_same_jars(
+    java: Path, jars: tuple[Path, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(jars[0].parent)
+    by_link = tuple(tmp_path / "link" / jar.name for jar in jars)
+    make(java, jars, OPTIONS, train=Training())
+    make(java, by_link, OPTIONS, train=Training())
+
+    assert find(java, jars, OPTIONS)
+    assert find(java, by_link, OPTIONS)
+
+
+def test_one_that_is_removed_stays_whole_for_a_process_that_has_it_mapped(
+    java: Path, jars: tuple[Path, ...]
+) -> None:
+    old = make(java, jars, OPTIONS, train=Training())
+    assert old
+    with old.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        _other_size(jars[0])
+        make(java, jars, OPTIONS, train=Training(b"others"))
+        assert not old.exists()
+
+        assert mapped[:] == CONTENT
+
+
+def test_one_that_cannot_be_removed_keeps_nobody_from_the_new_one(java: Path, jars: tuple[Path, ...]) -> None:
+    old = make(java, jars, OPTIONS, train=Training())
+    assert old
+    old.unlink()
+    old.mkdir()  # which unlink does not remove, not even for root
+    _other_size(jars[0])
+
+    made = make(java, jars, OPTIONS, train=Training())
+    assert made is not None
+    assert made == find(java, jars, OPTIONS)
 
 
 def _full(folder: Path, to: Path) -> None:
