@@ -151,5 +151,44 @@ def test_an_alert_goes_to_whom_it_concerns(labels: dict[str, str], receiver: str
     assert told.split() == [receiver]
 
 
+FAILS = {"alertname": "RuleFails", "severity": "page", "stage": "screening"}
+DIE = {"alertname": "DecidersKeepDying", "severity": "page", "instance": "a:1"}
+
+
+def matches(matchers: list[str], labels: dict[str, str]) -> bool:
+    """Whether Alertmanager's matchers of the two forms that our file has hold for these labels."""
+    for matcher in matchers:
+        name, sign, wanted = re.fullmatch(r'(\w+) (=|=~) "([^"]*)"', matcher).groups()  # type: ignore[union-attr]
+        if not re.fullmatch(wanted if sign == "=~" else re.escape(wanted), labels.get(name, "")):
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("firing", "told"),
+    [
+        ([FAILS, DIE], ["DecidersKeepDying"]),
+        ([FAILS], ["RuleFails"]),
+        ([DIE], ["DecidersKeepDying"]),
+        ([{**FAILS, "stage": "notices"}, DIE], ["RuleFails", "DecidersKeepDying"]),
+    ],
+    ids=["both", "a rule alone", "processes alone", "another stage"],
+)
+def test_a_record_that_kills_processes_is_one_page(firing: list[dict[str, str]], told: list[str]) -> None:
+    file = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text("utf-8"))
+    assert all(set(rule) == {"source_matchers", "target_matchers"} for rule in file["inhibit_rules"])
+
+    passed = [
+        labels["alertname"]
+        for labels in firing
+        if not any(
+            matches(rule["target_matchers"], labels)
+            and any(matches(rule["source_matchers"], other) for other in firing)
+            for rule in file["inhibit_rules"]
+        )
+    ]
+    assert passed == told
+
+
 def test_the_routes_are_valid() -> None:
     assert "SUCCESS" in run(tool("amtool"), "check-config", DEPLOY / "alertmanager/alertmanager.yml")
