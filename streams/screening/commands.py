@@ -23,8 +23,8 @@ def screening() -> None:
     """Run one screening worker: read listings, apply the rules, publish detections.
 
     Start as many as the topic has partitions; they share the work and take over from each other.
-    Nothing is lost when one is killed. Listings are decided in a process beside it, a copy of its own that
-    ends with it; TAKIN_DECIDING_PROCESSES=2 makes two, for a machine with cores to spare. Topics must
+    Nothing is lost when one is killed. Listings are decided in processes beside it, copies of its own that
+    end with it: two where the machine has two cores, or TAKIN_DECIDING_PROCESSES of them. Topics must
     exist (takin topics apply). It stops cleanly on SIGTERM or Ctrl-C; exit code 70 means "start me
     again", 3 "mend the rules first".
 

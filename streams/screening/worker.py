@@ -64,7 +64,7 @@ class ScreeningSettings(Settings):
     session_timeout_s: float = Field(default=10.0, ge=6.0, le=300.0)
     """Below 6 s Kafka's default settings refuse the member for good."""
     stall_s: float = Field(default=60.0, ge=10.0)
-    deciding_processes: int = Field(default=1, ge=1, le=64)
+    deciding_processes: int = Field(default_factory=lambda: usual_deciders(cores()), ge=1, le=64)
     """How many processes decide; Kafka's work is done beside them."""
     flood_window_s: float = Field(default=60.0, ge=1.0)
     """The flood guard stops a watchlist entry that within so many seconds …"""
@@ -74,6 +74,17 @@ class ScreeningSettings(Settings):
     """… and more than this share of those decided …"""
     flood_factor: float = Field(default=10.0, ge=1.0)
     """… and so many times its usual share."""
+
+
+def usual_deciders(cores: int) -> int:
+    """How many processes decide unless a setting says so: two keep two cores busy beside a broker, and use
+    what is left of the second."""
+    return max(1, min(2, cores))
+
+
+def cores() -> int:
+    """How many cores this process may run on, as far as the system tells: no quota of a container."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 async def run_worker(

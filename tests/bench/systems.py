@@ -6,8 +6,8 @@ a system's first commit and ends when the whole topic is committed, so starting 
 count. Then the system is started again on a topic of its own, for the time from a listing's turn to its
 detection at 200 listings a second (:mod:`tests.bench.latency`).
 
-``takin`` is the worker as it is run, with the process that decides for it; ``plain`` is an aiokafka loop that
-commits what was acknowledged; ``faust`` is stock Faust, an agent that takes one listing at a time;
+``takin`` is the worker as it is run, with the processes that decide for it; ``plain`` is an aiokafka loop
+that commits what was acknowledged; ``faust`` is stock Faust, an agent that takes one listing at a time;
 ``quixstreams`` and ``bytewax`` are installed by ``deploy/ci/rivals.sh``. ``--page`` writes
 ``deploy/performance.md`` and its plot, unless the load average says that something else ran as well; with
 ``--busy`` it does so all the same, and says so.

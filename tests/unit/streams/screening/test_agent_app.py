@@ -13,6 +13,7 @@ from faust.types import TP
 from faust.types.enums import ProcessingGuarantee
 from faust.types.tuples import ConsumerMessage
 
+from streams.screening import worker
 from streams.screening.app import AppConfig, build_app, refuse_pickle
 from streams.screening.lossless.consumer import LosslessConsumer
 from streams.screening.quiet import PER_WINDOW, WINDOW_S, RepeatLimit
@@ -180,6 +181,18 @@ def test_a_setting_that_cannot_work_is_refused(
 
     with pytest.raises(ValueError, match=name.removeprefix("TAKIN_").lower()):
         ScreeningSettings()
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(0, 1), (1, 1), (2, 2), (64, 2)])
+def test_two_processes_decide_where_there_are_two_cores_unless_a_setting_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int
+) -> None:
+    monkeypatch.delenv("TAKIN_DECIDING_PROCESSES", raising=False)
+    monkeypatch.setattr(worker, "cores", lambda: cores)
+    assert ScreeningSettings().deciding_processes == processes
+
+    monkeypatch.setenv("TAKIN_DECIDING_PROCESSES", "7")
+    assert ScreeningSettings().deciding_processes == 7
 
 
 def test_a_line_that_repeats_is_left_out_until_the_next_window() -> None:
