@@ -21,7 +21,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.errors import OperatorError, not_yaml
+from schemas.errors import OperatorError, not_yaml, read_yaml
 from schemas.message import PlatformName, Sha256
 
 Role = Literal["listings", "reports"]
@@ -86,7 +86,7 @@ def load_keys(path: Path) -> KeyRing:
         OperatorError: naming the file and the field.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(yaml.safe_load, path.read_text(encoding="utf-8"))
         keys = _File.model_validate(document).keys
     except FileNotFoundError as error:
         raise OperatorError(

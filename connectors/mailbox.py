@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from connectors.channels.mail_reading import LONGEST
 from connectors.http import tls_context
 from connectors.replies import first_problem
-from schemas.errors import OperatorError, not_yaml
+from schemas.errors import OperatorError, not_yaml, read_yaml
 from schemas.secret_reference import read_secret
 
 DONE = "Takin-done"
@@ -105,7 +105,7 @@ def load_mailbox(path: Path) -> MailboxConfig:
         OperatorError: it is missing or wrong, naming the field.
     """
     try:
-        return MailboxConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return MailboxConfig.model_validate(read_yaml(yaml.safe_load, path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise OperatorError(f"The mailbox file {path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -66,7 +66,7 @@ from connectors.shelves.woocommerce import WooCommerce
 from connectors.shelves.youtube import YouTube
 from connectors.signing import check_secret
 from connectors.sources import telegram
-from schemas.errors import OperatorError, not_yaml
+from schemas.errors import OperatorError, not_yaml, read_yaml
 from schemas.secret_reference import read_secret
 
 __all__ = ["KINDS", "PlatformConfig", "build", "load_platforms", "resolve_secrets"]
@@ -142,7 +142,7 @@ def load_platforms(path: Path) -> tuple[PlatformConfig, ...]:
         OperatorError: naming the file, the platform and the field.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(yaml.safe_load, path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise OperatorError(
             f"The platforms file {path} does not exist: name one with --platforms or TAKIN_PLATFORMS_FILE."

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from connectors.sandbox.scenario import Scenario
-from schemas.errors import OperatorError
+from schemas.errors import OperatorError, read_yaml
 
 BUILT_IN = Path(__file__).parent / "scenarios"
 _ELSEWHERE = {"throttles": "trouble", "limits_rate": "trouble", "down": "trouble", "flaky": "trouble"}
@@ -52,7 +52,7 @@ def parse_scenario(text: str, *, source: str) -> Scenario:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_twice(root, source)
-        content = yaml.safe_load(text)
+        content = read_yaml(yaml.safe_load, text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise OperatorError(f"{source}, line {line}: not YAML: {error.problem}.") from error

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.errors import OperatorError, not_yaml
+from schemas.errors import OperatorError, not_yaml, read_yaml
 from schemas.notice import Party, TrustedFlagger
 from schemas.order import Order, Preservation, Secrecy
 from streams.notices.policy import OrderPolicy, SenderPolicy
@@ -86,7 +86,7 @@ def load_sender(path: Path, *, reply_base: str | None) -> SenderPolicy:
         OperatorError: it is missing or wrong, naming the field.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(yaml.safe_load, path.read_text(encoding="utf-8"))
         found = SenderFile.model_validate(_dates_as_text(document))
     except FileNotFoundError as error:
         raise OperatorError(f"The sender file {path} does not exist.") from error

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.errors import OperatorError, not_yaml
+from schemas.errors import OperatorError, not_yaml, read_yaml
 from streams.notices.casebook import erasure, erasure_search, retention_rows
 from streams.notices.casebook.database import Casebook, Transaction
 from streams.privacy.erase import decision_on
@@ -59,7 +59,7 @@ def load_table(path: Path | None = None) -> tuple[Rule, ...]:
     name = str(path or "retention.yaml")
     try:
         text = (path or files("streams.privacy").joinpath("retention.yaml")).read_text(encoding="utf-8")
-        rules = _Table.model_validate(yaml.safe_load(text)).rules
+        rules = _Table.model_validate(read_yaml(yaml.safe_load, text)).rules
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise OperatorError(f"The retention table {name} cannot be read: {why}.") from error

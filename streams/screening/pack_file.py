@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from schemas.detection import Outcome, Severity
+from schemas.errors import place_of, read_yaml
 from schemas.watchlist import PACK_BYTES
 
 PACK_BYTES_LIMIT = PACK_BYTES
@@ -19,6 +21,8 @@ EXAMPLES_LIMIT = 5_000
 """Examples in one pack: they run in every worker when the pack is loaded."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_load = partial(yaml.load, Loader=_LOADER)
+"""A safe one, in C where there is one."""
 
 
 class BadPack(ValueError):
@@ -124,11 +128,13 @@ def parse_pack(raw: str, name: str) -> Pack:
         raise BadPack(f"{name}:1: larger than {PACK_BYTES_LIMIT} bytes")
     try:
         _shallow(raw, name)
-        document: Any = yaml.load(raw, Loader=_LOADER)  # noqa: S506 — a safe loader, in C where there is one
+        document: Any = read_yaml(_load, raw)
     except BadPack:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as broken:
         mark = getattr(broken, "problem_mark", None) or getattr(broken, "context_mark", None)
+        if mark is None and isinstance(broken, ValueError):
+            mark = place_of(broken)
         line = mark.line + 1 if mark is not None else 1
         problem = getattr(broken, "problem", None) or broken
         raise BadPack(f"{name}:{line}: not YAML: {problem}") from broken

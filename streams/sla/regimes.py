@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.detection import Severity
-from schemas.errors import OperatorError, not_yaml
+from schemas.errors import OperatorError, not_yaml, read_yaml
 from schemas.message import PlatformName
 from schemas.notice import NoticeKind
 from streams.sla.calendar import LONGEST_DAYS, Calendar, Unit, check_region
@@ -229,7 +229,7 @@ def parse_regimes(text: str, name: str) -> Regimes:
         OperatorError
     """
     try:
-        document = yaml.safe_load(text)
+        document = read_yaml(yaml.safe_load, text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise OperatorError(f"{name} {not_yaml(error)}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("rows"), list):

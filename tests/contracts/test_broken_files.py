@@ -62,8 +62,21 @@ def test_problem_and_line_are_told_and_no_secret(
         ("2026-01-01T25:00:00Z", ": hour must be in 0..23."),
         (f"!!int {CANARY}", "."),
         (f"!!float {CANARY}", "."),
+        (f"!!timestamp {CANARY}", ": a value is not what its tag says."),
+        (f"!!bool {CANARY}", ": a value is not what its tag says."),
+        ("!!int ''", ": a value is not what its tag says."),
+        ("!!float ''", ": a value is not what its tag says."),
     ],
-    ids=["no such day", "no such hour", "no whole number", "no number"],
+    ids=[
+        "no such day",
+        "no such hour",
+        "no whole number",
+        "no number",
+        "no time",
+        "not yes or no",
+        "nothing",
+        "none",
+    ],
 )
 def test_a_value_that_cannot_be_is_told_by_its_line(
     load: Callable[[Path], object], value: str, problem: str, tmp_path: Path

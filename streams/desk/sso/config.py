@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from schemas.errors import OperatorError, not_yaml
+from schemas.errors import OperatorError, not_yaml, read_yaml
 from schemas.secret_reference import read_secret
 from streams.notices.casebook.viewer import Role
 
@@ -106,7 +106,7 @@ def load_sso(path: Path) -> SsoConfig:
         OperatorError: it is missing or wrong, naming the field.
     """
     try:
-        return SsoConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return SsoConfig.model_validate(read_yaml(yaml.safe_load, path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise OperatorError(f"The single sign-on file {path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -194,3 +194,12 @@ def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> No
 
     with pytest.raises(BadPack, match=r"odd\.yaml:2: not UTF-8"):
         read_pack(file)
+
+
+@pytest.mark.parametrize("value", ["!!timestamp x", "!!int ''", "!!bool x", "2026-02-30"])
+def test_a_value_that_cannot_be_is_refused_with_its_line(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_text(f"pack: odd\ntitle: {value}\n")
+
+    with pytest.raises(BadPack, match=r"odd\.yaml:2: not YAML: "):
+        read_pack(file)
