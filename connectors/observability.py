@@ -26,13 +26,14 @@ class Health:
 class Progress:
     """Remembers when each named part of a process last got on, for :class:`Health`.
 
-    A part is late when there is work (``busy``) and nothing moved for its limit.
+    A part is late when nothing moved for its limit, not counting a wait that somebody asked it for.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._limits: dict[str, float] = {}
         self._moved: dict[str, float] = {}
+        self._waits_until: dict[str, float] = {}
 
     def expect(self, part: str, *, within_s: float) -> None:
         """From now on ``part`` must move at least every ``within_s`` seconds."""
@@ -43,17 +44,27 @@ class Progress:
         """``part`` got on, or found that there is nothing to do."""
         self._moved[part] = self._monotonic()
 
+    def waits(self, part: str, seconds: float) -> None:
+        """``part`` does nothing for so long because it was asked to."""
+        self._waits_until[part] = self._monotonic() + seconds
+
     def health(self, **facts: Any) -> Health:
         """Healthy when no part is late."""
         now = self._monotonic()
         ages = {part: round(now - at, 3) for part, at in self._moved.items()}
-        late = sorted(part for part, age in ages.items() if age > self._limits.get(part, float("inf")))
-        summary = (
-            "every part makes progress"
-            if not late
-            else "no progress: " + ", ".join(f"{part} for {ages[part]:.0f} s" for part in late)
-        )
+        waits = {part: round(until - now, 3) for part, until in self._waits_until.items() if until > now}
+        late = sorted(part for part in ages if self._is_late(part, now))
+        summary = "every part makes progress"
+        if late:
+            summary = "no progress: " + ", ".join(f"{part} for {ages[part]:.0f} s" for part in late)
+        elif waits:
+            summary = ", ".join(f"{part} waits as asked, {left:.0f} s more" for part, left in waits.items())
+            facts["waits_as_asked_s"] = waits
         return Health(ok=not late, summary=summary, facts={"seconds_since_progress": ages, **facts})
+
+    def _is_late(self, part: str, now: float) -> bool:
+        since = max(self._moved[part], self._waits_until.get(part, float("-inf")))
+        return now - since > self._limits.get(part, float("inf"))
 
 
 async def serve_observability(

@@ -89,6 +89,7 @@ async def run_connect(options: ConnectOptions, settings: Settings) -> dict[str, 
             metrics=metrics,
             now=utc_now,
             moved=lambda: progress.moved("source"),
+            waits=lambda seconds: progress.waits("source", seconds),
             notes=RunNotes(settings.data_dir / "connectors", utc_now) if assignment.remember else None,
         )
         collect_seldom()

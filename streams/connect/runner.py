@@ -118,6 +118,7 @@ class Runner:
         metrics: ConnectorMetrics,
         now: Callable[[], datetime],
         moved: Callable[[], None] = lambda: None,
+        waits: Callable[[float], None] = lambda _: None,
         notes: RunNotes | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -128,6 +129,7 @@ class Runner:
         self._metrics = metrics
         self._now = now
         self._moved = moved
+        self._waits = waits
         self._notes = notes
         self._sleep = sleep
         self._pace = Pace(assignment.rate) if assignment.rate else None
@@ -258,6 +260,7 @@ class Runner:
             seconds=round(left_s, 1),
             until=(now + timedelta(seconds=left_s)).isoformat(timespec="seconds"),
         )
+        self._waits(left_s)
         await self._sleep(left_s)
 
     def _keep_wait(self, seconds: float, now: datetime) -> None:
@@ -288,6 +291,8 @@ class Runner:
         log.warning(
             "fetch_failed", connector=self._to.connector, reason=error.reason, again_in_s=round(wait, 1)
         )
+        if error.retry_after_s is not None:
+            self._waits(wait)
         await self._sleep(wait)
 
     def _failed(self, error: ConnectorError) -> None:

@@ -96,6 +96,7 @@ class _Bench:
         self.clock = _Clock()
         self.registry = CollectorRegistry()
         self.at = NOW
+        self.waits: list[float] = []
         self.assignment = Assignment("test", "place", "alpha", **options)
         self.runner = Runner(
             source,
@@ -104,6 +105,7 @@ class _Bench:
             cursors=self.cursors,
             metrics=ConnectorMetrics(self.registry),
             now=lambda: self.at,
+            waits=self.waits.append,
             sleep=self.clock.sleep,
         )
 
@@ -144,6 +146,7 @@ async def test_a_place_that_is_away_for_a_while_is_waited_for_from_the_last_page
     assert source.asked == [None, "3", "3"]
     assert bench.clock.slept[0] <= 1.0
     assert bench.clock.slept[1] >= 90.0
+    assert bench.waits == bench.clock.slept[1:]  # the other was not asked for
     assert tally.failures == {"timeout": 1, "throttled": 1}
 
 
@@ -170,7 +173,7 @@ async def test_killed_in_a_wait_that_the_platform_asked_for_it_sits_out_the_rest
     again.clock.slept_before = lambda: source.asked == []
     await again.runner.run()
 
-    assert again.clock.slept == [360.0]
+    assert again.clock.slept == again.waits == [360.0]
     assert source.asked == ["3"]
 
     late = _Bench(tmp_path, _Source())
