@@ -8,8 +8,9 @@ page contains.
 
 import re
 from collections.abc import Iterator, Mapping
-from html import unescape
 from html.entities import html5
+
+from schemas.references import characters
 
 _MARKUP = re.compile(r"<[a-zA-Z/!]|&[a-zA-Z#]")
 _INSIDE = r"(?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+>?"
@@ -61,7 +62,7 @@ def attributes(inside: str) -> dict[str, str]:
 def _character(found: re.Match[str]) -> str:
     """What a reference in an attribute stands for: one without a semicolon only where it is whole."""
     reference = found[0]
-    return unescape(reference) if reference[1] == "#" else html5.get(reference[1:], reference)
+    return characters(reference) if reference[1] == "#" else html5.get(reference[1:], reference)
 
 
 def _as_read(words: str) -> str:
@@ -86,7 +87,7 @@ def plain_text(html: str | None) -> str:
         return ""
     if not _MARKUP.search(html):
         return html.strip()
-    return " ".join(unescape(_TOKEN.sub(_between, html)).split())
+    return " ".join(characters(_TOKEN.sub(_between, html)).split())
 
 
 def text_lines(html: str, without: frozenset[str]) -> str:
@@ -104,7 +105,7 @@ def text_lines(html: str, without: frozenset[str]) -> str:
             depth = max(depth - 1, 0)
     if not depth:
         lines.append(html[at:])
-    return "\n".join(line for one in lines if (line := unescape(one).strip()))
+    return "\n".join(line for one in lines if (line := characters(one).strip()))
 
 
 def _between(found: re.Match[str]) -> str:

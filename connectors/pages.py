@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from html import unescape
 from typing import Any
 from urllib.parse import urljoin
 
 from connectors.markup import decode, elements
+from schemas.references import characters
 
 Node = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ def read_page(body: bytes, content_type: str = "") -> Document:
             case "script" if _is_json_ld(has):
                 blocks.append(words)
             case "title":
-                told.setdefault("title", unescape(words).strip())
+                told.setdefault("title", characters(words).strip())
             case "html" if "lang" in has:
                 told.setdefault("language", has["lang"])
             case "link" if "canonical" in has.get("rel", "").lower().split():

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
 from email.utils import getaddresses
-from html import unescape
 
 from connectors.channels.mail_reading import leaf_text, leaves, read_letter
 from connectors.channels.plain import plain_line, plain_text
 from connectors.intake_pictures import MAX_PICTURE
 from connectors.markup import text_lines
+from schemas.references import characters
 from schemas.report import MOST_PICTURES, Report, Reporter, ReportPicture
 
 LONGEST_REPORT = 25 * 1024 * 1024
@@ -113,7 +113,7 @@ def _words(mail: Message) -> tuple[str, str | None]:
     html = texts["text/html"]
     if not plain:
         plain = "\n\n".join(text_lines(one, frozenset({"head"})) for one in html).strip()[:_MOST_READ]
-    links = _LINK.findall(plain) or [unescape(one) for text in html for one in _HREF.findall(text)]
+    links = _LINK.findall(plain) or [characters(one) for text in html for one in _HREF.findall(text)]
     link = plain_line(links[0].rstrip(".,;:!?"), 4_000) if links else None
     return plain_text(plain)[:MOST_WORDS], link
 

@@ -14,7 +14,6 @@ https://www.googleapis.com. Not run against the live service.
 """
 
 from collections.abc import Mapping
-from html import unescape
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +31,7 @@ from connectors.shelves.shelf import (
     several,
     text,
 )
+from schemas.references import characters
 
 SEARCH_UNITS = 100
 SPENT_S = 3_600.0
@@ -91,8 +91,8 @@ def _video(row: Row, base: str) -> dict[str, Any]:
     return {
         "listing_id": video,
         "url": f"{base}/watch?v={quote(video, safe='')}" if video else None,
-        "title": unescape(text(part(said, "title")) or ""),
-        "description": unescape(text(part(said, "description")) or ""),
+        "title": characters(text(part(said, "title")) or ""),
+        "description": characters(text(part(said, "description")) or ""),
         "seller": {"handle": channel, "account_id": text(part(said, "channelId"))} if channel else None,
         "images": pictures(sizes, "url")[:1],
         "posted_at": moment(part(said, "publishedAt")),

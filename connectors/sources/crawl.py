@@ -4,7 +4,7 @@ Offers: whatever a site shows to visitors and search engines: OLX-like boards, s
 Which pages there are is told by its sitemaps (sitemaps.org), what each offers by schema.org Product or Offer.
 Terms: robots.txt is obeyed (RFC 9309), also its Crawl-delay; each site's own terms are for the operator to
 read first. We say who we are (``user_agent``) and take no detours.
-Limits: one request at a time for the whole site, the next one while a page is read, not more often than
+Limits: one request at a time for the whole site, the next one while a page is read, and not more often than
 ``crawl.delay_s`` or the site's own Crawl-delay, and ``crawl.calls_a_day`` requests a day, robots.txt and
 sitemaps among them.
 Cannot: see what needs a login or a script; see pages that no sitemap names; tell that a listing went away.

@@ -5,13 +5,13 @@ stay as they are. What was found out about a word is remembered: most words of m
 been seen before. Every pass is linear in the text.
 """
 
-import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import unquote
 
+from schemas.references import characters
 from streams.screening.misspelling import Misspellings
 from streams.screening.taxa import read_table
 from streams.screening.text import Edit, EditKind, edited, fold, fold_each, is_unspaced
@@ -290,7 +290,7 @@ class Undisguiser:
 
     def _examined(self, word: str) -> tuple[Edit, ...]:
         if ("&" in word or "%" in word) and _ENCODED.search(word):
-            decoded = unquote(html.unescape(word), errors="replace")
+            decoded = unquote(characters(word), errors="replace")
             if decoded != word:
                 # A named entity is how a careless program writes an accent; a numbered letter hides it.
                 hides = re.search(r"&#|%[4-7]", word) is not None

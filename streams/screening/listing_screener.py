@@ -33,7 +33,7 @@ from streams.screening.text import Folded
 from streams.screening.verdict import RuleInForce, Verdict
 from streams.screening.vocabulary import Reading, Vocabulary
 
-LOGIC_VERSION = "16"
+LOGIC_VERSION = "17"
 """Raised with every change of code that can change a verdict, because the version must say so."""
 
 _NONE_IN_IT = Look.NONE

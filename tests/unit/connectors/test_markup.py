@@ -1,7 +1,6 @@
 """HTML is read as a browser reads it, at the cost of its length alone."""
 
 import time
-from html import unescape
 
 import pytest
 from hypothesis import example, given
@@ -10,6 +9,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from connectors.markup import attributes, decode, elements, plain_text, text_lines
 from connectors.pages import read_page
+from schemas.references import characters
 
 
 def test_the_charset_of_the_header_counts_first_then_the_page_s() -> None:
@@ -44,6 +44,11 @@ HEAVY = {
     "quotes that never end": "<link a='\" b=\"'" * (SIZE // 14),
     "scripts that never end": "<script >" * (SIZE // 9),
     "comments that never end": "<!--" * (SIZE // 4),
+    "attributes without end": "<link canonical" + " a" * (SIZE // 2),
+    "spaces without end": "<link canonical a" + " " * SIZE + "b",
+    "values without end": "<link canonical" + " a='\"" * (SIZE // 5),
+    "numbers without end": "<title>&#" + "9" * SIZE,
+    "zeros without end": "<title>" + ("&#" + "0" * 5_000) * (SIZE // 5_000),
     "a long list": '<script type="application/ld+json">[' + "{}," * (SIZE // 3) + "{}]</script>",
 }
 
@@ -118,7 +123,24 @@ def test_words_are_those_that_a_browser_sees(words: str, name: str) -> None:
     (node,) = LexborHTMLParser(html).tags(name)
     ((_, _, found),) = elements(html, {name: ""})
 
-    assert (unescape(found) if name == "title" else found) == node.text()
+    assert (characters(found) if name == "title" else found) == node.text()
+
+
+@pytest.mark.parametrize(
+    "number", ["9" * 5_000, "0" * 5_000 + "65", "99999999", "1114109", "1114112", "x" + "f" * 5_000]
+)
+@pytest.mark.parametrize("end", [";", ""])
+def test_a_number_that_no_character_has_stands_for_none_and_stops_nothing(number: str, end: str) -> None:
+    html = f"<html lang='&#{number}{end}'><title>a&#{number}{end}</title><p>a&#{number}{end}</p>"
+    tree = LexborHTMLParser(html)
+    found = read_page(html.encode())
+
+    assert (found.title, found.language) == (
+        tree.tags("title")[0].text(),
+        tree.tags("html")[0].attributes["lang"],
+    )
+    assert plain_text(f"<p>a&#{number}{end}</p>") == found.title
+    assert text_lines(f"<p>a&#{number}{end}</p>", frozenset()) == found.title
 
 
 def test_only_what_is_wanted_is_looked_at() -> None:

@@ -285,6 +285,22 @@ def test_repetition_does_not_hide_what_follows() -> None:
     assert screen("", f"{decoys} For sale: real elephant ivory tusk, 3 kg").outcome in ("review", "notify")
 
 
+@pytest.mark.parametrize("end", [";", "", "x"])
+@pytest.mark.parametrize(
+    "number", ["9" * 5_000, "0" * 5_000, "0" * 5_000 + "9", "99999999", "x" + "f" * 5_000]
+)
+def test_a_reference_to_no_character_hides_nothing_beside_it(number: str, end: str) -> None:
+    found = screen("", f"&#{number}{end} Hand carved elephant ivory netsuke, 52 g &#{number}{end}")
+
+    assert found.outcome in ("review", "notify")
+
+
+def test_a_letter_written_as_a_number_with_many_zeros_is_read() -> None:
+    zeros = "0" * 5_000
+
+    assert screen("", f"Hand carved elephant &#{zeros}105;vory netsuke, 52 g").outcome in ("review", "notify")
+
+
 def test_what_the_title_says_it_is_holds_for_the_description_too() -> None:
     text = "A soft friend for the little ones. Grey elephant with tusks of felt, 70 cm."
 
