@@ -41,7 +41,8 @@ def called(path: str) -> str:
     """A path as it may be repeated in an error."""
     try:
         folder = Path(path).parent
-        told = Path(path).is_file() or (folder.is_dir() and folder not in (Path("/"), Path()))
+        # A key may begin with slashes: the root, also written with two, is there for every one.
+        told = Path(path).is_file() or (folder.is_dir() and str(folder).strip("/.") != "")
     except (OSError, ValueError):
         told = False
     return path if told or _PATH.fullmatch(path) else "(not repeated here, as it may be the secret itself)"

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.errors import OperatorError
@@ -26,6 +26,10 @@ CANARIES = (
     "xoxb-1234-abcd",
     "-----BEGIN KEY-----\nQUJD\n",
     "with\0null",
+    "/AAAAAAAAAAAAAAAAAAAAA==",
+    "//AAAAAAAAAAAAAAAAAAAA==",
+    "///AAAAAAAAAAAAAAAAAAA==",
+    "../AAAAAAAAAAAAAAAAAAA==",
 )
 
 
@@ -45,6 +49,7 @@ def test_a_secret_in_the_place_of_its_name_is_not_repeated(scheme: str, secret: 
 
 
 @given(st.binary(min_size=16, max_size=48))
+@example(b"\xff\xf0" + bytes(14))
 def test_no_key_is_repeated_however_it_is_written(key: bytes) -> None:
     for text in (
         base64.b64encode(key).decode(),
