@@ -77,7 +77,7 @@ class Play:
         await self._until("it is seen again", lambda: self._count("reappeared_at") == 1)
         self._network.settle()
         by_now = figures_of(self._casebook)
-        say("\n" + sla.as_table(sla.figures(by_now, now=datetime.now(UTC))))
+        say("\n" + sla.as_table(sla.report(by_now, now=datetime.now(UTC))))
         assert by_other["uri"] in {one.listing_id for one in by_now}
 
     def _count(self, happened: str) -> int:
