@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -202,7 +202,7 @@ async def measure(casebook: Casebook, folder: Path, count: int, requests: int) -
     def mine() -> int:
         return chance.randrange(count // len(PLATFORMS)) * len(PLATFORMS)
 
-    pages = {
+    pages: dict[str, tuple[str, Callable[[], str]]] = {
         "inbox": ("market", lambda: "/inbox"),
         "inbox page 20": ("market", lambda: "/inbox?page=20"),
         "notice": ("market", lambda: f"/notices/TKN-{mine():05d}-BENCH-00"),

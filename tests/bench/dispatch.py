@@ -30,7 +30,7 @@ from streams.notices import handlers
 from streams.notices.bridge import Bridge, policy_of
 from streams.notices.casebook import outbox
 from streams.notices.casebook.database import Casebook
-from streams.notices.dispatcher import Dispatcher
+from streams.notices.dispatcher import SETTLED_AT_ONCE, Dispatcher
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.sender import demonstration_sender
@@ -64,12 +64,13 @@ def fill(casebook: Casebook, desk: handlers.Desk, notices: int) -> None:
 
 
 async def deliver_all(
-    casebook: Casebook, desk: handlers.Desk, bridge: Bridge, *, at_once: int | None
+    casebook: Casebook, desk: handlers.Desk, bridge: Bridge, *, at_once: int
 ) -> dict[str, float]:
     """Run the dispatcher until everything is sent; returns seconds of wall and CPU."""
     metrics = NoticeMetrics(CollectorRegistry())
-    more = {} if at_once is None else {"settle_at_once": at_once}
-    dispatcher = Dispatcher(casebook, desk, bridge, metrics, worker="bench", answered=Bell(), **more)
+    dispatcher = Dispatcher(
+        casebook, desk, bridge, metrics, worker="bench", answered=Bell(), settle_at_once=at_once
+    )
     wall, cpu = time.perf_counter(), time.process_time()
 
     async def go() -> None:
@@ -124,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
             async def run() -> dict[str, float]:
                 try:
                     return await deliver_all(
-                        casebook, desk, bridge, at_once=1 if options.one_by_one else None
+                        casebook, desk, bridge, at_once=1 if options.one_by_one else SETTLED_AT_ONCE
                     )
                 finally:
                     await bridge.aclose()

@@ -140,8 +140,8 @@ async def post_search(listings: int, home: Path) -> AsyncIterator[Stage]:
             }
             for number in part
         ]
-        more = {"cursor": str(part.stop)} if part.stop < listings else {}
-        pages[part.start] = json.dumps({"posts": posts, **more}).encode()
+        following = {"cursor": str(part.stop)} if part.stop < listings else {}
+        pages[part.start] = json.dumps({"posts": posts, **following}).encode()
     async with answering(lambda query, _: pages[int(query.get("cursor", "0"))]) as url:
         atproto = {"firehose": "ws" + url.removeprefix("http"), "app_view": url, "web": url}
         more = {"kind": "atproto", "rate_per_s": 10_000, "folder": None}

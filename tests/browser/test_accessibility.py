@@ -72,8 +72,14 @@ def pages(casebook: Casebook, house: House) -> dict[str | None, list[str]]:
     assert house.evidence is not None
     if casebook.answer(holds.open_hold, case.case_id) is None:
         ends = house.clock() + timedelta(hours=72)
-        told = {"by": "lead", "reason": "unit X asks", "expires_at": ends}
-        casebook.decide(acts.ask_hold, case.case_id, **told, now=house.clock())
+        casebook.decide(
+            acts.ask_hold,
+            case.case_id,
+            by="lead",
+            reason="unit X asks",
+            expires_at=ends,
+            now=house.clock(),
+        )
     two = notice_about_two(casebook, "market-silent", now=house.clock())
     with casebook.write() as tx:
         # A notice of the week before, so that the board has a trend to draw.

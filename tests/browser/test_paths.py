@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from streams.desk.house import House
 from streams.notices.casebook import cases, desk_lists, desk_pages, events, filed
@@ -303,6 +303,10 @@ def filed_case(casebook: Casebook) -> str:
     return one.case_id
 
 
+def pack_file(text: str) -> FilePayload:
+    return {"name": "bangles.yaml", "mimeType": "text/yaml", "buffer": text.encode()}
+
+
 def test_an_analyst_proposes_a_pack_and_a_lead_releases_it(
     open_as: OpenAs, served: tuple[str, House]
 ) -> None:
@@ -314,12 +318,11 @@ def test_an_analyst_proposes_a_pack_and_a_lead_releases_it(
     page.goto("/rules")
     ready(page)
     page.keyboard.press("u")
-    pack = {"name": "bangles.yaml", "mimeType": "text/yaml"}
-    page.locator("#file").set_input_files({**pack, "buffer": pack_text(version=4, when="odd").encode()})
+    page.locator("#file").set_input_files(pack_file(pack_text(version=4, when="odd")))
     page.get_by_role("button", name="Check it").click()
     expect(page.get_by_role("alert")).to_contain_text("rule bangles.offered")
 
-    page.locator("#file").set_input_files({**pack, "buffer": pack_text(version=4).encode()})
+    page.locator("#file").set_input_files(pack_file(pack_text(version=4)))
     page.get_by_role("button", name="Check it").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("bangles@4")
     expect(page.locator("#backtest")).to_contain_text("7 of 9 kept listings read.")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from connectors.serving import bind, serve
+from connectors.serving import RunningServer, bind, serve
 from streams.notices.casebook import accounts
 from streams.notices.casebook.database import Casebook
 from tests.browser.test_accessibility import AXE, problems
@@ -26,7 +26,7 @@ def served(there: OpenIdProvider) -> Iterator[None]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
-    async def start():  # type: ignore[no-untyped-def]
+    async def start() -> RunningServer:
         return await serve(there.app(), "127.0.0.1", 0, purpose="the provider")
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result(30)

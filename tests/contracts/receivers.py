@@ -270,7 +270,7 @@ class _Smtp(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it; not again when TLS begins on it."""
-        if self._over_ssl or self.transport is None:
+        if self.transport is None:
             self._desk.journal.calls.append(time.monotonic())
         said = self._desk.fault.says
         assert isinstance(transport, asyncio.Transport)

@@ -465,8 +465,15 @@ class TestAnswers:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        stored = {"channel": "webhook", "received_at": T0, "body": b'{"word": "\x1b[2Jgone"}', "headers": {}}
-        casebook.decide(inbox.store, platform="market", source_id="m", **stored)
+        casebook.decide(
+            inbox.store,
+            platform="market",
+            channel="webhook",
+            source_id="m",
+            received_at=T0,
+            body=b'{"word": "\x1b[2Jgone"}',
+            headers={},
+        )
         [received] = casebook.answer(inbox.new, limit=9)
         why = {"state": "quarantined", "reason": "unmapped", "detail": "no such word"}
         casebook.decide(inbox.finish, received.inbox_id, now=at(5), **why)

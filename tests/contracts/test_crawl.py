@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from connectors.errors import PlatformRefused, PlatformUnavailable
 from connectors.http import OutboundClient, Pending
+from connectors.pages import read_page
 from connectors.platform import Page
 from connectors.platform_config import PlatformConfig
 from connectors.sources import crawl, crawl_ahead
@@ -296,7 +297,7 @@ async def test_the_next_page_is_under_way_while_the_last_is_read_and_never_are_t
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     under_way, most, at_reading = 0, 0, []
-    ask, answer_of, read = OutboundClient.ask, Pending.reply, crawl.read_page
+    ask, answer_of = OutboundClient.ask, Pending.reply
 
     async def counted(*said: Any, **more: Any) -> Any:
         nonlocal under_way, most
@@ -312,7 +313,7 @@ async def test_the_next_page_is_under_way_while_the_last_is_read_and_never_are_t
 
     def noted(*said: Any) -> Any:
         at_reading.append(under_way)
-        return read(*said)
+        return read_page(*said)
 
     monkeypatch.setattr(OutboundClient, "ask", counted)
     monkeypatch.setattr(Pending, "reply", counted_off)

@@ -31,6 +31,7 @@ from streams.reports.ledger import Ledger
 from tests.support.erasable import (
     DESK,
     LONG,
+    Offer,
     event_types,
     finished_case,
     make_report,
@@ -303,10 +304,10 @@ def test_what_was_erased_does_not_come_back_from_the_log_and_what_is_new_does(ca
     asked = Asked(seller=("market", "canary-seller"))
     run(casebook, asked, DECISION, keys, now=at(LONG + 1), apply=True)
     shown = offer("1")
-    number = str(shown.pop("listing_id"))
-    again = make_detection(number, version="v2", **shown)
-    other = make_detection("canary-77", **{**shown, "url": "https://market.example/77"})
-    later = make_detection(number, version="v2", **{**shown, "observed_at": at(LONG + 2)})
+    elsewhere: Offer = {**shown, "listing_id": "canary-77", "url": "https://market.example/77"}
+    again = make_detection(version="v2", **shown)
+    other = make_detection(**elsewhere)
+    later = make_detection(version="v2", **shown, observed_at=at(LONG + 2))
     stranger = make_detection("5", version="v2")
 
     def take(with_keys: PrivacyKeys | None) -> list[str]:

@@ -64,7 +64,7 @@ SCALED = {"connect_s": 2, "read_s": 2, "write_s": 2, "pool_s": 2, "total_s": 2}
 # ---- what is brought, and by whom -------------------------------------------------------------------
 
 
-def config(kind: str, url: str, timeouts: dict[str, float], **more: Any) -> PlatformConfig:
+def config(kind: str, url: str, timeouts: Mapping[str, float], **more: Any) -> PlatformConfig:
     return PlatformConfig.model_validate(
         {
             "name": "market",
@@ -170,7 +170,7 @@ class Cell:
     """How often the notice is brought; absent: as often as it takes."""
     wait_s: float = 0.0
     """Least time between two calls while the fault lasts."""
-    timeouts: dict[str, float] | None = None
+    timeouts: Mapping[str, float] | None = None
 
 
 ERRORS: dict[str, Cell] = {
@@ -283,7 +283,7 @@ async def test_409_is_a_receipt_where_the_receiver_names_the_matter(casebooks: C
     await play({kind: (cell, over_http(kind, cell, casebooks())) for kind, cell in cells.items()})
 
 
-def just_in_time(kind: str, after_s: float, timeouts: dict[str, float], tries: int | None) -> Cell:
+def just_in_time(kind: str, after_s: float, timeouts: Mapping[str, float], tries: int | None) -> Cell:
     """An answer at the very end of the time that it has."""
 
     async def late(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -350,7 +350,7 @@ MAIL_FAULTS: dict[str, Cell] = {
 }
 
 
-def mail_config(port: int, timeouts: dict[str, float], encryption: str) -> PlatformConfig:
+def mail_config(port: int, timeouts: Mapping[str, float], encryption: str) -> PlatformConfig:
     options = {
         "to": ["abuse@market.example"],
         "sender": "takin@monitor.example",

@@ -81,7 +81,8 @@ async def test_the_first_page_and_every_turn_are_kept(site: Site, tmp_path: Path
     casebook = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}")
     desk = make_desk()
     taken = casebook.decide(handlers.take_detection, make_detection("1"), desk, now=T0)
-    assert taken.notice_id is not None
+    notice_id = taken.notice_id
+    assert notice_id is not None
     outside, store = Outside(site), EvidenceStore(tmp_path / "evidence")
     verifier = Verifier(
         casebook,
@@ -100,13 +101,13 @@ async def test_the_first_page_and_every_turn_are_kept(site: Site, tmp_path: Path
         await verifier.step()
         await asyncio.gather(*verifier._under_way)
         await verifier.step()
-        return len(casebook.answer(exhibits.of_notice, taken.notice_id))
+        return len(casebook.answer(exhibits.of_notice, notice_id))
 
     assert await look_at(0) == 1  # at the moment of notice
     assert await look_at(301) == 1  # still online: nothing new
     site.status = 404
     assert await look_at(1_000) == 2
-    first, gone = casebook.answer(exhibits.of_notice, taken.notice_id)
+    first, gone = casebook.answer(exhibits.of_notice, notice_id)
     await outside.client.aclose()
 
     assert (first.kind, first.captured_by, first.captured_at) == ("listing_page", "verifier-1", T0)

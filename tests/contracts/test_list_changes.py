@@ -39,8 +39,16 @@ def one(casebook: Casebook, change_id: str) -> Change | None:
 
 def propose(casebook: Casebook, change_id: str) -> None:
     casebook.decide(list_changes.tried, change_id, report="{}", base="b")
-    told = {"target": "active", "reason": "parcels", "base": "b", "tried": True}
-    casebook.decide(acts.propose_pack, change_id, **told, by="ada", now=T0)
+    casebook.decide(
+        acts.propose_pack,
+        change_id,
+        target="active",
+        base="b",
+        tried=True,
+        by="ada",
+        reason="parcels",
+        now=T0,
+    )
 
 
 def test_a_change_is_kept_byte_for_byte_through_all_its_states(casebook: Casebook) -> None:
@@ -77,11 +85,19 @@ def test_one_person_under_two_spellings_is_one_person(casebook: Casebook) -> Non
     propose(casebook, change_id)
     proposed = one(casebook, change_id)
     assert proposed is not None
-    seen = {"shown": acts.shown_sha256(proposed), "base": "b", "tried": True}
-    told = {**seen, "writes": b"[]", "replaces": b"[]"}
 
     with pytest.raises(acts.ActRefused, match="another person has to release it"):
-        casebook.decide(acts.release_pack, change_id, **told, by=" A da ", now=T0)
+        casebook.decide(
+            acts.release_pack,
+            change_id,
+            shown=acts.shown_sha256(proposed),
+            base="b",
+            tried=True,
+            writes=b"[]",
+            replaces=b"[]",
+            by=" A da ",
+            now=T0,
+        )
 
 
 def test_old_drafts_and_what_trials_said_of_listings_are_forgotten(casebook: Casebook) -> None:

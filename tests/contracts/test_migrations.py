@@ -52,7 +52,10 @@ def applying(revision: str) -> Step:
 
 
 def running(statement: str) -> Step:
-    return lambda connection: connection.execute(sa.text(statement)) and None
+    def step(connection: sa.Connection) -> None:
+        connection.execute(sa.text(statement))
+
+    return step
 
 
 def done(casebook: Casebook, step: Step) -> None:
@@ -80,12 +83,9 @@ def shapes(casebook: Casebook) -> dict[str, Shape]:
             table: Shape(
                 {column["name"]: dict(column) for column in seen.get_columns(table)},
                 tuple(seen.get_pk_constraint(table)["constrained_columns"]),
-                frozenset(
-                    tuple(str(name) for name in one["column_names"])
-                    for one in [
-                        *seen.get_unique_constraints(table),
-                        *(index for index in seen.get_indexes(table) if index["unique"]),
-                    ]
+                frozenset(tuple(one["column_names"]) for one in seen.get_unique_constraints(table))
+                | frozenset(
+                    tuple(map(str, one["column_names"])) for one in seen.get_indexes(table) if one["unique"]
                 ),
                 frozenset(one["sqltext"] for one in seen.get_check_constraints(table)),
                 frozenset(tuple(one["constrained_columns"]) for one in seen.get_foreign_keys(table)),

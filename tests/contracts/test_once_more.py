@@ -4,6 +4,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -16,6 +17,7 @@ from streams.notices import acts, handlers
 from streams.notices.acts import ActRefused
 from streams.notices.casebook import cases, events, inbox, sealing
 from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.inbox import Received
 from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.chain import AuditRow
 from tests.support.fresh import fresh_url
@@ -43,8 +45,14 @@ def casebook(url: str) -> Iterator[Casebook]:
 
 
 def lease(casebook: Casebook, seconds: float) -> tuple[Leased, ...]:
-    limits = {"slots": {"market": 9}, "hold_for": timedelta(seconds=10), "worker": "w1", "desk": DESK}
-    return casebook.decide(handlers.start_attempts, now=at(seconds), **limits)
+    return casebook.decide(
+        handlers.start_attempts,
+        slots={"market": 9},
+        now=at(seconds),
+        hold_for=timedelta(seconds=10),
+        worker="w1",
+        desk=DESK,
+    )
 
 
 def undeliverable(casebook: Casebook) -> tuple[str, Leased]:
@@ -126,9 +134,9 @@ def test_nobody_does_either_without_a_name_and_a_reason(
 ) -> None:
     _, first = undeliverable(casebook)
     answer = set_aside(casebook, first)
-    for act, what in ((acts.resend, first.notice_id), (acts.read_again, answer)):
+    for act in (partial(acts.resend, notice_id=first.notice_id), partial(acts.read_again, inbox_id=answer)):
         with pytest.raises(ActRefused) as refused:
-            casebook.decide(act, what, by=by, reason=reason, now=at(9))
+            casebook.decide(act, by=by, reason=reason, now=at(9))
         assert refused.value.reason == why
     assert lease(casebook, 100) == ()
 
@@ -145,12 +153,25 @@ def test_a_notice_that_was_taken_back_is_not_sent_again(casebook: Casebook) -> N
 # ---------------------------------------------------------------------------- answers
 
 
+def stored(casebook: Casebook, body: bytes) -> Received:
+    """An answer as it came in."""
+    casebook.decide(
+        inbox.store,
+        platform="market",
+        channel="webhook",
+        source_id="s/1",
+        received_at=at(60),
+        body=body,
+        headers={},
+    )
+    [received] = casebook.answer(inbox.new, limit=9)
+    return received
+
+
 def set_aside(casebook: Casebook, one: Leased) -> int:
     """An answer about the notice that nobody could read; its number."""
     raw = answer_to(one).to_bytes()
-    about = {"platform": "market", "channel": "webhook", "source_id": "s/1", "headers": {}}
-    casebook.decide(inbox.store, received_at=at(60), body=raw, **about)
-    [received] = casebook.answer(inbox.new, limit=9)
+    received = stored(casebook, raw)
     why = {"state": "quarantined", "reason": "unmapped", "detail": "no such word"}
     casebook.decide(inbox.finish, received.inbox_id, now=at(61), **why)
     return received.inbox_id
@@ -207,9 +228,7 @@ def test_who_had_an_answer_read_again_is_sealed_at_once_and_told_in_the_case_whe
 
 def test_an_answer_that_was_never_set_aside_says_nothing_of_it(casebook: Casebook) -> None:
     reference, one = undeliverable(casebook)
-    about = {"platform": "market", "channel": "webhook", "source_id": "s/1", "headers": {}}
-    casebook.decide(inbox.store, received_at=at(60), body=b"{}", **about)
-    [received] = casebook.answer(inbox.new, limit=9)
+    received = stored(casebook, b"{}")
 
     casebook.decide(handlers.take_inbox, received, [answer_to(one)], now=at(90))
 

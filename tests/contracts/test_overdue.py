@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,8 @@ def test_the_longest_overdue_stands_first_and_pages_join(casebook: Casebook) -> 
         sent(casebook, str(number), seconds=number)
     fire(casebook, 0.5 * DECIDE_S)
     whole = casebook.answer(overdue.listed, OFFICER, limit=9)
-    pages, after = [], None
+    pages: list[overdue.Overdue] = []
+    after: overdue.Place | None = None
     for _ in range(4):
         page = casebook.answer(overdue.listed, OFFICER, limit=1, after=after)
         pages += page
@@ -135,12 +137,18 @@ def test_the_list_is_the_same_in_whatever_pieces_it_is_walked(
     for number in range(4):
         sent(casebook, str(number), seconds=number)
     fire(casebook, 1.5 * DECIDE_S)  # every listing has missed more than one duty
-    wanted = ({}, {"since": at(1)}, {"until": at(3)}, {"since": at(1), "until": at(2)}, {"platform": "other"})
-    whole = [casebook.answer(overdue.listed, OFFICER, limit=9, **one) for one in wanted]  # type: ignore[arg-type]
+    wanted = (
+        partial(overdue.listed),
+        partial(overdue.listed, since=at(1)),
+        partial(overdue.listed, until=at(3)),
+        partial(overdue.listed, since=at(1), until=at(2)),
+        partial(overdue.listed, platform="other"),
+    )
+    whole = [casebook.answer(one, OFFICER, limit=9) for one in wanted]
     monkeypatch.setattr(overdue, "WALKED", 1)
     monkeypatch.setattr(overdue, "MOST_WALKED", 1)
 
     for limit in (1, 2, 9):
-        found = [casebook.answer(overdue.listed, OFFICER, limit=limit, **one) for one in wanted]  # type: ignore[arg-type]
+        found = [casebook.answer(one, OFFICER, limit=limit) for one in wanted]
         assert found == [lines[:limit] for lines in whole]
     assert [len(lines) for lines in whole] == [4, 3, 3, 1, 0]

@@ -618,7 +618,7 @@ async def test_a_genuine_answer_that_cannot_be_read_is_told_as_such(
 ) -> None:
     for channel in ("webhook", "poll"):
         with pytest.raises(UnreadableAnswer) as unreadable:
-            platform.parse(RawAnswer(platform.name, "msg_1", channel, datetime.now(UTC), body))  # type: ignore[arg-type]
+            platform.parse(RawAnswer(platform.name, "msg_1", channel, datetime.now(UTC), body))
         assert unreadable.value.reason == reason
 
 

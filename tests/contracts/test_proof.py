@@ -63,7 +63,8 @@ def read(casebook: Casebook) -> Copy:
 
 
 def signed(audit: Sequence[AuditRow], sizes: Sequence[int]) -> tuple[AuditCheckpoint, ...]:
-    tree, found = Frontier.empty(), []
+    tree = Frontier.empty()
+    found: list[AuditCheckpoint] = []
     for row in audit:
         tree.add(bytes.fromhex(row.hash))
         if row.position in sizes:
@@ -73,7 +74,6 @@ def signed(audit: Sequence[AuditRow], sizes: Sequence[int]) -> tuple[AuditCheckp
 
 
 def verdict(copy: Copy, checkpoints: Sequence[AuditCheckpoint], *, most: int = 1) -> proof.Verdict:
-    things: Iterator[Thing] = (thing_of(one) for one in copy.stored)
     things: Iterator[Thing] = (thing_of(one) for one in copy.stored)
     graves = [grave for one in copy.stored for grave in graves_of(one)]
     return proof.verify_rows(copy.audit, copy.head, things, checkpoints, tombstones=graves, most=most)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -94,8 +94,14 @@ def _mail(body: bytes) -> Iterator[Any]:
     message = message_from_bytes(body, policy=policy.default)
     assert isinstance(message, EmailMessage)
     parts = {part.get_filename(): part for part in message.iter_parts() if part.get_filename()}
-    yield json.loads(parts["notice.json"].get_payload(decode=True))
-    yield _of_xarf(json.loads(parts["xarf.json"].get_payload(decode=True)))
+    yield _attached(parts["notice.json"])
+    yield _of_xarf(_attached(parts["xarf.json"]))
+
+
+def _attached(part: Message) -> Any:
+    payload = part.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    return json.loads(payload)
 
 
 def _rows(body: bytes) -> Iterator[Any]:

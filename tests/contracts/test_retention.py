@@ -1,6 +1,6 @@
 """What is older than it may get ends, and nothing else does: on SQLite and on PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -125,6 +125,7 @@ def test_a_run_that_is_interrupted_goes_on(casebook: Casebook, monkeypatch: pyte
         dismissed(casebook, str(number))
     late = at(0) + timedelta(days=400)
     pieces = retention.run(casebook, RULES, KEYS, by="the job", clock=lambda: late)
+    assert isinstance(pieces, Generator)
     assert next(pieces).done == 2
     pieces.close()
     assert due(casebook, late) == {"dismissed_cases": 3}

@@ -232,10 +232,10 @@ async def test_a_server_whose_numbers_all_lie_below_the_offset_is_followed(
 
 
 async def test_a_server_that_forgets_what_was_confirmed_is_not_asked_for_ever(
-    server: RudeServer, bot: BotApi
+    server: RudeServer, bot: BotApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot.fill(2)
-    bot._from = lambda _: bot.queue  # type: ignore[method-assign]
+    monkeypatch.setattr(bot, "_from", lambda _: bot.queue)
 
     with pytest.raises(PlatformUnavailable, match="again what was confirmed"):
         await read(server.url)
@@ -278,8 +278,10 @@ async def test_only_posts_of_the_channels_that_were_named_are_kept(server: RudeS
 async def test_an_odd_update_is_set_aside_and_costs_no_other(server: RudeServer, bot: BotApi) -> None:
     bot.fill(2)
     bot.queue += [None, 7, {"update_id": True, "channel_post": {}}]  # type: ignore[list-item]
-    for odd in ("post", None, [], {}, {"message_id": 1}, {"message_id": [], "chat": {"id": {}}, "text": "x"}):
-        bot.hear("channel_post", odd)
+    unnumbered = {"message_id": [], "chat": {"id": {}}, "text": "x"}
+    odd: list[object] = ["post", None, [], {}, {"message_id": 1}, unnumbered]
+    for one in odd:
+        bot.hear("channel_post", one)
     bot.hear("channel_post", post(9, "from tomorrow", date=int((NOW + timedelta(days=3)).timestamp())))
 
     pages = await read(server.url, keep=True, words=["@carved"])

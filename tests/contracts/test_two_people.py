@@ -1,7 +1,9 @@
 """Where two people are needed, two names of one account are one person; on SQLite and on PostgreSQL."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 
@@ -11,12 +13,23 @@ from streams.notices.acts import ActRefused
 from streams.notices.acts.identity import one_person
 from streams.notices.casebook import accounts, caps, holds, sealing
 from streams.notices.casebook.database import Casebook
+from streams.notices.casebook.viewer import Role
 from tests.support.fresh import fresh_url
 from tests.support.notices import T0, at, make_desk, make_detection
 
-ADA = {"login": "ada", "name": "Ada Example", "role": "analyst", "platform": None}
-BEN = {"login": "ben@example.org", "name": "Ben Example", "role": "lead", "platform": None}
-KIM = {"login": "kim", "name": "Kim Market", "role": "platform", "platform": "market"}
+
+class Wanted(TypedDict):
+    """An account that there is to be."""
+
+    login: str
+    name: str
+    role: Role
+    platform: str | None
+
+
+ADA: Wanted = {"login": "ada", "name": "Ada Example", "role": "analyst", "platform": None}
+BEN: Wanted = {"login": "ben@example.org", "name": "Ben Example", "role": "lead", "platform": None}
+KIM: Wanted = {"login": "kim", "name": "Kim Market", "role": "platform", "platform": "market"}
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -33,7 +46,7 @@ def casebook(
     assert verdict.breaks == ()
 
 
-def with_accounts(casebook: Casebook, *wanted: dict[str, str | None]) -> None:
+def with_accounts(casebook: Casebook, *wanted: Wanted) -> None:
     for one in wanted:
         assert casebook.decide(accounts.add, **one, password_hash="x", now=T0)
 
@@ -111,10 +124,10 @@ def test_a_hold_is_confirmed_by_another_account_than_asked_for_it(casebook: Case
     taken = casebook.decide(handlers.take_detection, make_detection("1"), make_desk(), now=T0)
     case_id = taken.case_id
     assert case_id
-    about = {"reason": "unit X", "expires_at": at(9_000), "now": at(1)}
+    ask = partial(acts.ask_hold, case_id=case_id, reason="unit X", expires_at=at(9_000), now=at(1))
     with pytest.raises(ActRefused):
-        casebook.decide(acts.ask_hold, case_id, by="Somebody", **about)
-    hold = casebook.decide(acts.ask_hold, case_id, by="Ada Example", **about)
+        casebook.decide(ask, by="Somebody")
+    hold = casebook.decide(ask, by="Ada Example")
     assert hold.asked_by == "ada"
 
     with pytest.raises(ActRefused) as refused:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,10 +205,10 @@ def test_old_secrets_are_stopped_at_once_and_a_new_one_is_given_up(casebook: Cas
 def test_so_many_secrets_a_day_and_only_the_overlaps_that_are_offered(casebook: Casebook) -> None:
     for number in range(MOST_SECRETS):
         make(casebook, number, f"s{number}")
-    more = {"sealed": "x", "mark": "x"}
+    another = partial(changes.make_secret, sealed="x", mark="x")
 
-    assert refused(casebook, changes.make_secret, 100, overlap=HOUR, **more) == "too_much"
-    assert refused(casebook, changes.make_secret, 100, overlap=timedelta(seconds=1), **more) == "unknown"
+    assert refused(casebook, another, 100, overlap=HOUR) == "too_much"
+    assert refused(casebook, another, 100, overlap=timedelta(seconds=1)) == "unknown"
     make(casebook, 86_400 + 10, "y")
 
 

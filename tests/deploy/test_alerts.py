@@ -46,7 +46,8 @@ def test_alerts_fire_and_stay_silent_as_written(file: Path) -> None:
 
 
 def test_each_alert_is_tested_firing_and_silent() -> None:
-    fires, silent = set(), set()
+    fires: set[str] = set()
+    silent: set[str] = set()
     for file in TESTS:
         for case in yaml.safe_load(file.read_text("utf-8"))["tests"]:
             for one in case["alert_rule_test"]:

@@ -5,7 +5,7 @@ import json
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ ROWS = [
 GIVEN = {row[0]: float(row[1]) for row in ROWS if len(row) == 4 and re.fullmatch(r"[\d.]+", row[1])}
 DERIVED = [row for row in ROWS if len(row) == 5 and re.fullmatch(r"[\d.]+", row[2])]
 OPERATORS = {ast.Add: operator.add, ast.Mult: operator.mul, ast.Div: operator.truediv}
-FUNCTIONS = {"ceil": math.ceil, "max": max}
+FUNCTIONS: dict[str, Callable[..., float]] = {"ceil": math.ceil, "max": max}
 
 
 def value(node: ast.expr, names: Mapping[str, float]) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -84,7 +85,9 @@ def test_a_name_cannot_break_the_plot() -> None:
     assert "<b>&" in {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
 
 
-def test_figures_take_the_place_of_the_last_of_their_kind(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_figures_take_the_place_of_the_last_of_their_kind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(page, "KEPT", tmp_path / "kept.json")
 
     page.keep("growth", {"rows": [1]})

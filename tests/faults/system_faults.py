@@ -326,7 +326,7 @@ async def _decided(bootstrap: str) -> int | None:
             offsets = await admin.list_consumer_group_offsets(SCREENING_GROUP)
     except (KafkaError, OperatorError, OSError, TimeoutError):
         return None
-    return sum(meta.offset for part, meta in offsets.items() if part.topic == LISTINGS.name)
+    return int(sum(meta.offset for part, meta in offsets.items() if part.topic == LISTINGS.name))
 
 
 async def _back(bench: Bench, before: int | None, harmed: float) -> float | None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from schemas.progress import ScreeningProgress
@@ -32,9 +33,10 @@ async def test_a_hole_is_found_replayed_once_and_gone(
     values = [json.dumps({"number": number}).encode() for number in range(10)]
     await send(broker.bootstrap, listings, *((f"k{n}".encode(), value) for n, value in enumerate(values)))
     await send(broker.bootstrap, progress, told(listings, 0, 4), (b"0", b"no json"), told(listings, 6, 8))
-    opening = {"ripe_s": 0.0, "listings": listings, "progress": progress}
+    memory = tmp_path / "auditor.json"
+    opened = partial(open_auditor, broker.bootstrap, memory, ripe_s=0.0, listings=listings, progress=progress)
 
-    async with open_auditor(broker.bootstrap, tmp_path / "auditor.json", **opening) as auditor:
+    async with opened() as auditor:
         first = await auditor.look()
         replayed = await auditor.replay(first)
         again = await auditor.replay(await auditor.look())
@@ -48,7 +50,7 @@ async def test_a_hole_is_found_replayed_once_and_gone(
     assert dict(records[10].headers)[REPLAY_OF] == f"{listings}/0/4".encode()
 
     await send(broker.bootstrap, progress, told(listings, 8, 12))
-    async with open_auditor(broker.bootstrap, tmp_path / "auditor.json", **opening) as auditor:
+    async with opened() as auditor:
         settled = await auditor.look()
     assert (settled.undecided, settled.holes, settled.findings[0].first) == (0, 0, None)
 

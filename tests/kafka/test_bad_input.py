@@ -13,8 +13,9 @@ from connectors.sandbox.scenario_file import parse_scenario
 from schemas.dead_letter import DeadLetter
 from schemas.topics import DEAD_LETTERS, LISTINGS
 from streams.local.machine import Machine, Prepared
-from tests.kafka.test_spine import OFFERS, QUICK, reached, running, until_sent
+from tests.kafka.test_spine import OFFERS, QUICK, reached
 from tests.support.broker import read_all
+from tests.support.machine import running, until_sent
 from tests.support.notices import make_listing
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

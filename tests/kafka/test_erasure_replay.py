@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.detection import Detection
 from schemas.errors import OperatorError
+from schemas.listing import Listing
 from schemas.topics import CATALOGUE, DETECTIONS, REPORTS
 from streams.local.kafka import LocalKafka
 from streams.local.topics import apply
@@ -24,7 +25,7 @@ from streams.notices.service import NoticeService
 from streams.privacy.erase import Asked, decision_on, run
 from streams.privacy.keys import PrivacyKeys
 from tests.support.erasable import make_report, offer, where_named
-from tests.support.notices import LAW, make_detection
+from tests.support.notices import LAW, make_detection, make_listing
 
 KEYS = PrivacyKeys((b"k" * 32,))
 
@@ -62,8 +63,10 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def seen_now(number: str, version: str, *, seller: str = "canary-seller") -> Detection:
-    shown = {**offer(number, seller=seller), "observed_at": datetime.now(UTC) - timedelta(seconds=5)}
-    return make_detection(str(shown.pop("listing_id")), outcome="review", version=version, **shown)
+    seen_at = datetime.now(UTC) - timedelta(seconds=5)
+    return make_detection(
+        outcome="review", version=version, **offer(number, seller=seller), observed_at=seen_at
+    )
 
 
 def sentinel(number: str) -> Detection:
@@ -125,9 +128,8 @@ async def test_a_replay_brings_nothing_back_of_a_seller_who_was_erased(
         await service(own_broker, url, None).run(asyncio.Event())
 
 
-def _fresh(number: str):  # type: ignore[no-untyped-def]
-    shown = {**offer(number), "observed_at": datetime.now(UTC)}
-    return make_detection(str(shown.pop("listing_id")), **shown).listing
+def _fresh(number: str) -> Listing:
+    return make_listing(**offer(number), observed_at=datetime.now(UTC))
 
 
 def _read(casebook: Casebook, topic: str) -> int:

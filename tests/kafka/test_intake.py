@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -41,7 +42,7 @@ async def test_what_was_answered_202_is_in_kafka_also_when_the_broker_was_away(
     )
     assert process.stderr is not None
     try:
-        ready = {}
+        ready: dict[str, Any] = {}
         while ready.get("event") != "intake_ready":
             line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
             assert line, "it ended at once"

@@ -9,13 +9,16 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
+from structlog.testing import LogCapture
 
 from connectors.channels.mail_report import LONGEST_REPORT, read_report_mail
 from connectors.mailbox import Mailbox
 from connectors.publisher import KafkaAway, Publisher, TopicNames
 from schemas.report import Report, reference
+from streams.connect import report_mail
 from streams.connect.intake_process import PictureKeeper
 from streams.connect.process import utc_now
 from streams.connect.report_mail import Flood, ReportPost, Round, answering
@@ -128,7 +131,7 @@ def test_a_flood_from_one_sender_is_set_aside_and_others_are_taken(imap: ImapSer
 
 
 async def test_who_reports_is_told_the_reference_once_and_nothing_of_what_came(
-    imap: ImapServer, tmp_path: Path
+    imap: ImapServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user, evidence, server = imap.user(), EvidenceStore(tmp_path), _MailServer()
     async with server.running() as port:
@@ -146,9 +149,14 @@ async def test_who_reports_is_told_the_reference_once_and_nothing_of_what_came(
         taken: list[Report] = []
         answer = answering(config, SecretStr(PASSWORD), asyncio.get_running_loop())
         await asyncio.to_thread(post_of(user, evidence, taken.append, answer=answer).round)
-    with_nobody_there = await asyncio.to_thread(answer, read_report_mail(mail(4).as_bytes()), "r_" + "A" * 20)
+    logged, whole = LogCapture(), structlog.make_filtering_bound_logger("debug")
+    monkeypatch.setattr(
+        report_mail, "log", structlog.wrap_logger(None, processors=[logged], wrapper_class=whole)
+    )
+    await asyncio.to_thread(answer, read_report_mail(mail(4).as_bytes()), "r_" + "A" * 20)
 
-    assert with_nobody_there is None, "an answer that cannot be sent stops nothing"
+    # An answer that cannot be sent stops nothing, and is told.
+    assert [line["event"] for line in logged.entries] == ["report_not_answered"]
     assert len(taken) == 3
     [(sender, recipients, content)] = server.taken
     said = message_from_bytes(content)

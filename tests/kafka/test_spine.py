@@ -120,7 +120,7 @@ async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
         breaks = casebook.answer(sealing.verify).breaks
     listings_noticed, effects = reached(machine)
 
-    assert kills == [5, 5]
+    assert list(kills) == [5, 5]
     assert set(listings_noticed) == planted
     assert set(listings_noticed.values()) == {1}
     assert set(effects.values()) == {1}

@@ -222,7 +222,7 @@ class AtprotoNetwork:
 
     def platform(self, name: str, **options: Any) -> dict[str, Any]:
         """An entry of the platforms file for this network."""
-        top = {
+        top: dict[str, Any] = {
             key: options.pop(key)
             for key in ("rate_per_s", "probe", "delivery", "sla", "api_key")
             if key in options

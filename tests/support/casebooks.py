@@ -23,7 +23,7 @@ from streams.notices.casebook import (
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.exhibits import Exhibit
 from streams.notices.casebook.frozen import Frozen
-from streams.notices.casebook.outbox import AttemptResult
+from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.casebook.viewer import Viewer
 from streams.notices.handlers import Accepted
 from streams.notices.handlers.follow_ups import follow_up_key
@@ -120,11 +120,10 @@ def guard(casebook: Casebook, notice_id: str) -> None:
     decide(filed.file, report, origin="o", allowance=filed.Allowance(), picture_size=9, now=at(4_103))
     decide(filed.decide, report.report_id, "merged", by="ada", case_id=case_id, reason="it", now=at(4_104))
     kim = Viewer("a2", "kim", "Kim", "platform", "market")
-    about = {"by": kim, "now": at(4_103)}
-    decide(webhooks.propose_address, "market", "https://desk.example", **about)
+    decide(webhooks.propose_address, "market", "https://desk.example", by=kim, now=at(4_103))
     hours = timedelta(hours=1)
-    decide(webhooks.make_secret, "market", sealed="s", mark="m", overlap=hours, **about)
-    decide(webhooks.give_up_secret, "market", **about)
+    decide(webhooks.make_secret, "market", sealed="s", mark="m", overlap=hours, by=kim, now=at(4_103))
+    decide(webhooks.give_up_secret, "market", by=kim, now=at(4_103))
     answer = casebook.answer(inbox.new, limit=1)[0].inbox_id
     decide(inbox.finish, answer, state="quarantined", reason="unmapped", now=at(4_103))
     decide(acts.read_again, answer, by="Ada", reason="a new word", now=at(4_103))
@@ -133,33 +132,50 @@ def guard(casebook: Casebook, notice_id: str) -> None:
     decide(acts.approve_excess, "market", 5, by="Ada", reason="seizure", now=at(4_105))
     until = at(9_000)
     decide(acts.allow_rule, "market", "ivory", by="Ada", reason="mended", until=until, now=at(4_106))
-    about = {"notice_id": notice_id, "platform": "market", "now": at(4_107)}
-    decide(tasks.add, case_id=case_id, step="regulator", why="silence", **about)
+    decide(
+        tasks.add,
+        notice_id=notice_id,
+        case_id=case_id,
+        platform="market",
+        step="regulator",
+        why="silence",
+        now=at(4_107),
+    )
     task = casebook.answer(tasks.waiting)[0]
     decide(acts.finish_task, task.task_id, by="Ada", note="telephoned", now=at(4_108))
     decide(
         outbox.add,
         idempotency_key=follow_up_key("reminder", key, "reminder"),
+        notice_id=notice_id,
+        platform="market",
         purpose="reminder",
         recipient=None,
         body=b"{}",
         content_type="application/json",
-        **about,
+        now=at(4_107),
     )
     decide(legal_holds.place, case_id, by="Ada", reason="a court asks", now=at(4_109))
     decide(legal_holds.lift, case_id, by="Ben", reason="the court is done", now=at(4_109))
     decision = erasure.Decision("de_1", "request", "Ada", "a request", "GDPR Article 17")
     decide(erasure.erase, decision, report_ids=[report.report_id], now=at(4_109))
-    records = {"writes": b"[]", "replaces": b"[]"}
-    told = {"target": "active", "body": b"{}", "reason": "seen", **records}
-    entry = decide(acts.change_entry, "e-1", **told, by="Ada", now=at(4_109))
+    entry = decide(
+        acts.change_entry,
+        "e-1",
+        target="active",
+        body=b"{}",
+        writes=b"[]",
+        replaces=b"[]",
+        by="Ada",
+        reason="seen",
+        now=at(4_109),
+    )
     decide(list_changes.finish, entry.change_id, how="written", now=at(4_109))
     decide(acts.ask_hold, case_id, by="Ada", reason="case 17", expires_at=at(9_000), now=at(4_110))
     decide(acts.confirm_hold, case_id, by="Ben", now=at(4_111))
     decide(acts.release_hold, case_id, by="Ada", now=at(4_112))
 
 
-def _lease(casebook: Casebook, seconds: float, most: int):  # type: ignore[no-untyped-def]
+def _lease(casebook: Casebook, seconds: float, most: int) -> tuple[Leased, ...]:
     return casebook.decide(
         handlers.start_attempts,
         slots={"market": most},

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connectors.serving import serve
+from connectors.serving import RunningServer, serve
 from streams.desk.app import desk_app
 from streams.desk.board import Board
 from streams.desk.house import House
@@ -66,7 +66,7 @@ def desk_server(
     house = replace(house, outlets=outlets if outlets is not None else story_outlets(house.outlets))
     house = replace(house, board=Board(casebook, clock=clock))
 
-    async def start():  # type: ignore[no-untyped-def]
+    async def start() -> RunningServer:
         return await serve(desk_app(house), "127.0.0.1", 0, purpose="the desk under test")
 
     try:

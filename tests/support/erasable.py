@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TypedDict
 
 import sqlalchemy as sa
 
@@ -25,8 +26,21 @@ LONG = timedelta(days=40).total_seconds()
 """Seconds after which nobody looks any more."""
 
 
-def offer(number: str, *, seller: str = "canary-seller") -> dict[str, object]:
+class Offer(TypedDict):
     """What a listing shows, and of whom."""
+
+    listing_id: str
+    url: str
+    title: str
+    description: str
+    seller: Seller
+    contacts: tuple[Contact, ...]
+    location: str
+    images: tuple[Image, ...]
+
+
+def offer(number: str, *, seller: str = "canary-seller") -> Offer:
+    """An offer that names :data:`CANARY` wherever it can."""
     return {
         "listing_id": f"canary-{number}",
         "url": f"https://market.example/canary/{number}",
@@ -43,8 +57,7 @@ def finished_case(
     casebook: Casebook, number: str = "1", *, seller: str = "canary-seller", page: bytes | None = None
 ) -> str:
     """A case with a notice, an answer, looks, evidence, a report and a hold, closed as removed; its id."""
-    shown = offer(number, seller=seller)
-    detection = make_detection(str(shown.pop("listing_id")), **shown)
+    detection = make_detection(**offer(number, seller=seller))
     taken = casebook.decide(handlers.take_detection, detection, DESK, now=T0)
     assert taken.notice_id is not None
     assert taken.case_id is not None

@@ -80,7 +80,7 @@ def make_detection(
         listing_id=listing.listing_id,
         content_hash=listing.content_hash,
         ruleset_version=version,
-        outcome=outcome,  # type: ignore[arg-type]
+        outcome=outcome,
         severity="critical",
         taxon=TaxonRef(scientific_name="Elephantidae", rank="family", appendix="I/II"),
         specimen=Specimen(kind="part", product="ivory"),
@@ -92,7 +92,7 @@ def make_detection(
                 rule_id="ivory",
                 pack="zero",
                 title="Elephant ivory",
-                outcome=outcome,  # type: ignore[arg-type]
+                outcome=outcome,
                 severity="critical",
                 zero_tolerance=outcome == "notify",
                 legal_basis=("cites-i",),
@@ -165,8 +165,8 @@ def make_response(
         received_at=at(received),
         said_at=said_at,
         channel="webhook",
-        kind=kind,  # type: ignore[arg-type]
-        outcome=outcome,  # type: ignore[arg-type]
+        kind=kind,
+        outcome=outcome,
         raw_sha256=ANOTHER_HASH,
         parser_version="test/1",
         **changes,

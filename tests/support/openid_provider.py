@@ -160,7 +160,8 @@ class OpenIdProvider:
 
 
 def _algorithm(key: Any) -> str:
-    return {RSAKey: "RS256", OctKey: "HS256"}.get(type(key), "ES256")
+    named: dict[type, str] = {RSAKey: "RS256", OctKey: "HS256"}
+    return named.get(type(key), "ES256")
 
 
 def _part(value: Mapping[str, Any]) -> bytes:

@@ -31,7 +31,8 @@ def drawn(number: int, height: int = 480, width: int = 640) -> NDArray[np.uint8]
             inside = (down - top) ** 2 + (right - left) ** 2 < (tall / 2) ** 2
         pixels[inside] += colour
     low, high = pixels.min(), pixels.max()
-    return ((pixels - low) / (high - low) * 255).astype(np.uint8)
+    whole: NDArray[np.uint8] = ((pixels - low) / (high - low) * 255).astype(np.uint8)
+    return whole
 
 
 def encoded(pixels: NDArray[np.uint8] | Image.Image, kind: str = "JPEG", **options: object) -> bytes:

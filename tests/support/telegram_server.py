@@ -68,9 +68,9 @@ class BotApi:
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         self.asked.append(query)
         self.before(len(self.asked))
-        if why := self._broken(asked, query):
-            self.broken_rules.append(why)
-            said = {"ok": False, "error_code": 400, "description": f"Bad Request: {why}"}
+        if broken := self._broken(asked, query):
+            self.broken_rules.append(broken)
+            said = {"ok": False, "error_code": 400, "description": f"Bad Request: {broken}"}
             await self._says(400, said, asked, writer)
             return
         found = self._from(int(query["offset"]) if "offset" in query else None)[: int(query["limit"])]

@@ -12,7 +12,6 @@ import psutil
 import psycopg
 import pytest
 
-from tests.support import postgres as postgres_support
 from tests.support.broker import Broker, MakeTopic, read_all, send
 from tests.support.postgres import PostgresMissing, PostgresServer
 
@@ -84,8 +83,8 @@ def test_killed_tests_leave_no_server_behind() -> None:
 
 
 def test_a_missing_postgresql_is_said_with_the_way_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_support.Path, "glob", lambda *_: iter(()))
-    monkeypatch.setattr(postgres_support.shutil, "which", lambda _: None)
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(PostgresMissing, match="apt-get install postgresql"):
         PostgresServer()
 

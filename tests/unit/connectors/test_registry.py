@@ -66,7 +66,7 @@ def test_a_base_url_with_a_password_is_refused_without_it(address: str, tmp_path
 def test_every_module_of_a_platform_is_registered() -> None:
     modules = {module.name for module in pkgutil.iter_modules(connectors.platforms.__path__)}
 
-    assert {builder.__module__.rpartition(".")[2] for builder in KINDS.values()} == modules  # type: ignore[attr-defined]
+    assert {builder.__module__.rpartition(".")[2] for builder in KINDS.values()} == modules
 
 
 def test_every_channel_is_registered() -> None:

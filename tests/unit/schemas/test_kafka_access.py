@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from faust import SASLCredentials
 
 from schemas.errors import OperatorError
 from schemas.kafka_access import SASL_SSL, KafkaAccess, kafka_at, read_access
@@ -82,7 +83,7 @@ def test_faust_is_told_the_same_as_every_other_client() -> None:
 
     told = credentials(options)
 
-    assert told is not None
+    assert isinstance(told, SASLCredentials)
     assert told.protocol.value == SASL_SSL
     assert vars(told) == {
         "username": "takin-screening",

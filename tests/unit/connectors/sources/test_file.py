@@ -357,7 +357,7 @@ async def test_many_quotes_that_never_close_do_not_take_for_ever(tmp_path: Path)
     assert len(listings) + len(aside) > 300
 
 
-_cell = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=30)
+_cell = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)

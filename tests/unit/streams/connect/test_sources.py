@@ -196,7 +196,7 @@ def test_a_new_key_opens_the_intake_with_the_printed_row(run: Any, tmp_path: Pat
 
     key = load_keys(path).find(f"Bearer {token}")
     assert key is not None
-    assert (key.sha256, key.roles) == (hash_key(token), {"listings", "reports"})
+    assert (key.sha256, set(key.roles)) == (hash_key(token), {"listings", "reports"})
 
 
 def test_a_key_that_opens_nothing_is_not_made(run: Any) -> None:

@@ -13,7 +13,7 @@ from streams.dead_letters.ledger import REPLAYED, STATE_HEADER, Ledger, select
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
 
-def _letter(offset: int = 7, **changes: object) -> DeadLetter:
+def _letter(offset: int | None = 7, **changes: object) -> DeadLetter:
     given: dict[str, object] = {
         "stage": "screening",
         "reason": "not_json",

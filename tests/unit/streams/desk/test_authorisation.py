@@ -13,8 +13,8 @@ from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.viewer import ROLES
 from tests.support.desk import PLATFORMS, Browser, Filled, api_token
 
-EVERYONE = {"nobody", *ROLES}
-SIGNED_IN = set(ROLES)
+EVERYONE: set[str] = {"nobody", *ROLES}
+SIGNED_IN: set[str] = set(ROLES)
 READERS = {"platform", "analyst", "lead", "officer", "auditor"}
 OFFICERS = {"analyst", "lead", "officer", "auditor"}
 REVIEWERS = {"analyst", "lead"}
@@ -168,6 +168,7 @@ VISITORS = ("nobody", "market", "bazaar", *(role for role in ROLES if role != "p
 def table(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
     for route in app.routes:
         assert isinstance(route, APIRoute), f"{route} has no gate before it"
+        assert route.methods, f"{route.path} is asked by no method"
         for method in sorted(route.methods):
             yield method, route
 

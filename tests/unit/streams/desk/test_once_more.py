@@ -18,8 +18,15 @@ async def test_who_had_an_answer_read_again_stands_with_the_reason_under_what_we
         notice_id = cases.find_notice(tx, filled.references["market"][3])
         assert notice_id
         key = cases.notice_by_id(tx, notice_id).idempotency_key
-    about = {"platform": "market", "channel": "webhook", "source_id": "s/9", "headers": {}}
-    casebook.decide(inbox.store, received_at=NOW, body=b"{}", **about)
+    casebook.decide(
+        inbox.store,
+        platform="market",
+        channel="webhook",
+        source_id="s/9",
+        received_at=NOW,
+        body=b"{}",
+        headers={},
+    )
     [received] = casebook.answer(inbox.new, limit=9)
     why = {"state": "quarantined", "reason": "unmapped", "detail": "no such word"}
     casebook.decide(inbox.finish, received.inbox_id, now=NOW, **why)

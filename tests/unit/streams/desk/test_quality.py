@@ -2,14 +2,13 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from streams.cli import app as command
-from streams.desk import quality_routes
 from streams.notices.casebook import sampling
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.sampling import Verdict
@@ -72,7 +71,7 @@ async def test_a_sample_is_judged_on_the_page_and_the_command_counts_the_same(
     assert (await browser.get(f"/quality?week={this.name}")).status_code == 422
     monkeypatch.setenv("DATABASE_URL", str(casebook.engine.url).replace("+pysqlite", ""))
     since = (NOW - timedelta(days=1)).date()
-    weeks = str((quality_routes.datetime.now(NOW.tzinfo).date() - since).days // 7 + 1)
+    weeks = str((datetime.now(NOW.tzinfo).date() - since).days // 7 + 1)
     told = CliRunner().invoke(command, ["report", "quality", "--weeks", weeks])
     rows = re.findall(r'<th scope="row">([^<]+)</th><td>(\w+)</td>' + "<td>([^<]+)</td>" * 5, page)
     assert [(rule, kind, looked, right) for rule, kind, looked, right, *_ in rows] == [

@@ -150,7 +150,7 @@ async def test_a_report_becomes_a_case_and_its_notice_goes(
     assert taken.notice_id is not None
     with casebook.read() as tx:
         told = [event.type for event in events.of_case(tx, decided.case_id)]
-        body = tx.exec_driver_sql("SELECT body FROM notice WHERE notice_id = ?", (taken.notice_id,)).scalar()
+        [body] = tx.exec_driver_sql("SELECT body FROM notice WHERE notice_id = ?", (taken.notice_id,)).one()
     assert told[-1] == "notice_queued"
     assert b"real tusk" in body
     assert b"kim@reporter.example" not in body, "the reporter stays between us and them"

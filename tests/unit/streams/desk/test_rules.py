@@ -206,7 +206,7 @@ async def test_what_was_not_tried_runs_in_shadow_at_most(
     assert [one.status_code for one in (at_once, silent, quiet, done)] == [422, 422, 303, 303]
     assert "Run the back-test first" in at_once.text
     assert in_force(topic) is None
-    assert topic.told[pack_key("bangles", shadow=True)].state == "shadow"  # type: ignore[union-attr]
+    assert topic.told[pack_key("bangles", shadow=True)].state == "shadow"
 
 
 async def test_a_shadow_run_goes_into_force_and_back_to_the_version_before(
@@ -302,7 +302,7 @@ async def test_a_release_that_kafka_does_not_take_is_carried_out_later(
     assert "It is released on record and not yet written" in answer.text
 
     topic.away = False
-    del topic.put  # type: ignore[method-assign]
+    del topic.put
     assert in_force(topic) is None
     assert "Released and not yet written to Kafka" in (await lena.get("/rules")).text
     assert await carry_out_rest(casebook, topic, now=NOW) == 1

@@ -19,7 +19,7 @@ def test_the_hash_of_a_row_is_the_same_for_ever() -> None:
 
 
 def test_values_of_different_types_or_columns_never_look_alike() -> None:
-    same = [
+    same: list[tuple[list[str], list[str | int | bytes | None]]] = [
         (["a"], ["1"]),
         (["a"], [1]),
         (["a"], [b"1"]),

@@ -46,8 +46,8 @@ class Loop:
         self.machine = machine
         self.metrics = NoticeMetrics(CollectorRegistry())
         self.casebook = Casebook.__new__(Casebook)
-        self.casebook.look = self._now  # type: ignore[method-assign, assignment]
-        self.casebook.run = self._now  # type: ignore[method-assign, assignment]
+        self.casebook.look = self._now  # type: ignore[method-assign]
+        self.casebook.run = self._now  # type: ignore[method-assign]
         self.clock = DeadlineClock(
             self.casebook,
             make_desk(),
@@ -67,7 +67,7 @@ class Loop:
 
     @property
     def steps(self) -> float:
-        return self.metrics.loop_errors.labels("clock", "clock_step")._value.get()
+        return float(self.metrics.loop_errors.labels("clock", "clock_step")._value.get())
 
 
 async def test_an_undisturbed_clock_is_the_wall_clock(fired: list[datetime]) -> None:

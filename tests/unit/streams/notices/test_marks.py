@@ -22,7 +22,7 @@ def share(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def contact(kind: str, value: str) -> dict[str, Any]:
-    return {"contacts": (Contact(kind=kind, value=value),)}  # type: ignore[arg-type]
+    return {"contacts": (Contact(kind=kind, value=value),)}
 
 
 def test_a_listing_that_shows_nobody_has_no_mark() -> None:

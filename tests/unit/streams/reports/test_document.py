@@ -17,7 +17,7 @@ from streams.reports.sla import document, report
 from tests.support.notices import at
 from tests.support.reports import REMOVED, times
 
-ITEMS = [times(**REMOVED), times("other", late=1)]
+ITEMS = [REMOVED, times("other", late=1)]
 FORMULAS = ("=1+1", "+cmd|x", "-2", "@SUM(A1)", "\t=1", "'=1", "\uff1d1")
 
 

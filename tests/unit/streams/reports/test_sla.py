@@ -1,5 +1,6 @@
 """The SLA report: four measures, each its own."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ def row(*items: ItemTimes, now: float = 100, **options: Any) -> PlatformFigures:
 
 
 def test_what_is_said_and_what_is_seen_stand_apart() -> None:
-    found = row(times(**REMOVED))
+    found = row(REMOVED)
 
     assert {name: one.median_s for name, one in found.measures.items()} == {
         "acknowledged": 3,
@@ -49,9 +50,7 @@ def test_one_unconfirmed_look_is_no_removal() -> None:
 def test_open_listings_make_the_median_longer_and_then_unknown() -> None:
     def median(still: int) -> float | None:
         open_ones = [times(listing_id=f"o{n}", last_online_at=at(90)) for n in range(still)]
-        gone = [
-            times(**{**REMOVED, "listing_id": str(n), "first_offline_at": at(n)}) for n in (10, 20, 30, 40)
-        ]
+        gone = [replace(REMOVED, listing_id=str(n), first_offline_at=at(n)) for n in (10, 20, 30, 40)]
         return row(*gone, *open_ones).measures["removed_seen"].median_s
 
     assert [median(still) for still in (0, 1, 2, 4, 5)] == [20, 30, 30, 40, None]
@@ -59,7 +58,7 @@ def test_open_listings_make_the_median_longer_and_then_unknown() -> None:
 
 def test_a_listing_that_is_watched_no_more_says_nothing_about_later() -> None:
     lost = [times(listing_id=str(n), last_online_at=at(5)) for n in range(20)]
-    gone = times(**{**REMOVED, "first_offline_at": at(10)})
+    gone = replace(REMOVED, first_offline_at=at(10))
 
     found = row(*lost, gone).measures["removed_seen"]
 
@@ -67,7 +66,7 @@ def test_a_listing_that_is_watched_no_more_says_nothing_about_later() -> None:
 
 
 def test_the_truth_lies_between_the_last_look_online_and_the_first_offline() -> None:
-    found = row(times(**{**REMOVED, "last_online_at": at(12)})).measures["removed_seen"]
+    found = row(replace(REMOVED, last_online_at=at(12))).measures["removed_seen"]
 
     assert found.at_least is not None
     assert (found.at_least.median_s, found.median_s) == (12, 30)
@@ -101,16 +100,14 @@ def test_calling_a_listing_gone_that_was_online_helps_nobody() -> None:
 def test_a_refused_listing_stays_among_those_not_removed() -> None:
     refused = times(claim="refused", outcome="refused_lawful", decided_at=at(5), last_online_at=at(90))
 
-    found = row(refused, times(**REMOVED), now=2 * HOUR)
+    found = row(refused, REMOVED, now=2 * HOUR)
 
     [hour, *_] = found.measures["removed_seen"].within
     assert (hour.n, hour.within, found.counts["refused_lawful"]) == (2, 1, 1)
 
 
 def test_a_share_counts_only_listings_that_are_old_enough() -> None:
-    young = times(
-        **{**REMOVED, "listing_id": "2", "sent_at": at(2 * HOUR), "first_offline_at": at(2 * HOUR + 9)}
-    )
+    young = replace(REMOVED, listing_id="2", sent_at=at(2 * HOUR), first_offline_at=at(2 * HOUR + 9))
     old = times(listing_id="3", last_online_at=at(HOUR))
 
     hour, day, *_ = row(old, young, now=2.5 * HOUR).measures["removed_seen"].within
@@ -121,7 +118,7 @@ def test_a_share_counts_only_listings_that_are_old_enough() -> None:
 
 def test_exactly_at_the_limit_is_in_time() -> None:
     def within(seconds: float) -> int:
-        item = times(**{**REMOVED, "first_offline_at": at(seconds), "removal_verified_at": at(seconds + 60)})
+        item = replace(REMOVED, first_offline_at=at(seconds), removal_verified_at=at(seconds + 60))
         return row(item, now=3 * HOUR).measures["removed_seen"].within[0].within
 
     assert (within(HOUR), within(HOUR + 0.001)) == (1, 0)
@@ -129,7 +126,7 @@ def test_exactly_at_the_limit_is_in_time() -> None:
 
 def test_working_days_leave_the_weekend_out() -> None:
     friday, monday = T0 + timedelta(days=4), T0 + timedelta(days=7)  # T0 is a Monday, 09:00 UTC
-    item = times(**{**REMOVED, "sent_at": friday, "first_offline_at": monday, "removal_verified_at": monday})
+    item = replace(REMOVED, sent_at=friday, first_offline_at=monday, removal_verified_at=monday)
 
     found = row(item, now=20 * 86_400).measures["removed_seen"]
 
@@ -141,9 +138,7 @@ def test_working_days_leave_the_weekend_out() -> None:
 def test_each_platform_has_its_own_holidays() -> None:
     maundy = T0 + timedelta(days=31)  # Thursday, 2 April 2026; Good Friday and Easter Monday follow
     tuesday = maundy + timedelta(days=5)
-    item = times(
-        **{**REMOVED, "sent_at": maundy, "first_offline_at": tuesday, "removal_verified_at": tuesday}
-    )
+    item = replace(REMOVED, sent_at=maundy, first_offline_at=tuesday, removal_verified_at=tuesday)
     berlin = Calendar("Europe/Berlin", "DE")
 
     def business(calendars: dict[str, Calendar]) -> float | None:
@@ -159,7 +154,7 @@ def test_a_notice_not_yet_sent_is_counted_and_owes_nothing() -> None:
 
 
 def test_one_row_a_platform_and_one_for_all() -> None:
-    found = report([times("a"), times("a"), times("b", **REMOVED)], now=at(9))
+    found = report([times("a"), times("a"), replace(REMOVED, platform="b")], now=at(9))
 
     assert [(one.platform, one.counts["sent"]) for one in found.platforms] == [("a", 2), ("b", 1)]
     assert found.whole is not None
@@ -168,7 +163,7 @@ def test_one_row_a_platform_and_one_for_all() -> None:
 
 def test_the_whole_weighs_each_listing_the_same() -> None:
     slow = [times("giant", listing_id=str(n), last_online_at=at(86_400)) for n in range(30)]
-    quick = [times("tiny", **{**REMOVED, "listing_id": str(n)}) for n in range(3)]
+    quick = [replace(REMOVED, platform="tiny", listing_id=str(n)) for n in range(3)]
 
     found = report([*slow, *quick], now=at(3 * 86_400), minimum=10)
 
@@ -187,7 +182,7 @@ def test_no_notice_gives_an_empty_report() -> None:
 
 
 def test_the_table_has_a_line_for_each_platform() -> None:
-    table = as_table(report([times(**REMOVED), times("other")], now=at(100)))
+    table = as_table(report([REMOVED, times("other")], now=at(100)))
 
     assert [line.split()[0] for line in table.splitlines()[2:]] == ["market", "other", "all"]
     assert "30s / 30s (1)" in table

@@ -75,9 +75,10 @@ async def test_what_a_stream_is_through_with_is_acked_by_the_consumer(
     app.flow_control.resume()
     monkeypatch.setattr(faust.Stream, "maybe_start", started)
     stream = app.stream(app.channel())
+    assert isinstance(stream.channel, faust.Channel)
     for offset in (7, 8, 9):
         message = ConsumerMessage(
-            *("listings", 0, offset, 0.0, 0, (), None, b"batch", None),
+            *("listings", 0, offset, 0.0, 0, [], None, b"batch", None),
             tp=TP("listings", 0),
             generation_id=app.consumer_generation_id,
         )
@@ -89,6 +90,7 @@ async def test_what_a_stream_is_through_with_is_acked_by_the_consumer(
         assert [await anext(steps) for _ in range(3)] == [7, 8, 9]
 
     assert acked == [7, 8]
+    assert isinstance(app.consumer, LosslessConsumer)
     assert app.consumer._acked == {}
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.screening.identifiers.accounts import accounts
-from streams.screening.identifiers.amounts import prices, quantities
+from streams.screening.identifiers.amounts import Price, Quantity, prices, quantities
 from streams.screening.identifiers.entries import identifiers
 from streams.screening.identifiers.found import plain_digits
-from streams.screening.identifiers.permits import permits
+from streams.screening.identifiers.permits import Permit, permits
 from streams.screening.identifiers.phones import e164, phones
 
 GENESIS = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
@@ -213,7 +213,8 @@ ODD = st.text(alphabet=st.sampled_from("0９٣๔ .-+()@:/aWzaloLine微信pixCIT
 def test_odd_texts_are_read_without_error_and_spans_lie_inside(text: str) -> None:
     for one in identifiers(text, ["VN", "GB"]):
         assert 0 <= one.start < one.end <= len(text)
-    for found in (*prices(text), *quantities(text), *permits(text, 2026)):
+    spans: list[Price | Quantity | Permit] = [*prices(text), *quantities(text), *permits(text, 2026)]
+    for found in spans:
         assert 0 <= found.start < found.end <= len(text)
     assert len(plain_digits(text)) == len(text)
 
