@@ -14,7 +14,7 @@ from streams.notices.casebook import cases, deadlines, events, inbox, looks, out
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.handlers import Accepted
-from streams.notices.item import Look
+from streams.notices.item import Item, Look
 from tests.support.fresh import fresh_url
 from tests.support.notices import T0, at, make_desk, make_detection, make_response
 
@@ -86,7 +86,7 @@ def types(casebook: Casebook, case_id: str) -> list[str]:
         return [event.type for event in events.of_case(tx, case_id)]
 
 
-def item(casebook: Casebook, notice_id: str):  # type: ignore[no-untyped-def]
+def item(casebook: Casebook, notice_id: str) -> Item:
     with casebook.read() as tx:
         [found] = cases.items_of_notice(tx, notice_id)
     return found

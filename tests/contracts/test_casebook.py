@@ -36,7 +36,7 @@ from streams.notices.casebook.outbox import AttemptResult, Leased
 from streams.notices.clock import DeadlineClock
 from streams.notices.handlers import Accepted
 from streams.notices.intake import Batch, Record, take_batch
-from streams.notices.item import Look
+from streams.notices.item import Item, Look
 from streams.notices.item import is_open as item_is_open
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.policy import SlaTerms
@@ -118,7 +118,7 @@ def look(casebook: Casebook, notice_id: str, state: str, seconds: float) -> list
     return [one.type for one in happened]
 
 
-def item(casebook: Casebook, notice_id: str):  # type: ignore[no-untyped-def]
+def item(casebook: Casebook, notice_id: str) -> Item:
     with casebook.read() as tx:
         [found] = cases.items_of_notice(tx, notice_id)
     return found

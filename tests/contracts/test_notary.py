@@ -15,6 +15,7 @@ from schemas.checkpoint import AuditCheckpoint
 from streams.notices import handlers, notary
 from streams.notices.casebook import sealing
 from streams.notices.casebook.database import Casebook
+from streams.notices.chain import AuditRow
 from streams.notices.checkpoints import CheckpointLog, check_log
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.notary import Notary, Pace
@@ -105,7 +106,7 @@ async def test_after_a_restart_it_reads_only_what_is_new(
     read: list[int] = []
     whole = sealing.audit_rows
 
-    def counted(tx: sa.Connection, *, after: int = 0, limit: int | None = None):  # type: ignore[no-untyped-def]
+    def counted(tx: sa.Connection, *, after: int = 0, limit: int | None = None) -> Iterator[AuditRow]:
         read.append(after)
         return whole(tx, after=after, limit=limit)
 

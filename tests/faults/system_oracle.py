@@ -5,12 +5,13 @@ Never asks a counter of ours. What must be noticed is computed from the input wi
 
 import json
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from connectors.sandbox.journal import Journal
 from schemas.topics import CASE_EVENTS, DEAD_LETTERS, LISTINGS, SCREENING_PROGRESS
@@ -139,7 +140,7 @@ async def _undecided(bootstrap: str, ends: Counter[int]) -> list[tuple[int, int,
     return found
 
 
-async def _every(bootstrap: str, topic: str):  # type: ignore[no-untyped-def] # records of an untyped library
+async def _every(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
     """The records of a topic, piece by piece: a long run does not fit into memory."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()

@@ -1,6 +1,7 @@
 """How far everything is, while Kafka is away."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from streams.notices.casebook.database import Casebook
 
 
 @pytest.fixture
-def book(tmp_path: Path):  # type: ignore[no-untyped-def]
+def book(tmp_path: Path) -> Iterator[Casebook]:
     casebook = Casebook.open(f"sqlite:///{tmp_path / 'casebook.db'}", threads=1)
     yield casebook
     casebook.close()

@@ -1,6 +1,8 @@
 """The loop that fires deadlines when somebody sets the machine's clock."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -10,6 +12,8 @@ from streams.notices.casebook.database import Casebook
 from streams.notices.clock import AGAIN_AFTER_S, BELIEVE_AFTER, ClockUnsure, DeadlineClock
 from streams.notices.metrics import NoticeMetrics
 from tests.support.notices import T0, make_desk
+
+T = TypeVar("T")
 
 
 class Machine:
@@ -58,7 +62,7 @@ class Loop:
             monotonic=lambda: machine.steady,
         )
 
-    async def _now(self, function, *args, **more):  # type: ignore[no-untyped-def]
+    async def _now(self, function: Callable[..., T], *args: Any, **more: Any) -> T:
         return function(None, *args, **more)
 
     async def tick(self, seconds: float = 0.5) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import OperatorError
-from schemas.notice import LegalBasis
+from schemas.notice import LegalBasis, Notice
 from streams.notices.policy import PlatformPolicy
 from streams.notices.requirements import Demands, unmet_requirements
 from streams.notices.sender import load_sender
@@ -30,7 +30,7 @@ order:
 LAW = {"cites-i": LegalBasis(id="cites-i", law="Regulation (EC) No 338/97", article="8", country="EU")}
 
 
-def written(path: Path, text: str = FILE):  # type: ignore[no-untyped-def]
+def written(path: Path, text: str = FILE) -> Notice:
     path.write_text(text, encoding="utf-8")
     return write_notice(
         make_detection(),
@@ -48,6 +48,7 @@ def written(path: Path, text: str = FILE):  # type: ignore[no-untyped-def]
 def test_an_authority_s_notice_is_a_whole_order(tmp_path: Path) -> None:
     notice = written(tmp_path / "sender.yaml")
 
+    assert notice.order is not None
     assert (notice.kind, notice.order.reference) == ("art9_order", "2026/77")
     assert notice.items[0].territory_requested == ("FR",)
     assert (notice.reporter.organisation, notice.sender.organisation) == (
