@@ -7,7 +7,6 @@ figures into ``deploy/performance.md``.
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from streams.notices.casebook.database import Casebook
 from streams.screening.screener import build_ruleset
 from tests.bench import page
 from tests.bench.big_casebook import fill, timed
+from tests.bench.others import Others
 from tests.bench.screening import interleaved, screening
 from tests.bench.synthetic import listings, watchlist
 from tests.support.notices import T0
@@ -94,6 +94,7 @@ def main() -> None:
     options.add_argument("--cases", type=int, default=5_000, help="open cases, and then ten times as many")
     options.add_argument("--page", action="store_true", help="put the figures into deploy/performance.md")
     given = options.parse_args()
+    others = Others()
     rows = [
         of_terms(given.rounds, given.seed),
         *of_listings(given.rounds, given.seed),
@@ -102,9 +103,13 @@ def main() -> None:
     for row in rows:
         print(json.dumps(row, ensure_ascii=False))
     if given.page:
-        measured = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load average {os.getloadavg()[0]:.1f}"
-        arguments = " ".join(sys.argv[1:])
-        page.keep("growth", {"arguments": arguments, "measured": measured, "rows": rows})
+        figures = {
+            "arguments": " ".join(sys.argv[1:]),
+            "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "others": round(others.cores(), 2),
+            "rows": rows,
+        }
+        page.keep("growth", figures)
         page.write()
 
 

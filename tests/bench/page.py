@@ -14,15 +14,14 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KEPT, PAGE, PLOT = DEPLOY / "performance.json", DEPLOY / "performance.md", DEPLOY / "performance.svg"
 
 ENOUGH_ROUNDS = 3
-BY_ITSELF = 1.8
-"""Load average up to which nothing but the measured system and its broker can have run."""
-AT_REST = 1.0
-"""Load average up to which a machine may be measured on: nothing of ours runs yet."""
+ALONE = 0.15
+"""Cores that others may have kept busy beside what was measured: a machine at rest is not quite still."""
 BAR, LEFT, WIDE, HEIGHT = 26, 110, 420, 34
 
 WHAT = {
     "plain": "plain aiokafka loop, the measure of the ratio",
-    "takin": "Takin's screening worker, as it is run",
+    "takin": "Takin's screening worker, as it is run: one process for Kafka, one for each core (at most two) "
+    "that decides",
     "faust": "stock Faust, an agent that takes a listing at a time",
     "quixstreams": "quixstreams 3.28.1, a streaming data frame",
     "bytewax": "bytewax 0.21.1, in batches; commits no group offsets",
@@ -36,17 +35,15 @@ def keep(name: str, figures: Any) -> None:
     KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def why_not(before: float, during: Sequence[float], *, busy: bool) -> str | None:
+def why_not(others: Sequence[float], *, busy: bool) -> str | None:
     """Why figures are kept off the page; ``None``: they may stand there. ``busy``: whoever measured said so.
 
-    ``before`` is the load average before anything of ours ran, ``during`` those at the end of each round.
+    ``others`` are the cores that anything else kept busy, before it began or in each round.
     """
-    measured = [(before, AT_REST), *((load, BY_ITSELF) for load in during)]
-    load, most = max(measured, key=lambda pair: pair[0] - pair[1])
-    if busy or load <= most:
+    if busy or max(others) <= ALONE:
         return None
     return (
-        f"A load average of {load:.1f} (at most {most}) says that something else ran: nothing was written. "
+        f"Something else kept {max(others):.2f} cores busy (at most {ALONE}): nothing was written. "
         "Measure again when the machine is at rest, or add --busy, and the page says so on top."
     )
 
@@ -63,14 +60,14 @@ def write() -> None:
 def page(kept: Mapping[str, Any]) -> str:
     """The page, whole."""
     about, *systems = kept["systems"]
-    loads = [load for one in systems for load in one["load"]]
+    others = [took for one in systems for took in one["others"]]
     named = {one["system"] for one in systems}
     parts = [
         "# Performance",
         "",
         "Written by the commands that it names, from `performance.json`; do not edit.",
         "",
-        *_busy(loads),
+        *_busy(others),
         "## Beside others",
         "",
         f'`make bench-systems ARGS="{about["arguments"]}"`, {about["measured"]}.',
@@ -78,14 +75,14 @@ def page(kept: Mapping[str, Any]) -> str:
         f"rounds: {about['rounds']}; every system alone on the same topic,",
         "with the same screening function, turn by turn; medians.",
         f"CPython {about['python']}, {about['machine']}, {about['cores']} cores, one broker beside it.",
-        _beside(loads),
+        _beside(others),
         "Compare rows with each other, not with another page. CPU is steadier than listings a second.",
         "",
         *_few_rounds(about["rounds"]),
         "![listings a second and CPU of each system](performance.svg)",
         "",
         "| system | listings/s | ratio | ratio, each round | CPU s per 100k | CPU ratio | RSS MB "
-        "| p50 / p99 ms at 200/s | load average |",
+        "| p50 / p99 ms at 200/s | cores that others took |",
         "|---|---|---|---|---|---|---|---|---|",
         *map(_row, systems),
         "",
@@ -95,6 +92,8 @@ def page(kept: Mapping[str, Any]) -> str:
         "",
         *(f"- `{name}`: {what}." for name, what in WHAT.items() if name in named),
         "",
+        "Takin's worker uses both cores of a machine that has two, the others' one process uses one: look at",
+        "CPU for what a listing costs, at listings a second for what one worker does.",
         "Takin's worker also keeps the commit invariant, writes progress records and counts; others do not.",
         "The garbage collector is set alike in all but stock Faust.",
         "",
@@ -102,22 +101,22 @@ def page(kept: Mapping[str, Any]) -> str:
     return "\n".join([*parts, *_workers(kept), *_growth(kept)])
 
 
-def _busy(loads: Sequence[float]) -> list[str]:
+def _busy(others: Sequence[float]) -> list[str]:
     """What stands on top where the systems were not alone."""
-    if max(loads) <= BY_ITSELF:
+    if max(others) <= ALONE:
         return []
     return [
-        f"**The systems were measured on a busy machine: its load average rose to {max(loads):.1f},",
-        f"and a system with its broker alone makes {BY_ITSELF} at most. Rates and times below say little;",
-        "CPU says more.**",
+        f"**The systems were measured on a busy machine: something else kept up to {max(others):.2f} cores",
+        "busy. Rates and times below say little; CPU says more.**",
         "",
     ]
 
 
-def _beside(loads: Sequence[float]) -> str:
-    """What else the machine did; a system and its broker alone make a load of about one and a half."""
-    what = "Nothing else ran on it" if max(loads) <= BY_ITSELF else "Other work ran on it meanwhile"
-    return f"{what}; the load average was {min(loads):.1f} to {max(loads):.1f}."
+def _beside(others: Sequence[float]) -> str:
+    """What else the machine did."""
+    what = "Nothing else ran on it" if max(others) <= ALONE else "Other work ran on it meanwhile"
+    cores = " to ".join(f"{took:.2f}" for took in sorted({min(others), max(others)}))
+    return f"{what}: {cores} cores were busy with other things."
 
 
 def _workers(kept: Mapping[str, Any]) -> list[str]:
@@ -157,7 +156,7 @@ def _row(one: Mapping[str, Any]) -> str:
     ratio, cpu = (f"{one[name]:.2f}" if one[name] is not None else "–" for name in ("ratio", "cpu_ratio"))
     return (
         f"| {one['system']} | {one['events_per_s']:,} | {ratio} | {rounds} | {one['cpu_s_per_100k']} "
-        f"| {cpu} | {one['rss_mb']} | {waits} | {', '.join(map(str, one['load']))} |"
+        f"| {cpu} | {one['rss_mb']} | {waits} | {', '.join(map(str, one['others']))} |"
     )
 
 
@@ -169,8 +168,8 @@ def _growth(kept: Mapping[str, Any]) -> list[str]:
         "## How cost grows",
         "",
         f"`python -m tests.bench.growth {found['arguments']}`, {found['measured']}.",
-        "Screening: CPU time, medians of rounds in turn. Casebook (SQLite): medians by the clock, on a busy",
-        "machine.",
+        "Screening: CPU time, medians of rounds in turn. Casebook (SQLite): medians by the clock.",
+        _beside([found["others"]]),
         "",
         "| what grows | from → to | cost of one | grows by |",
         "|---|---|---|---|",

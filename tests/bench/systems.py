@@ -9,7 +9,7 @@ detection at 200 listings a second (:mod:`tests.bench.latency`).
 ``takin`` is the worker as it is run, with the processes that decide for it; ``plain`` is an aiokafka loop
 that commits what was acknowledged; ``faust`` is stock Faust, an agent that takes one listing at a time;
 ``quixstreams`` and ``bytewax`` are installed by ``deploy/ci/rivals.sh``. ``--page`` writes
-``deploy/performance.md`` and its plot, unless the load average says that something else ran as well; with
+``deploy/performance.md`` and its plot, unless something else ran as well (:mod:`tests.bench.others`); with
 ``--busy`` it does so all the same, and says so.
 """
 
@@ -38,6 +38,7 @@ from streams.local.kafka import LocalKafka
 from streams.local.readiness import admin_client
 from tests.bench import page
 from tests.bench.latency import waits_ms
+from tests.bench.others import Others, at_rest
 from tests.bench.synthetic import listings
 from tests.support.broker import create_topic
 
@@ -55,8 +56,8 @@ class Round:
     per_s: float
     cpu_s_per_100k: float
     rss_mb: float
-    load: float
-    """The machine's load average at its end: of this and of whatever else ran."""
+    others: float
+    """Cores that anything else took meanwhile."""
 
 
 @dataclass
@@ -131,7 +132,7 @@ async def measure(system: str, bootstrap: str, prefix: str, count: int, folder: 
         TimeoutError: it was not done in time.
     """
     with running(system, bootstrap, prefix, folder) as looked:
-        until, first, began, cpu = time.monotonic() + WITHIN_S, 0, 0.0, 0.0
+        until, first, began, cpu, others = time.monotonic() + WITHIN_S, 0, 0.0, 0.0, Others()
         topic = f"{prefix}-listings"
         async with admin_client(bootstrap) as admin:
             while True:
@@ -140,11 +141,11 @@ async def measure(system: str, bootstrap: str, prefix: str, count: int, folder: 
                 now, alive = time.monotonic(), looked.is_alive()
                 used = looked.cpu_s() if alive else 0.0
                 if done and not first:
-                    first, began, cpu = done, now, used
+                    first, began, cpu, others = done, now, used, Others()
                 if done >= count:
                     read = count - first
                     cost = 1e5 * (used - cpu) / read
-                    return Round(read / (now - began), cost, looked.rss_mb(), os.getloadavg()[0])
+                    return Round(read / (now - began), cost, looked.rss_mb(), others.cores())
                 if now > until or not alive:
                     raise TimeoutError(f"{system} committed {done} of {count}: {looked.last_words()}")
                 await asyncio.sleep(LOOK_S)
@@ -236,7 +237,7 @@ def lines(found: Mapping[str, Found]) -> list[dict[str, Any]]:
             "p50_ms": round(statistics.median(waits), 1) if waits else None,
             "p99_ms": round(waits[int(0.99 * (len(waits) - 1))], 1) if waits else None,
             "detections_timed": len(waits),
-            "load": [round(r.load, 1) for r in rounds],
+            "others": [round(r.others, 2) for r in rounds],
         }
         made.append(told)
     return made
@@ -253,7 +254,7 @@ def main() -> None:
     options.add_argument("--page", action="store_true", help="write deploy/performance.md and its plot")
     options.add_argument("--busy", action="store_true", help="write it although something else runs")
     given = options.parse_args()
-    if given.page and (why := page.why_not(os.getloadavg()[0], [], busy=given.busy)):
+    if given.page and (why := page.why_not([at_rest()], busy=given.busy)):
         options.exit(1, f"{why}\n")
     if why := asyncio.run(report(given)):
         options.exit(1, f"{why}\n")
@@ -269,8 +270,7 @@ async def report(given: argparse.Namespace) -> str | None:
         played = len(found[systems[0]].rounds)
         told = [about(given.listings, played, sys.argv[1:]), *lines(found)]
         if given.page:
-            loads = [load for one in told[1:] for load in one["load"]]
-            why = page.why_not(0.0, loads, busy=given.busy)
+            why = page.why_not([took for one in told[1:] for took in one["others"]], busy=given.busy)
             if why is None:
                 page.keep("systems", told)
                 page.write()

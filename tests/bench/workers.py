@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.local.kafka import LocalKafka
@@ -31,23 +32,27 @@ CGROUPS = Path("/sys/fs/cgroup/cpu")
 PERIOD_US = 20_000
 """Short, so that a worker that used up its quota is back before anybody notices."""
 SETTLE_S = 3.0
+GONE_S = 10.0
 WHOLE = 0.9
 """Share of each partition at which the clock stops."""
 
 
 @contextlib.contextmanager
 def limited(worker: Running, share: float) -> Iterator[None]:
-    """Let the worker's process have no more than a share of one core."""
+    """Let the worker's processes have no more than a share of one core, together."""
     folder = CGROUPS / f"takin-bench-{uuid.uuid4().hex[:8]}"
     folder.mkdir()
     try:
         (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US))
         (folder / "cpu.cfs_quota_us").write_text(str(round(share * PERIOD_US)))
-        (folder / "cgroup.procs").write_text(str(worker.process.pid))
+        for one in worker.family():
+            (folder / "cgroup.procs").write_text(str(one.pid))
         yield
     finally:
-        worker.process.kill()
-        worker.process.wait()
+        family = worker.family() if worker.is_alive() else []
+        for one in family:
+            one.kill()
+        psutil.wait_procs(family, timeout=GONE_S)
         folder.rmdir()
 
 

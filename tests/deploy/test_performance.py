@@ -1,12 +1,17 @@
 """The page of measurements says what was measured, and nothing was written into it by hand."""
 
 import json
+import subprocess
+import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.bench import page
+from tests.bench.others import Others
 from tests.bench.systems import Found, Round, lines
 
 
@@ -38,24 +43,23 @@ def test_a_ratio_is_of_rounds_that_ran_side_by_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "during", "busy", "kept"),
+    ("others", "busy", "kept"),
     [
-        (0.3, [], False, True),
-        (1.6, [], False, False),
-        (1.6, [], True, True),
-        (0.3, [1.2, 1.8], False, True),
-        (0.3, [1.2, 1.9], False, False),
-        (0.3, [1.2, 7.0], True, True),
+        ([0.02], False, True),
+        ([0.02, 0.15], False, True),
+        ([0.02, 0.16], False, False),
+        ([1.6], False, False),
+        ([0.02, 1.6], True, True),
     ],
 )
 def test_what_was_measured_beside_other_work_is_kept_off_the_page_unless_that_is_said(
-    before: float, during: list[float], busy: bool, kept: bool
+    others: list[float], busy: bool, kept: bool
 ) -> None:
-    why = page.why_not(before, during, busy=busy)
+    why = page.why_not(others, busy=busy)
 
     assert (why is None) == kept
     if why:
-        assert f"{max([before, *during])} " in why
+        assert f"{max(others):.2f} cores" in why
         assert "--busy" in why
 
 
@@ -63,12 +67,28 @@ def test_a_page_of_a_busy_machine_says_so_on_top() -> None:
     kept = json.loads(page.KEPT.read_text("utf-8"))
     about, *systems = kept["systems"]
 
-    def made(load: float) -> str:
-        return page.page({"systems": [about, *({**one, "load": [load]} for one in systems)]})
+    def made(others: float) -> str:
+        return page.page({"systems": [about, *({**one, "others": [others]} for one in systems)]})
 
-    assert "busy machine" not in made(1.8)
-    top = made(3.2).partition("## Beside others")[0]
-    assert "busy machine: its load average rose to 3.2" in top
+    assert "busy machine" not in made(0.15)
+    top = made(1.2).partition("## Beside others")[0]
+    assert "busy machine: something else kept up to 1.20 cores" in top
+
+
+def test_what_a_process_of_ours_takes_is_not_counted_as_others() -> None:
+    others = Others()
+    spin = "import time\nwhile time.process_time() < 0.6: pass\ntime.sleep(60)"
+    ours = subprocess.Popen([sys.executable, "-c", spin])
+    try:
+        while sum(psutil.Process(ours.pid).cpu_times()[:2]) < 0.6:
+            time.sleep(0.02)
+        beside_ours = others.took_s()
+    finally:
+        ours.kill()
+        ours.wait()
+
+    # Nobody's any more: so much is seen where it is not ours.
+    assert others.took_s() - beside_ours >= 0.5
 
 
 def test_without_the_plain_loop_there_is_no_ratio() -> None:
