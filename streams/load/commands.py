@@ -58,9 +58,12 @@ def load(
         if verbose:
             typer.echo(line, err=True)
 
+    def tell(line: str) -> None:
+        typer.echo(f"takin load: {line}", err=True)
+
     limits = Limits(threshold_drop, threshold_p99_ms, threshold_notice_p99_ms, threshold_growth_mb)
     with tempfile.TemporaryDirectory(prefix="takin-load-") as folder:
-        measured = asyncio.run(run(Load(rate, listings, offers, workers, wait), Path(folder), say))
+        measured = asyncio.run(run(Load(rate, listings, offers, workers, wait), Path(folder), say, tell))
     found = faults(measured, limits)
     if as_json:
         print(json.dumps(document(measured, found)))

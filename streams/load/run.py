@@ -30,6 +30,8 @@ SCENARIO = {
     ],
 }
 WARM_UP_S = 3.0
+TELL_S = 10.0
+"""So often it is said how far it is."""
 NOT_NEEDED = frozenset({"desk", "auditor"})
 
 
@@ -46,8 +48,12 @@ class Load:
     """How long the last listings may take."""
 
 
-async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
+async def run(
+    load: Load, folder: Path, say: Callable[[str], None], tell: Callable[[str], None] = lambda _: None
+) -> Measured:
     """Start everything in ``folder``, warm up, measure, and stop everything.
+
+    ``say`` is given what each service does, ``tell`` how far it is.
 
     Raises:
         OperatorError: a service could not start.
@@ -79,7 +85,8 @@ async def run(load: Load, folder: Path, say: Callable[[str], None]) -> Measured:
             await _warm_up(prepared.bootstrap, load, base)
             beside.append(asyncio.create_task(scales.weigh()))
             offers = round(load.listings * load.offers)
-            say(f"sending {load.listings} listings, {load.rate:g} a second, {offers} of them offers")
+            tell(f"sending {load.listings:,} listings, {load.rate:g} a second, {offers:,} of them offers")
+            beside.append(asyncio.create_task(tell_again(load, sent, tell)))
             await send(
                 prepared.bootstrap, listings(load.listings, offers, PLATFORM, base, "load"), load.rate, sent
             )
@@ -114,6 +121,23 @@ async def _warm_up(bootstrap: str, load: Load, base: str) -> None:
     """The first listings find cold caches and empty connections; they are not measured."""
     await send(bootstrap, listings(*_warming(load), PLATFORM, base, "warm-up"), load.rate, Sent())
     await asyncio.sleep(1)
+
+
+async def tell_again(load: Load, sent: Sent, tell: Callable[[str], None]) -> None:
+    """Say how far it is, for ever."""
+    while True:
+        await asyncio.sleep(TELL_S)
+        tell(how_far(load, sent))
+
+
+def how_far(load: Load, sent: Sent) -> str:
+    """What was sent and what became of it, in a line; made without going through all of them."""
+    decided = max(0, len(sent.decided) - _warming(load)[0])  # the warm-up's were decided first
+    return (
+        f"{len(sent.due):,} of {load.listings:,} sent, {decided:,} decided, "
+        f"{len(sent.detected):,} of {len(sent.offers):,} offers detected, "
+        f"at most {1000 * sent.late_s:.0f} ms behind"
+    )
 
 
 async def _until_done(sent: Sent, journal: Path, within_s: float) -> None:

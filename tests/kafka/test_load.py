@@ -31,4 +31,5 @@ def test_a_small_load_comes_through_whole_and_a_threshold_can_fail(tmp_path: Pat
     assert told["detected"]["count"] == told["noticed"]["count"] == told["offers"] == 20
     assert [one for one in told["faults"] if "p99 to the detection" not in one] == []
     assert len(told["faults"]) == 1
+    assert "takin load: sending 200 listings, 40 a second, 20 of them offers\n" in done.stderr
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"

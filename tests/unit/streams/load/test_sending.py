@@ -1,9 +1,12 @@
 """What is sent in a load run, and how a decision is seen."""
 
+import asyncio
 import json
 
 import pytest
 
+from streams.load import run
+from streams.load.run import Load
 from streams.load.sending import Sent, listings, note
 from streams.screening.screener import build_ruleset
 from tests.support.notices import T0
@@ -41,3 +44,17 @@ def test_a_range_of_progress_marks_its_offsets() -> None:
     note(b"not json", sent)
 
     assert sent.decided == {(1, 3), (1, 4), (1, 5), (1, 6)}
+
+
+async def test_it_is_said_again_and_again_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    load, sent, told = Load(10.0, 2_000, 0.1, 1, 60.0), Sent(), list[str]()
+    sent.decided |= {(0, at) for at in range(30 + 1_500)}  # the first 30 warmed up
+    sent.due |= {(0, at): 0.0 for at in range(30, 1_630)}
+    sent.offers, sent.detected, sent.late_s = {"a": 0.0, "b": 0.0}, {"a": 0.1}, 0.0123
+    monkeypatch.setattr(run, "TELL_S", 0.01)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(run.tell_again(load, sent, told.append), 0.5)
+
+    assert len(told) >= 2
+    assert set(told) == {"1,600 of 2,000 sent, 1,500 decided, 1 of 2 offers detected, at most 12 ms behind"}
