@@ -13,30 +13,55 @@ step() {
     echo "== $1 ($((SECONDS - began)) s)"
 }
 
+aside=$(mktemp -d "${TMPDIR:-/tmp}/takin-test-XXXXXX")
+declare -A running=()
+finish() {
+    if ((${#running[@]})); then kill "${running[@]}" 2>/dev/null || true; fi
+    rm -rf "$aside"
+}
+trap finish EXIT
+
+# Starts a part beside what comes next.
+beside() { # NAME COMMAND...
+    "${@:2}" >"$aside/$1" 2>&1 </dev/null &
+    running[$1]=$!
+}
+
+# Waits for such a part, shows what it said, and fails where it failed.
+end_of() { # NAME
+    local came=0
+    wait "${running[$1]}" || came=$?
+    unset "running[$1]"
+    step "$1, begun before"
+    cat "$aside/$1"
+    return "$came"
+}
+
 step "lint and format"
 "$bin/ruff" check .
 "$bin/ruff" format --check .
-step "types"
-"$bin/mypy"
-step "generated files"
-"$bin/python" -m schemas.generate --check
-"$bin/python" -m deploy.generate --check
+beside "types" "$bin/mypy"
 step "a PostgreSQL server, an IMAP server, Chromium, an AT Protocol network, the Kafka jars and their class cache"
 deploy/ci/postgresql.sh
 deploy/ci/dovecot.sh
 deploy/ci/chromium.sh
 deploy/atproto/install.sh
 "$bin/python" -m streams.local.class_cache
+step "generated files"
+"$bin/python" -m schemas.generate --check
+"$bin/python" -m deploy.generate --check
+end_of "types"
 step "tests that need no broker, in two processes"
 "$bin/python" -m pytest -n 2 --dist worksteal -m "not long and not kafka and not atproto" --ignore=tests/bench --ignore=tests/browser --durations=10
+# Tests on a real Kafka wait more than they compute. What runs beside them gives way to them.
 # The browser driver keeps an event loop of its own running, beside which no other test can start one.
-step "pages in a real browser"
-"$bin/python" -m pytest tests/browser -m "not long"
+beside "pages in a real browser" nice -n 10 "$bin/python" -m pytest tests/browser -m "not long" --durations=5
+beside "tests against the built wheel" nice -n 15 deploy/ci/wheel.sh
 step "tests on a real Kafka"
 "$bin/python" -m pytest tests/kafka tests/support -m "kafka and not long" --durations=15
+end_of "pages in a real browser"
+end_of "tests against the built wheel"
 step "tests on the AT Protocol's own servers"
 "$bin/python" -m pytest tests/atproto -m "not long" --durations=10
-step "tests against the built wheel"
-deploy/ci/wheel.sh
 echo
 echo "takin: all of it held, in $((SECONDS - began)) s"
