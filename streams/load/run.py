@@ -135,7 +135,7 @@ def how_far(load: Load, sent: Sent) -> str:
     decided = max(0, len(sent.decided) - _warming(load)[0])  # the warm-up's were decided first
     return (
         f"{len(sent.due):,} of {load.listings:,} sent, {decided:,} decided, "
-        f"{len(sent.detected):,} of {len(sent.offers):,} offers detected, "
+        f"{len(sent.offers.keys() & sent.detected.keys()):,} of {len(sent.offers):,} offers detected, "
         f"at most {1000 * sent.late_s:.0f} ms behind"
     )
 

@@ -50,7 +50,7 @@ async def test_it_is_said_again_and_again_how_far_it_is(monkeypatch: pytest.Monk
     load, sent, told = Load(10.0, 2_000, 0.1, 1, 60.0), Sent(), list[str]()
     sent.decided |= {(0, at) for at in range(30 + 1_500)}  # the first 30 warmed up
     sent.due |= {(0, at): 0.0 for at in range(30, 1_630)}
-    sent.offers, sent.detected, sent.late_s = {"a": 0.0, "b": 0.0}, {"a": 0.1}, 0.0123
+    sent.offers, sent.detected, sent.late_s = {"a": 0.0, "b": 0.0}, {"a": 0.1, "warm-up": 0.0}, 0.0123
     monkeypatch.setattr(run, "TELL_S", 0.01)
 
     with pytest.raises(TimeoutError):
