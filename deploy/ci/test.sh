@@ -16,14 +16,14 @@ step() {
 aside=$(mktemp -d "${TMPDIR:-/tmp}/takin-test-XXXXXX")
 declare -A running=()
 finish() {
-    if ((${#running[@]})); then kill "${running[@]}" 2>/dev/null || true; fi
+    for part in "${running[@]}"; do kill -- "-$part" 2>/dev/null || true; done
     rm -rf "$aside"
 }
 trap finish EXIT
 
-# Starts a part beside what comes next.
+# Starts a part beside what comes next, in a process group of its own, so that all of it can be ended.
 beside() { # NAME COMMAND...
-    "${@:2}" >"$aside/$1" 2>&1 </dev/null &
+    setsid "${@:2}" >"$aside/$1" 2>&1 </dev/null &
     running[$1]=$!
 }
 
