@@ -83,10 +83,7 @@ def load(
             print(f"{what} {words}")
         print(f"the sender was at most {measured.late_ms:.0f} ms behind its schedule")
         for name, burden in sorted(measured.burdens.items()):
-            print(
-                f"{name}: {burden.cores:.2f} of a core, {burden.last_mb:.0f} MB, "
-                f"{burden.mb_per_hour:+.1f} MB an hour"
-            )
+            print(f"{name}: {burden.in_words}")
         for sentence in found:
             print(f"takin: {sentence}")
     if found:

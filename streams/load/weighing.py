@@ -11,6 +11,8 @@ from pathlib import Path
 EVERY_S = 2.0
 SETTLED_AFTER = 1 / 3
 """Share of a run after which memory should have settled; growth is judged on what follows."""
+TELLING_S = 600.0
+"""Seconds of settled memory from which a growth by the hour is told to a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class Burden:
     """Slope of a line through the memory after it should have settled (least squares)."""
     starts: int
     """How many processes it took; more than one means that it died."""
+    settled_s: float = 0.0
+    """Seconds of that line."""
+
+    @property
+    def in_words(self) -> str:
+        """For a person; growth by the hour only where enough of one was seen."""
+        grown = (
+            f", {self.mb_per_hour:+.1f} MB an hour"
+            if self.settled_s >= TELLING_S
+            else f" (too short to say by the hour: below {TELLING_S / 60 / (1 - SETTLED_AFTER):.0f} minutes)"
+        )
+        return f"{self.cores:.2f} of a core, {self.first_mb:.0f} to {self.last_mb:.0f} MB{grown}"
 
     @classmethod
     def of(cls, looks: Sequence[Weight], starts: int = 1) -> "Burden | None":
@@ -54,6 +68,7 @@ class Burden:
             last_mb=round(statistics.median(memory[-tenth:]), 1),
             mb_per_hour=round(3600 * slope, 1),
             starts=starts,
+            settled_s=round(settled[-1].at_s - settled[0].at_s, 1),
         )
 
 

@@ -285,7 +285,8 @@ class Drill:
         runs = Path(os.readlink(f"/proc/{pid}/cwd"))
         assert runs == self.trees[to], f"{name} runs in {runs}"
         self.rolls.append(Roll(name, to, round(time.monotonic() - began, 1)))
-        print(f"{name:12} runs {to} after {self.rolls[-1].away_s} s", flush=True)
+        release = {"before": "earlier", "after": "later"}[to]
+        print(f"{name:12} runs the {release} release, {self.rolls[-1].away_s} s later", flush=True)
         await asyncio.sleep(BESIDE_S)
 
     async def everything(self, supervisor: Supervisor, to: str) -> None:

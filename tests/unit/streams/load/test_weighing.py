@@ -37,6 +37,21 @@ def test_few_looks_say_nothing() -> None:
     assert Burden.of([Weight(float(n), MB, 0.0) for n in range(9)]) is None
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1_800, "0.05 of a core, 107 to 117 MB, +36.0 MB an hour"),
+        (30, "0.05 of a core, 100 to 100 MB (too short to say by the hour: below 15 minutes)"),
+    ],
+)
+def test_growth_by_the_hour_is_told_where_enough_of_one_was_seen(seconds: int, words: str) -> None:
+    looks = [Weight(float(n), 100 * MB + n * MB // 100, 0.05 * n) for n in range(0, seconds + 1, 2)]
+    burden = Burden.of(looks)
+
+    assert burden is not None
+    assert burden.in_words == words
+
+
 def test_our_own_process_has_memory_and_time() -> None:
     look = weight(os.getpid(), 1.0)
 
