@@ -276,14 +276,16 @@ class Drill:
         assert old is not None, f"{name} does not run"
         began = time.monotonic()
         os.kill(old, signal.SIGTERM)
-        while supervisor.pid_of(name) in (old, None) or not supervisor.is_ready(name):
+        while (
+            supervisor.pid_of(name) in (old, None)
+            or not supervisor.is_ready(name)
+            or _tree_of(supervisor.pid_of(name)) != self.trees[to]  # what stands in has yet to go there
+        ):
             if time.monotonic() - began > READY_WITHIN_S:
                 last = (self.folder / f"logs/{name}.log").read_text("utf-8")[-2_000:]
-                raise AssertionError(f"{name} did not come up: {last}")
+                where = _tree_of(supervisor.pid_of(name))
+                raise AssertionError(f"{name} did not come up (runs in {where}): {last}")
             await asyncio.sleep(0.05)
-        pid = supervisor.pid_of(name)
-        runs = Path(os.readlink(f"/proc/{pid}/cwd"))
-        assert runs == self.trees[to], f"{name} runs in {runs}"
         self.rolls.append(Roll(name, to, round(time.monotonic() - began, 1)))
         release = {"before": "earlier", "after": "later"}[to]
         print(f"{name:12} runs the {release} release, {self.rolls[-1].away_s} s later", flush=True)
@@ -294,6 +296,14 @@ class Drill:
         for name in ROLLED if to == "after" else reversed(ROLLED):
             if self.where(name).exists():  # an earlier release has fewer
                 await self.roll(supervisor, name, to)
+
+
+def _tree_of(pid: int | None) -> Path | None:
+    """The folder in which a process runs."""
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return None
 
 
 def scenario_of() -> str:
