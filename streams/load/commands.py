@@ -51,7 +51,13 @@ def load(
     from streams import logs
     from streams.load.judgement import Limits, Spread, document, faults
     from streams.load.run import Load, run
+    from streams.load.weighing import SHORTEST_S
 
+    if threshold_growth_mb is not None and listings < rate * SHORTEST_S:
+        raise typer.BadParameter(
+            f"--threshold-growth-mb needs a run of {SHORTEST_S / 60:.0f} minutes, so that memory settles: "
+            f"at {rate:g} a second --listings {round(rate * SHORTEST_S)}."
+        )
     logs.configure("warning")
 
     def say(line: str) -> None:

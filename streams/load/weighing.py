@@ -11,8 +11,10 @@ from pathlib import Path
 EVERY_S = 2.0
 SETTLED_AFTER = 1 / 3
 """Share of a run after which memory should have settled; growth is judged on what follows."""
-TELLING_S = 600.0
-"""Seconds of settled memory from which a growth by the hour is told to a person."""
+SHORTEST_S = 900.0
+"""Seconds of a run from which growth by the hour says something."""
+_TELLING_S = 0.95 * SHORTEST_S * (1 - SETTLED_AFTER)
+"""Seconds of settled memory that such a run has at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Burden:
         """For a person; growth by the hour only where enough of one was seen."""
         grown = (
             f", {self.mb_per_hour:+.1f} MB an hour"
-            if self.settled_s >= TELLING_S
-            else f" (too short to say by the hour: below {TELLING_S / 60 / (1 - SETTLED_AFTER):.0f} minutes)"
+            if self.settled_s >= _TELLING_S
+            else f" (too short to say by the hour: below {SHORTEST_S / 60:.0f} minutes)"
         )
         return f"{self.cores:.2f} of a core, {self.first_mb:.0f} to {self.last_mb:.0f} MB{grown}"
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from streams.cli import app
 from streams.load.judgement import Limits, Measured, Spread, document, faults
 from streams.load.weighing import Burden
 
@@ -82,3 +84,12 @@ def test_a_service_that_died_meanwhile_is_said() -> None:
     (found,) = faults(replace(GOOD, burdens={"screening-1": Burden(0.2, 100, 100, 0, 3)}), Limits())
 
     assert found == "screening-1 was started 3 times."
+
+
+def test_growth_is_not_judged_on_a_run_that_is_too_short_for_it() -> None:
+    words = ["load", "--rate", "10", "--listings", "8999", "--threshold-growth-mb", "20"]
+    told = CliRunner(env={"COLUMNS": "400", "TERM": "dumb"}).invoke(app, words)
+
+    assert told.exit_code == 2
+    assert "needs a run of 15 minutes" in told.output
+    assert "--listings 9000" in told.output
