@@ -6,10 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
@@ -102,6 +103,20 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         yield one
     finally:
         _in_own_loop(kafka.stop())
+
+
+@pytest.fixture(autouse=True)
+async def goodbyes(guarded: Guarded) -> AsyncIterator[None]:
+    """The loop lives until the broker has said goodbye too: with TLS, a client that is closed waits for that.
+
+    aiokafka does not wait for it itself; a busy broker takes longer than a loop takes to end.
+    """
+    yield
+    port = int(guarded.bootstrap.rpartition(":")[2])
+    this = psutil.Process()
+    async with asyncio.timeout(20):
+        while any(one.raddr and one.raddr.port == port for one in this.net_connections("tcp")):
+            await asyncio.sleep(0.01)
 
 
 async def _prepared(one: Guarded) -> None:
