@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import certifi
@@ -63,6 +63,8 @@ class Reply:
     """False: the reply was longer than the cap and was cut there."""
     exchange: Exchange | None = field(default=None, repr=False)
     """The same as it went over the wire."""
+    asked_at: datetime | None = field(default=None, repr=False, compare=False)
+    """When it was asked for, by our clock."""
 
 
 class OutboundClient:
@@ -128,6 +130,7 @@ class OutboundClient:
         head, lines = request_head(method, address.target, (("Host", address.netloc), *said.items()))
         origin = Origin(address.scheme, address.host, address.port or DEFAULT_PORTS[address.scheme])
         until = time.monotonic() + total
+        asked_at = datetime.now(UTC)
         try:
             connection = await self._connections.take(origin, until)
             try:
@@ -138,7 +141,8 @@ class OutboundClient:
         except PlatformUnavailable as error:
             _check_late(error, until, total)
             raise
-        request = _Request(method, address.text, address.target, lines, self._response_cap(cap), total)
+        cap = self._response_cap(cap)
+        request = _Request(method, address.text, address.target, lines, cap, total, asked_at)
         return Pending(request, answer, connection, self._connections)
 
     def _response_cap(self, cap: int | None) -> int:
@@ -159,6 +163,7 @@ class _Request:
     lines: HeaderLines
     cap: int
     total_s: float
+    asked_at: datetime
 
 
 class Pending:
@@ -209,7 +214,7 @@ class Pending:
             complete=complete and len(received) <= request.cap,
             server=connection.peer,
         )
-        return Reply(answer.status, told, body, complete, exchange)
+        return Reply(answer.status, told, body, complete, exchange, request.asked_at)
 
     async def aclose(self) -> None:
         """Nobody waits for the answer any more: hang up, unless all of it came."""
@@ -356,16 +361,30 @@ _REFUSED: Mapping[int, str] = {
 }
 CLOCKS_APART_S = 240.0
 """Signatures are good for 300 s either way (Standard Webhooks); a busy server's answer can be late."""
+LONGEST_AGE_S = 31_536_000
 _LATER: Mapping[int, str] = {408: "timeout", 425: "throttled", 429: "throttled"}
 
 
-def _clocks_apart(reply: Reply, now: datetime) -> float | None:
-    """Seconds by which their clock (``Date``, RFC 9110 section 6.6.1) is ahead of ours, where that is far."""
+def their_time(reply: Reply) -> datetime | None:
+    """When the answer was made by their clock (``Date``, RFC 9110 section 6.6.1), to the second; of one that
+    was kept somewhere on its way, with its ``Age`` since then (RFC 9111 section 5.1). ``None``: not said.
+    """
+    kept = reply.headers.get("age", "0").strip()
+    age = timedelta(seconds=min(int(kept), LONGEST_AGE_S) if _SECONDS.fullmatch(kept) else 0)
     try:
-        theirs = email.utils.parsedate_to_datetime(reply.headers.get("date", ""))
+        made = email.utils.parsedate_to_datetime(reply.headers.get("date", ""))
+        return made.replace(tzinfo=made.tzinfo or UTC) + age
     except (ValueError, OverflowError):
         return None
-    apart = (theirs.replace(tzinfo=theirs.tzinfo or UTC) - now).total_seconds()
+
+
+def _clocks_apart(reply: Reply, now: datetime) -> float | None:
+    """Seconds by which their clock is ahead of ours, as it is or was when we asked, where that is far."""
+    theirs = their_time(reply)
+    if theirs is None:
+        return None
+    ours = (now,) if reply.asked_at is None else (now, reply.asked_at)
+    apart = max(((theirs - one).total_seconds() for one in ours), key=abs)
     return apart if abs(apart) > CLOCKS_APART_S else None
 
 

@@ -41,9 +41,10 @@ step "lint and format"
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 beside "types" "$bin/mypy"
-step "a PostgreSQL server, an IMAP server, Chromium, an AT Protocol network, the Kafka jars and their class cache"
+step "a PostgreSQL server, an IMAP server, a C compiler, Chromium, an AT Protocol network, the Kafka jars and their class cache"
 deploy/ci/postgresql.sh
 deploy/ci/dovecot.sh
+deploy/ci/compiler.sh
 deploy/ci/chromium.sh
 deploy/atproto/install.sh
 "$bin/python" -m streams.local.class_cache

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
 import structlog
 
@@ -29,9 +30,32 @@ notice with a wrong time is a wrong notice."""
 
 AGAIN_AFTER_S = 15.0
 
+APART = timedelta(minutes=4)
+"""Two others whose clocks are this far from ours, and not from each other's, show that ours is wrong. A
+signature is good for five minutes (Standard Webhooks), so nobody would take ours either."""
+LISTEN_EVERY = timedelta(minutes=15)
+UNSURE_AGAIN = timedelta(seconds=15)
+"""How often others are asked what time it is, and while ours is not believed."""
+HEARD_FOR = timedelta(minutes=20)
+"""So long counts what others said the time is."""
+
 
 class ClockUnsure(Exception):
-    """The machine's clock was set by far, and is not believed yet."""
+    """The machine's clock was set by far or is not the others', and is not believed."""
+
+
+def agreed(offset: float, heard: Sequence[float]) -> bool | None:
+    """Whether others have this time, too; ``None``: they cannot tell.
+
+    ``offset`` and each of ``heard``: a wall clock's seconds less the steady clock's. More than half of them
+    within a minute of ours confirm it, also where it is only one. To doubt it takes at least two, all of them
+    far from ours and near each other: one platform with a wrong clock silences nobody.
+    """
+    limit = UNSURE_BEYOND.total_seconds()
+    if 2 * sum(abs(one - offset) <= limit for one in heard) > len(heard):
+        return True
+    far = all(abs(one - offset) > APART.total_seconds() for one in heard)
+    return False if len(heard) >= 2 and far and max(heard) - min(heard) <= limit else None
 
 
 def steady_seconds() -> float:
@@ -70,6 +94,26 @@ class DeadlineClock:
         """By the tick before; absent: this is the first."""
         self._ticked_at = 0.0
         self._again_at: float | None = None
+        self._heard: Sequence[float] = ()
+        self._heard_at = 0.0
+
+    def hear(self, others: Sequence[float]) -> None:
+        """What others say the time is: their clocks' seconds less the steady clock's. Nothing heard changes
+        nothing: what was heard before holds for a while."""
+        if not others:
+            return
+        self._heard, self._heard_at = tuple(others), self._monotonic()
+        if self._agreed(self._clock().timestamp() - self._heard_at) is False:
+            self._metrics.loop_errors.labels("clock", "clock_wrong").inc()
+
+    def offset(self) -> float:
+        """The wall clock's seconds less the steady clock's, now."""
+        return self._clock().timestamp() - self._monotonic()
+
+    def _agreed(self, offset: float) -> bool | None:
+        if self._monotonic() - self._heard_at > HEARD_FOR.total_seconds():
+            self._heard = ()
+        return agreed(offset, self._heard)
 
     async def step(self) -> None:
         """Fire what is due, after every answer received by now has been applied."""
@@ -98,11 +142,14 @@ class DeadlineClock:
     def is_sure(self) -> bool:
         """Whether what happens now may be written down under this clock's time.
 
-        A process that started under a wrong clock cannot know it.
+        A process that started under a wrong clock cannot know it, unless others tell.
         """
+        offset = self.offset()
+        told = self._agreed(offset)
+        if told is not None:
+            return told
         if self._offset is None:
             return True
-        offset = self._clock().timestamp() - self._monotonic()
         return abs(offset - self._offset) <= UNSURE_BEYOND.total_seconds()
 
     def sure_now(self) -> datetime:
@@ -113,7 +160,7 @@ class DeadlineClock:
         """
         now = self._clock()
         if not self.is_sure():
-            raise ClockUnsure(f"the clock was set to {now:%Y-%m-%d %H:%M:%S} UTC and is not believed yet")
+            raise ClockUnsure(f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, which is not believed")
         return now
 
     def careful(self, step: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
@@ -151,11 +198,17 @@ class DeadlineClock:
         would be: a clock set forward by mistake accuses nobody, and one set back fires nothing
         twice. It is believed again when it is back, or has kept its new time for ten minutes (a
         machine that started with a wrong clock must not stay silent for ever), or on a restart.
+        Where others tell the time, they decide instead: at once, and as long as they tell.
         """
         steady = self._monotonic()
         offset = wall.timestamp() - steady
         limit = STEP_LIMIT.total_seconds()
-        if self._offset is None or abs(offset - self._offset) <= limit:
+        told = self._agreed(offset)
+        if told is False:
+            self._offset, self._set_at = median(self._heard), steady
+        if told is True or self._offset is None or abs(offset - self._offset) <= limit:
+            if self._set_to is not None:
+                log.warning("clock_believed", now=wall.isoformat(), others=len(self._heard))
             # Followed from tick to tick, so that a clock that is corrected slowly counts as one.
             self._offset, self._set_to = offset, None
             return wall
@@ -167,3 +220,40 @@ class DeadlineClock:
             self._offset, self._set_to = offset, None
             return wall
         return min(wall, datetime.fromtimestamp(steady + self._offset, UTC))
+
+
+class Listener:
+    """Asks others what time it is: at first, when the clock was set or is not believed, and now and then."""
+
+    def __init__(
+        self,
+        clock: DeadlineClock,
+        ask: Callable[[], Awaitable[Sequence[float]]],
+        *,
+        tick_s: float = 0.5,
+        monotonic: Callable[[], float] = steady_seconds,
+    ) -> None:
+        self._of = clock
+        self._ask = ask
+        self._tick_s = tick_s
+        self._monotonic = monotonic
+        self._asked_at: float | None = None
+        self._offset = 0.0
+        """The clock's, when they were last asked."""
+
+    async def listen(self) -> None:
+        """Ask now."""
+        self._asked_at, self._offset = self._monotonic(), self._of.offset()
+        self._of.hear(await self._ask())
+
+    async def step(self) -> None:
+        """Ask if it is time to; then wait for a tick."""
+        if self._is_time():
+            await self.listen()
+        await asyncio.sleep(self._tick_s)
+
+    def _is_time(self) -> bool:
+        if self._asked_at is None or abs(self._of.offset() - self._offset) > STEP_LIMIT.total_seconds():
+            return True
+        again = UNSURE_AGAIN if not self._of.is_sure() else LISTEN_EVERY
+        return self._monotonic() - self._asked_at >= again.total_seconds()

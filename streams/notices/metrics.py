@@ -321,7 +321,8 @@ class NoticeMetrics:
         """Show what is counted of these platforms at 0, so that the first of a kind is seen as a rise."""
         for part in ("intake", "dispatcher", "answers", "verifier", "relay"):
             self.loop_errors.labels(part, "CasebookUnavailable")
-        self.loop_errors.labels("clock", "clock_step")
+        for reason in ("clock_step", "clock_wrong"):
+            self.loop_errors.labels("clock", reason)
         for platform in platforms:
             for result in ATTEMPT_RESULTS:
                 self.attempts.labels(platform, result)

@@ -22,6 +22,7 @@ from connectors.observability import Health, Progress, serve_observability
 from connectors.platform_config import PlatformConfig
 from connectors.publisher import Publisher, Record
 from connectors.serving import RunningServer, bind, serve
+from connectors.witnesses import Witnesses
 from schemas.checkpoint import AuditCheckpoint
 from schemas.detection import Detection
 from schemas.envelope import cloud_event_headers
@@ -35,7 +36,7 @@ from streams.notices.bridge import Bridge, desk_of, make_bridge
 from streams.notices.casebook import events, offsets
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
 from streams.notices.checkpoints import CheckpointLog, load_key
-from streams.notices.clock import ClockUnsure, DeadlineClock
+from streams.notices.clock import ClockUnsure, DeadlineClock, Listener, steady_seconds
 from streams.notices.dispatcher import Dispatcher
 from streams.notices.evidence import EvidenceStore
 from streams.notices.gauges import Gauges
@@ -129,10 +130,12 @@ class NoticeService:
             default_secret=self.webhook_secret,
             ways=LiveWays(casebook, self.unseal, own),
         )
+        witnesses = Witnesses(() if self.sender.test_mode else self.platforms, steady=steady_seconds)
         try:
             async with Publisher(self.bootstrap, now=lambda: datetime.now(UTC)) as publisher:
-                await self._serve(stopping, receiver_socket, casebook, bridge, publisher)
+                await self._serve(stopping, receiver_socket, casebook, bridge, publisher, witnesses)
         finally:
+            await witnesses.aclose()
             await bridge.aclose()
             casebook.close()
 
@@ -150,6 +153,7 @@ class NoticeService:
         casebook: Casebook,
         bridge: Bridge,
         publisher: Publisher,
+        witnesses: Witnesses,
     ) -> None:
         worker = f"notices@{socket.gethostname()}#{os.getpid()}"
         registry = CollectorRegistry()
@@ -171,6 +175,7 @@ class NoticeService:
         )
         poller = Poller(casebook, desk, bridge, answered=answers.bell)
         clock = DeadlineClock(casebook, desk, metrics, drain=answers.drain, fired=dispatcher.bell)
+        listener = Listener(clock, witnesses.ask)
         gauges = Gauges(casebook, metrics)
         keeper = Keeper(casebook, desk, metrics, bells=(dispatcher.bell,))
 
@@ -191,6 +196,7 @@ class NoticeService:
                 return Health(False, f"the audit chain is broken: {notary.broken}", {})
             found = progress.health(
                 lag=intake.lag,
+                clock_believed=clock.is_sure(),
                 outbox_oldest_age_s=round(gauges.outbox_age_s, 1),
                 inbox_oldest_age_s=round(gauges.inbox_age_s, 1),
             )
@@ -200,7 +206,8 @@ class NoticeService:
 
         servers: list[RunningServer] = []
         try:
-            await asyncio.gather(intake.start(), reports.start())
+            # Before anything is written or sent: the others' time.
+            await asyncio.gather(intake.start(), reports.start(), listener.listen())
             servers.append(
                 await serve(
                     receiver_app(casebook, bridge, metrics, answered=answers.bell),
@@ -238,6 +245,7 @@ class NoticeService:
                 "verifier": clock.careful(verifier.step),
                 "poller": clock.careful(poller.step),
                 "deadlines": clock.step,
+                "listener": listener.step,
                 "relay": relay.step,
                 "gauges": gauges.step,
                 "guards": keeper.step,

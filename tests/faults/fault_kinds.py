@@ -9,15 +9,20 @@ import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import psutil
+import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.topics import LISTINGS
 from streams.local.machine import Prepared
 from streams.local.supervisor import Supervisor
+from streams.notices.casebook import tables as t
+from streams.notices.casebook.database import Casebook
+from tests.faults.wall_clock import WallClock
 from tests.support.tcp_proxy import Mode, TcpProxy
 
 WORKERS = ("screening", "screening-2")
@@ -32,6 +37,8 @@ POISON: Sequence[tuple[str, bytes]] = (
     ("wrong types", json.dumps({"platform": 7, "listing_id": {}, "observed_at": "soon"}).encode()),
 )
 MANY = 96
+EARLY = timedelta(seconds=2)
+UP_WITHIN_S = 40.0
 BEYOND_THE_SESSION = 2.5
 """So much longer is a worker stopped, that its partitions are given to another meanwhile."""
 
@@ -45,6 +52,8 @@ class Bench:
     proxies: Sequence[TcpProxy]
     platforms: Sequence[str]
     chance: random.Random
+    clock: WallClock
+    """Of the notice service."""
     hold_s: float = 8.0
     """How long what is held is held."""
     poisoned: int = 0
@@ -259,6 +268,50 @@ async def add_an_entry(bench: Bench) -> None:
         bench.notes.append(f"watchlist add: {said.decode('utf-8', 'replace')[-200:]}")
 
 
+def step_the_clock(hours: int) -> Fault:
+    """The notice service's wall clock is set wrong, and set right again."""
+
+    async def fault(bench: Bench) -> None:
+        bench.clock.set(timedelta(hours=hours))
+        try:
+            await asyncio.sleep(bench.hold_s)
+            bench.fired_early += await asyncio.to_thread(_fired_early, bench.prepared.casebook_url)
+        finally:
+            bench.clock.set()
+
+    return fault
+
+
+def start_by_a_wrong_clock(hours: int) -> Fault:
+    """The notice service is killed, starts by a clock that is wrong, and works by it for a while."""
+
+    async def fault(bench: Bench) -> None:
+        bench.clock.set(timedelta(hours=hours))
+        try:
+            bench.send("notices", signal.SIGKILL)
+            await asyncio.sleep(1)
+            until = asyncio.get_running_loop().time() + UP_WITHIN_S
+            while not bench.supervisor.is_ready("notices") and asyncio.get_running_loop().time() < until:
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(bench.hold_s)
+            bench.fired_early += await asyncio.to_thread(_fired_early, bench.prepared.casebook_url)
+        finally:
+            bench.clock.set()
+
+    return fault
+
+
+def _fired_early(url: str) -> int:
+    """Deadlines that were declared missed and whose time has not come, by this process's true clock."""
+    casebook = Casebook.open(url, threads=1, migrate=False)
+    try:
+        early = sa.and_(t.deadline.c.fired_at.is_not(None), t.deadline.c.due_at > datetime.now(UTC) + EARLY)
+        query = sa.select(sa.func.count()).select_from(t.deadline).where(early)
+        return int(casebook.answer(lambda tx: tx.execute(query).scalar_one()))
+    finally:
+        casebook.close()
+
+
 KINDS: dict[str, Fault] = {
     "kill -9 a worker": kill_a_worker,
     "kill -9 both workers": killing(*WORKERS),
@@ -288,5 +341,9 @@ KINDS: dict[str, Fault] = {
     "listings published again": repeat,
     "forged answers": forge,
     "watchlist changed under load": add_an_entry,
+    "clock of the notice service 2 h fast": step_the_clock(2),
+    "clock of the notice service 2 h slow": step_the_clock(-2),
+    "notice service started by a clock 2 h fast": start_by_a_wrong_clock(2),
+    "notice service started by a clock 2 h slow": start_by_a_wrong_clock(-2),
 }
 """By name, in the order of the report."""

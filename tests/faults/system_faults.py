@@ -11,15 +11,17 @@ import asyncio
 import contextlib
 import json
 import random
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
+import sqlalchemy as sa
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -33,11 +35,13 @@ from streams.local.readiness import admin_client
 from streams.local.standing import SCREENING_GROUP
 from streams.local.supervisor import Supervisor
 from streams.notices.casebook import deadlines
-from streams.notices.casebook.database import Casebook
+from streams.notices.casebook import tables as t
+from streams.notices.casebook.database import Casebook, Transaction
 from streams.screening.screener import build_ruleset
 from tests.faults.fault_kinds import KINDS, Bench
 from tests.faults.system_oracle import Account, account
 from tests.faults.system_report import page
+from tests.faults.wall_clock import WallClock
 from tests.faults.world_kinds import WORLD_KINDS, World, enter, world
 from tests.support.machine import until_sent
 from tests.support.notices import T0, make_listing
@@ -204,6 +208,15 @@ def through_proxies(prepared: Prepared, ports: Sequence[int]) -> None:
     prepared.platforms_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
+def living_by(clock: WallClock, prepared: Prepared) -> Prepared:
+    """The same services, with a clock for the notice service that can be set."""
+    services = tuple(
+        replace(one, env={**one.env, **clock.environment}) if one.name == "notices" else one
+        for one in prepared.services
+    )
+    return replace(prepared, services=services)
+
+
 async def play(plan: Plan, folder: Path, world: World | None = None) -> Outcome:
     """One run from the first listing to rest; with a world of its own also the kinds that harm one."""
     began = time.monotonic()
@@ -220,8 +233,8 @@ async def play(plan: Plan, folder: Path, world: World | None = None) -> Outcome:
     )
     prepared = prepare(machine)
     through_proxies(prepared, ports)
-    if world is not None:
-        prepared = world.applied(prepared)
+    clock = WallClock(folder)
+    prepared = living_by(clock, prepared)
     casebook = Casebook.open(prepared.casebook_url, threads=2)
     chance = random.Random(plan.seed)
     done: list[Done] = []
@@ -234,7 +247,9 @@ async def play(plan: Plan, folder: Path, world: World | None = None) -> Outcome:
         supervisor = Supervisor(prepared.services, log_dir=machine.data_dir / "logs", say=lambda _: None)
         await supervisor.start()
         stack.push_async_callback(supervisor.stop)
-        bench = Bench(supervisor, prepared, proxies, PLATFORMS, chance, hold_s=plan.hold_s, world=world)
+        bench = Bench(
+            supervisor, prepared, proxies, PLATFORMS, chance, clock, hold_s=plan.hold_s, world=world
+        )
         await _until_listings_flow(prepared.bootstrap, min(FLOWING, plan.listings))
         for kind in turns(plan, chance):
             if _over(plan, began):
@@ -259,12 +274,13 @@ async def play(plan: Plan, folder: Path, world: World | None = None) -> Outcome:
         told = await account(
             prepared.bootstrap, casebook, machine.data_dir / "sandbox" / "journal.jsonl", ids, planted
         )
+        explained = casebook.answer(why, told)
     return Outcome(
         plan,
         done,
         told,
         time.monotonic() - began,
-        bench.notes,
+        [*explained, *bench.notes],
         bench.forged_taken,
         bench.poisoned,
         bench.repeated,
@@ -272,6 +288,30 @@ async def play(plan: Plan, folder: Path, world: World | None = None) -> Outcome:
         bench.fired_early,
         world is not None,
     )
+
+
+def why(tx: Transaction, told: Account) -> list[str]:
+    """Of the first listings whose notice was lost what the outbox says, and of deadlines what is late."""
+    entries = (
+        sa.select(
+            t.notice_item.c.listing_id,
+            t.outbox.c.state,
+            t.outbox.c.last_reason,
+            t.outbox.c.attempts,
+            t.outbox.c.queued_at,
+            t.outbox.c.next_at,
+        )
+        .join(t.outbox, t.outbox.c.notice_id == t.notice_item.c.notice_id)
+        .where(t.notice_item.c.listing_id.in_(told.lost_notices[:5]))
+    )
+    late = (
+        sa.select(t.deadline.c.kind, sa.func.count(), sa.func.min(t.deadline.c.due_at, type_=t.UtcInstant()))
+        .where(t.deadline.c.state == "pending")
+        .group_by(t.deadline.c.kind)
+    )
+    lost = [" ".join(map(str, row)) for row in tx.execute(entries)] if told.lost_notices else []
+    unfired = [" ".join(map(str, row)) for row in tx.execute(late)] if told.deadlines_unfired else []
+    return [*(f"not sent: {one}" for one in lost), *(f"pending: {one}" for one in unfired)]
 
 
 def chosen_kinds(words: str | None, *, world: bool) -> list[str]:
@@ -352,6 +392,18 @@ async def _until_answered(casebook: Casebook, within_s: float = 120.0) -> None:
         await asyncio.sleep(1)
 
 
+def keep(data: Path, where: Path) -> list[str]:
+    """Copy what tells what happened; the names that were there."""
+    where.mkdir(parents=True, exist_ok=True)
+    found = [data / "logs", data / "sandbox" / "journal.jsonl", *sorted(data.glob("*.db"))]
+    for one in found:
+        if one.is_dir():
+            shutil.copytree(one, where / one.name, dirs_exist_ok=True)
+        elif one.exists():
+            shutil.copy(one, where)
+    return [one.name for one in found if one.exists()]
+
+
 def main() -> int:
     """Play one run."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -364,6 +416,7 @@ def main() -> int:
     options.add_argument("--minutes", type=float, help="no new fault after so long")
     options.add_argument("--report", type=Path, help="write the result into this page")
     options.add_argument("--kinds", help="only kinds whose name has one of these words in it, comma between")
+    options.add_argument("--keep", type=Path, help="where logs and the platforms' journal stay if it fails")
     options.add_argument("--world", action="store_true", help="PostgreSQL, and also the kinds that need root")
     given = options.parse_args()
     if given.world:
@@ -385,7 +438,14 @@ def main() -> int:
     print(f"seed {plan.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="takin-faults-") as name, contextlib.ExitStack() as stack:
         own = stack.enter_context(world(Path(name))) if given.world else None
-        outcome = asyncio.run(play(plan, Path(name), own))
+        holds = False
+        try:
+            outcome = asyncio.run(play(plan, Path(name), own))
+            holds = outcome.holds
+        finally:
+            if not holds and given.keep is not None:
+                kept = keep((own.disk if own else Path(name)) / "takin", given.keep)
+                print(f"kept: {', '.join(kept)}", flush=True)
     print(outcome.line())
     if given.report is not None:
         given.report.write_text(page(outcome, datetime.now(UTC)), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What needs a world of its own: a private network, a small disk, a clock and a PostgreSQL to be harmed.
+"""What needs a world of its own: a private network, a small disk and a PostgreSQL to be harmed.
 
 ``python -m tests.faults.system_faults --world`` starts itself again in namespaces of its own (root on
 Linux), so that nothing else on the machine sees the harm; all of it is gone when the run ends.
@@ -6,7 +6,6 @@ Linux), so that nothing else on the machine sees the harm; all of it is gone whe
 
 import asyncio
 import contextlib
-import dataclasses
 import errno
 import os
 import shutil
@@ -14,24 +13,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from schemas.errors import OperatorError
-from streams.local.machine import Prepared
-from streams.notices.casebook import tables as t
-from streams.notices.casebook.database import Casebook
 from tests.faults.fault_kinds import Bench, Fault
 from tests.support.postgres import PostgresServer
 
 INSIDE = "TAKIN_FAULTS_INSIDE"
 DISK_MB = 4_000
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 IN_COMMIT_WITHIN_S = 30.0
 LOCAL_RULE, CUT_RULE = 100, 50
-EARLY = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -42,23 +33,6 @@ class World:
     database: str
     disk: Path
     """A small file system that holds everything of the machine, the casebook excepted."""
-    clock: Path
-    """By how much the notice service's clock is wrong, as libfaketime reads it."""
-
-    def applied(self, prepared: Prepared) -> Prepared:
-        """The same services, with a clock for the notice service that can be set."""
-        clock = {
-            "LD_PRELOAD": str(FAKETIME),
-            "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
-        services = tuple(
-            dataclasses.replace(one, env={**one.env, **clock}) if one.name == "notices" else one
-            for one in prepared.services
-        )
-        return dataclasses.replace(prepared, services=services)
 
 
 def enter(arguments: list[str]) -> None:
@@ -71,8 +45,6 @@ def enter(arguments: list[str]) -> None:
         return
     if os.geteuid() != 0 or shutil.which("unshare") is None or shutil.which("ip") is None:
         raise OperatorError("--world needs root, unshare and ip (Debian: util-linux, iproute2); leave it out")
-    if not FAKETIME.exists():
-        raise OperatorError("--world needs libfaketime: apt-get install libfaketime")
     command = ("unshare", "--net", "--mount", sys.executable, "-m", "tests.faults.system_faults", *arguments)
     os.execvpe(command[0], command, {**os.environ, INSIDE: "1"})
 
@@ -83,14 +55,13 @@ def world(folder: Path) -> Iterator[World]:
     _ip("link", "set", "lo", "up")
     _ip("rule", "add", "pref", str(LOCAL_RULE), "lookup", "local")
     _ip("rule", "del", "pref", "0")  # what is cut off must be asked about before what is local
-    disk, clock = folder / "disk", folder / "clock"
+    disk = folder / "disk"
     disk.mkdir()
-    clock.write_text("+0s\n")
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(disk)], check=True)
     server = PostgresServer(fsync=True)
     server.start()
     try:
-        yield World(server, server.fresh_database(), disk, clock)
+        yield World(server, server.fresh_database(), disk)
     finally:
         server.stop()
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -171,39 +142,11 @@ def cut_off(*ports: str) -> Fault:
     return fault
 
 
-def step_the_clock(by: str) -> Fault:
-    """The notice service's wall clock is set wrong, and set right again."""
-
-    async def fault(bench: Bench) -> None:
-        clock = world_of(bench).clock
-        clock.write_text(f"{by}\n")
-        try:
-            await asyncio.sleep(bench.hold_s)
-            bench.fired_early += await asyncio.to_thread(_fired_early, bench.prepared.casebook_url)
-        finally:
-            clock.write_text("+0s\n")
-
-    return fault
-
-
-def _fired_early(url: str) -> int:
-    """Deadlines that were declared missed and whose time has not come, by this process's true clock."""
-    casebook = Casebook.open(url, threads=1, migrate=False)
-    try:
-        early = sa.and_(t.deadline.c.fired_at.is_not(None), t.deadline.c.due_at > datetime.now(UTC) + EARLY)
-        query = sa.select(sa.func.count()).select_from(t.deadline).where(early)
-        return int(casebook.answer(lambda tx: tx.execute(query).scalar_one()))
-    finally:
-        casebook.close()
-
-
 WORLD_KINDS: dict[str, Fault] = {
     "PostgreSQL killed in mid-commit": kill_postgresql_in_commit,
     "disk full": fill_the_disk,
     "network partition: the broker": cut_off("kafka"),
     "network partition: the platforms' answers": cut_off("receiver"),
     "network partition: everyone alone": cut_off(),
-    "clock of the notice service 2 h fast": step_the_clock("+2h"),
-    "clock of the notice service 2 h slow": step_the_clock("-2h"),
 }
 """By name, in the order of the report."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from connectors.egress import EgressPolicy
 from connectors.errors import PlatformGone, PlatformRefused, PlatformUnavailable
-from connectors.http import OutboundClient, Reply, reply_error, retry_after
+from connectors.http import OutboundClient, Reply, reply_error, retry_after, their_time
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -104,6 +104,32 @@ def test_a_login_refused_by_a_clock_far_from_ours_is_tried_again(status: int, da
     assert (type(error), error.reason) == (
         (PlatformUnavailable, "clock") if later else (PlatformRefused, "unauthorised")
     )
+
+
+@pytest.mark.parametrize("asked", [timedelta(hours=-2), timedelta(hours=2)])
+def test_also_where_our_clock_was_set_right_while_they_answered(asked: timedelta) -> None:
+    date = {"date": format_datetime(NOW, usegmt=True)}
+    error = reply_error(Reply(401, date, b"", True, asked_at=NOW + asked), NOW)
+
+    assert error.reason == "clock"
+
+
+@pytest.mark.parametrize(
+    ("headers", "theirs"),
+    [
+        ({"date": format_datetime(NOW, usegmt=True)}, NOW),
+        ({"date": format_datetime(NOW, usegmt=True), "age": "90"}, NOW + timedelta(seconds=90)),
+        ({"date": format_datetime(NOW, usegmt=True), "age": "-90"}, NOW),
+        ({"date": format_datetime(NOW, usegmt=True), "age": "9" * 30}, NOW),
+        ({"date": "Fri, 31 Dec 9999 23:59:59 GMT", "age": "90"}, None),
+        ({"date": "Mon, 02 Mar 2026 24:61:00 GMT"}, None),
+        ({"age": "90"}, None),
+    ],
+)
+def test_their_time_is_when_the_answer_was_made_and_how_long_it_was_kept(
+    headers: dict[str, str], theirs: datetime | None
+) -> None:
+    assert their_time(Reply(200, headers, b"", True)) == theirs
 
 
 async def test_calls_that_were_given_up_on_while_they_waited_leave_every_connection_free() -> None:

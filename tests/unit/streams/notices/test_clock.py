@@ -2,14 +2,26 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from random import Random
+from statistics import median
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from streams.notices import handlers
 from streams.notices.casebook.database import Casebook
-from streams.notices.clock import AGAIN_AFTER_S, BELIEVE_AFTER, ClockUnsure, DeadlineClock
+from streams.notices.clock import (
+    AGAIN_AFTER_S,
+    BELIEVE_AFTER,
+    HEARD_FOR,
+    ClockUnsure,
+    DeadlineClock,
+    Listener,
+    agreed,
+)
 from streams.notices.metrics import NoticeMetrics
 from tests.support.notices import T0, make_desk
 
@@ -68,6 +80,10 @@ class Loop:
     async def tick(self, seconds: float = 0.5) -> None:
         self.machine.steady += seconds
         await self.clock.step()
+
+    @property
+    def clock_wrong(self) -> float:
+        return float(self.metrics.loop_errors.labels("clock", "clock_wrong")._value.get())
 
     @property
     def steps(self) -> float:
@@ -216,3 +232,134 @@ async def test_what_could_not_be_planned_anew_is_at_the_next_step(
     await loop.tick()
 
     assert len(calls) == 3
+
+
+def others(machine: Machine, *apart: timedelta) -> list[float]:
+    """What others say whose clocks are so far ahead of the true time."""
+    return [(T0 + one).timestamp() - 1_000.0 for one in apart]
+
+
+HOURS_2 = timedelta(hours=2)
+RIGHT = timedelta(0)
+
+
+@pytest.mark.parametrize("set_by", [HOURS_2, -HOURS_2])
+async def test_a_process_that_starts_by_a_wrong_clock_hears_it_from_others_and_does_nothing_until_it_is_right(
+    set_by: timedelta, fired: list[datetime]
+) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    machine.set_by = set_by
+    loop.clock.hear(others(machine, RIGHT, timedelta(seconds=2)))
+    assert not loop.clock.is_sure()
+    await loop.tick()
+    await loop.tick(BELIEVE_AFTER.total_seconds())
+    loop.clock.hear(others(machine, RIGHT, timedelta(seconds=2)))
+    await loop.tick(BELIEVE_AFTER.total_seconds())
+    assert not loop.clock.is_sure()
+    true = T0 + timedelta(seconds=machine.steady - 1_000)
+    # Nothing fires before its time by either clock.
+    assert fired[-1] == min(machine.wall(), true + timedelta(seconds=1))
+    assert loop.clock_wrong == 2
+
+    machine.set_by = RIGHT
+    assert loop.clock.is_sure()
+    await loop.tick()
+    assert fired[-1] == machine.wall()
+
+
+async def test_a_clock_that_was_set_right_is_believed_at_once_where_others_have_this_time(
+    fired: list[datetime],
+) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    machine.set_by = -HOURS_2
+    await loop.tick()
+    assert loop.clock.is_sure()  # nobody was heard: nobody knows better
+    machine.set_by = RIGHT
+    await loop.tick()
+    assert not loop.clock.is_sure()
+    loop.clock.hear(others(machine, RIGHT))
+    assert loop.clock.is_sure()
+    await loop.tick()
+
+    assert fired[-1] == machine.wall()
+
+
+async def test_what_was_heard_counts_for_a_while_and_then_nobody_is_silent_for_ever(
+    fired: list[datetime],
+) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    loop.clock.hear(others(machine, RIGHT, RIGHT))
+    await loop.tick()
+    machine.set_by = HOURS_2
+    await loop.tick()
+    loop.clock.hear([])  # they cannot be reached now
+    await loop.tick(HEARD_FOR.total_seconds() - 2)  # and they told the old time
+    await loop.tick(2)
+    assert not loop.clock.is_sure()
+    await loop.tick(BELIEVE_AFTER.total_seconds())
+
+    assert loop.clock.is_sure()
+    assert fired[-1] == machine.wall()
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        ([], None),
+        ([RIGHT], True),
+        ([HOURS_2], None),  # one alone may have a wrong clock itself
+        ([HOURS_2, HOURS_2], False),
+        ([HOURS_2, -HOURS_2], None),
+        ([HOURS_2, RIGHT], None),
+        ([HOURS_2, RIGHT, RIGHT], True),
+        ([HOURS_2, HOURS_2, RIGHT], None),
+        ([timedelta(minutes=2), timedelta(minutes=2)], None),
+        ([timedelta(seconds=59), timedelta(seconds=-59)], True),
+    ],
+)
+def test_most_of_the_others_confirm_a_time_and_only_all_of_several_doubt_it(
+    heard: list[timedelta], told: bool | None
+) -> None:
+    assert agreed(500.0, [500.0 + one.total_seconds() for one in heard]) is told
+
+
+@given(st.floats(-1e9, 1e9), st.lists(st.floats(-1e9, 1e9), max_size=8), st.randoms())
+def test_in_whatever_order_they_answer(offset: float, heard: list[float], chance: Random) -> None:
+    shuffled = chance.sample(heard, len(heard))
+
+    assert agreed(offset, shuffled) is agreed(offset, heard)
+    if agreed(offset, heard) is False:
+        assert len(heard) > 1
+        assert agreed(median(heard), heard) is True
+
+
+async def test_others_are_asked_at_first_when_the_clock_was_set_while_it_is_doubted_and_now_and_then(
+    fired: list[datetime],
+) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    asked: list[float] = []
+
+    async def ask() -> list[float]:
+        asked.append(machine.steady - 1_000)
+        return others(machine, RIGHT, RIGHT)
+
+    listener = Listener(loop.clock, ask, tick_s=0, monotonic=lambda: machine.steady)
+
+    async def tick(seconds: float) -> None:
+        await loop.tick(seconds)
+        await listener.step()
+
+    for seconds in (1, 1, 600, 400):
+        await tick(seconds)
+    machine.set_by = HOURS_2
+    for seconds in (1, 1, 14, 1, 14):
+        await tick(seconds)
+    machine.set_by = RIGHT
+    for seconds in (1, 1, 60):
+        await tick(seconds)
+
+    assert asked == [1, 1_002, 1_003, 1_018, 1_033, 1_034]
