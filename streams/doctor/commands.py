@@ -21,7 +21,8 @@ def doctor(
 
     Looks at Kafka and its topics, lag, dead letters, the casebook and its tables, the clock, the disk, the
     platforms file and its secrets, the audit key, running processes and connectors, with the settings that
-    the processes would take. The exit code is 1 when something will not work.
+    the processes would take. Platforms' servers are asked what time it is (HEAD of base_url). The exit code
+    is 1 when something will not work.
 
     Example: KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092 takin doctor
     """

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from connectors.platform_config import PlatformConfig
 from connectors.registry import load_platforms, resolve_secrets
+from connectors.witnesses import Witnesses
 from schemas.errors import OperatorError
 from schemas.kafka_access import kafka_at
 from schemas.topics import CATALOGUE, DETECTIONS, LISTINGS
@@ -51,7 +53,8 @@ async def gather(settings: Settings, *, embedded: bool) -> Facts:
     facts = _contact_keys(facts, settings.contact_keys)
     if (clock := system.clock()) is not None:
         facts = replace(facts, clock_synchronised=clock[0], clock_error_s=clock[1])
-    facts = _platforms(facts, settings.platforms_file)
+    facts, configs = _platforms(facts, settings.platforms_file)
+    facts = replace(facts, others_ahead_s=await _others(configs))
     facts, taken = await asyncio.to_thread(_casebook, facts, settings)
     facts = replace(facts, processes=await _processes(_text(settings.data_dir / "prometheus-targets.json")))
     return await _kafka(facts, taken)
@@ -124,9 +127,18 @@ def _casebook(facts: Facts, settings: Settings) -> tuple[Facts, Mapping[int, int
         return replace(facts, casebook_error=str(error)), None
 
 
-def _platforms(facts: Facts, path: Path | None) -> Facts:
+async def _others(configs: Sequence[PlatformConfig]) -> tuple[float, ...]:
+    witnesses = Witnesses(configs, steady=time.monotonic)
+    try:
+        said = await witnesses.ask()
+    finally:
+        await witnesses.aclose()
+    return tuple(one + time.monotonic() - time.time() for one in said)
+
+
+def _platforms(facts: Facts, path: Path | None) -> tuple[Facts, tuple[PlatformConfig, ...]]:
     if path is None:
-        return facts
+        return facts, ()
     facts = replace(facts, platforms_file=str(path))
     try:
         configs: tuple[PlatformConfig, ...] = load_platforms(path)
@@ -134,8 +146,8 @@ def _platforms(facts: Facts, path: Path | None) -> Facts:
             for use in ("secret", "webhook_secret", "api_key"):
                 resolve_secrets(config, use)
     except OperatorError as error:
-        return replace(facts, platforms_error=str(error))
-    return replace(facts, platforms=len(configs))
+        return replace(facts, platforms_error=str(error)), ()
+    return replace(facts, platforms=len(configs)), configs
 
 
 def _key(path: Path) -> str | None:

@@ -1,8 +1,11 @@
 """What gathered facts mean: each check is a function of values and needs no network. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Literal
+
+from streams.notices.clock import agreed
 
 Verdict = Literal["well", "look", "wrong"]
 
@@ -48,6 +51,8 @@ class Facts:
     clock_synchronised: bool | None = None
     clock_error_s: float | None = None
     """The kernel's own estimate of the largest error."""
+    others_ahead_s: Sequence[float] = ()
+    """Of each platform's server that told its time."""
     data_dir: str = ""
     disk_free: int | None = None
     disk_error: str | None = None
@@ -158,6 +163,14 @@ def casebook(facts: Facts) -> Check:
 
 def clock(facts: Facts) -> Check | None:
     """Whether the time can be believed: it is our evidence."""
+    others = facts.others_ahead_s
+    if agreed(0.0, others) is False:
+        return Check(
+            "clock",
+            "wrong",
+            f"By the clocks of all {len(others)} platforms that tell their time this one is wrong by "
+            f"{-median(others):+.0f} s: set it right. The notice service sends nothing by such a clock.",
+        )
     if facts.clock_synchronised is None:
         return None
     error = facts.clock_error_s or 0.0

@@ -27,6 +27,7 @@ GOOD = Facts(
     contact_key_ids=("aa", "bb"),
     contacts={"aa": 2, "bb": 1},
     embedded=True,
+    others_ahead_s=(-0.4, 0.3, 9_000.0),
     processes={"notices": None},
     cursors={"feed example": 60.0},
 )
@@ -54,6 +55,9 @@ def test_of_a_good_set_up_nothing_is_wrong() -> None:
         ({"tables": "0009", "tables_newer_and_usable": True}, "casebook", "look", "may use them"),
         ({"clock_synchronised": False}, "clock", "look", "chrony"),
         ({"clock_error_s": 1.0}, "clock", "look", "1.0 s"),
+        ({"others_ahead_s": (-7200.2, -7199.6)}, "clock", "wrong", "wrong by +7200 s"),
+        ({"others_ahead_s": (7200.0, 7201.0, 7202.0)}, "clock", "wrong", "wrong by -7201 s"),
+        ({"clock_synchronised": None, "others_ahead_s": (7200.0, 7201.0)}, "clock", "wrong", "set it right"),
         ({"disk_free": 10_000_000}, "disk", "wrong", "make room now"),
         ({"disk_free": 1_000_000_000}, "disk", "look", "make room soon"),
         ({"disk_error": "Permission denied"}, "disk", "wrong", "Permission denied"),
