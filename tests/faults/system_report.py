@@ -21,7 +21,7 @@ def _short_of_the_goal(faults: int, listings: int, *, world: bool) -> list[str]:
         "cores that other work shared. Never played: an old copy of the casebook put back in its place",
         "(`tests/kafka/test_restore_drill.py` plays that one apart), more than one broker, hours and days."
         + ("" if world else " `--world` also"),
-        *([] if world else ["harms PostgreSQL, the disk, the network and a clock (root on Linux)."]),
+        *([] if world else ["harms PostgreSQL, the disk and the network (root on Linux)."]),
     ]
 
 
@@ -48,13 +48,11 @@ def page(outcome: "Outcome", now: datetime) -> str:
         ("deadlines", told.deadlines),
         ("deadlines due and without a verdict", told.deadlines_unfired),
         ("deadlines missed twice in the events", len(told.deadlines_twice)),
+        ("deadlines declared missed before their time, while a clock was wrong", outcome.fired_early),
         ("breaks of the audit chain", told.audit_breaks),
     ]
     if outcome.world:
-        rows += [
-            ("transactions in COMMIT when PostgreSQL was killed", outcome.killed_in_commit),
-            ("deadlines declared missed before their time, while a clock was wrong", outcome.fired_early),
-        ]
+        rows.append(("transactions in COMMIT when PostgreSQL was killed", outcome.killed_in_commit))
     lines = [
         "# Reliability",
         "",

@@ -1,9 +1,12 @@
 """``takin doctor`` against real set-ups, broken ones and a good one."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from streams.local.kafka import LocalKafka
 from streams.local.ports import free_port
 from streams.local.topics import apply
 from streams.notices.casebook.database import Casebook
+from tests.faults.wall_clock import WallClock
 
 
 def doctor(folder: Path, **env: str) -> tuple[int, dict[str, Any]]:
@@ -44,6 +48,46 @@ def test_without_a_broker_it_says_so_and_judges_the_rest(tmp_path: Path) -> None
     assert "NOT_SET" in checks["platforms"]["sentence"]
     assert checks["disk"]["verdict"] == "well"
     assert "topics" not in checks
+
+
+async def test_a_clock_that_two_platforms_contradict_is_named(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        date = format_datetime(datetime.now(UTC), usegmt=True)
+        writer.write(f"HTTP/1.1 204 No Content\r\ndate: {date}\r\n\r\n".encode())
+        writer.close()
+
+    clock = WallClock(tmp_path)
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0) as one,
+        await asyncio.start_server(answer, "127.0.0.1", 0) as other,
+    ):
+        ports = [there.sockets[0].getsockname()[1] for there in (one, other)]
+        platforms = tmp_path / "platforms.yaml"
+        document = [
+            {
+                "name": f"p{port}",
+                "kind": "sandbox",
+                "base_url": f"http://127.0.0.1:{port}",
+                "private_address": True,
+            }
+            for port in ports
+        ]
+        platforms.write_text(json.dumps({"platforms": document}))
+        settings = {
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+            "TAKIN_PLATFORMS_FILE": str(platforms),
+            **clock.environment,
+        }
+        found = []
+        for hours in (2, 0):
+            clock.set(timedelta(hours=hours))
+            _, checks = await asyncio.to_thread(doctor, tmp_path, **settings)
+            found.append(checks["clock"])
+
+    assert found[0]["verdict"] == "wrong"
+    assert "wrong by +7200 s: set it right" in found[0]["sentence"]
+    assert "wrong by" not in found[1]["sentence"]
 
 
 async def test_missing_topics_and_a_casebook_of_another_version_are_named(
