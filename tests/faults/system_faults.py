@@ -442,6 +442,9 @@ def main() -> int:
         try:
             outcome = asyncio.run(play(plan, Path(name), own))
             holds = outcome.holds
+        except OperatorError as error:
+            print(f"system_faults: {error}", file=sys.stderr)
+            return error.exit_code
         finally:
             if not holds and given.keep is not None:
                 kept = keep((own.disk if own else Path(name)) / "takin", given.keep)

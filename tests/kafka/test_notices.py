@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from connectors.http import Reply, their_time
 from connectors.platform_config import PlatformConfig
 from connectors.sandbox.scenario_file import parse_scenario
 from connectors.sandbox.service import Sandbox
@@ -24,6 +25,7 @@ from schemas.topics import AUDIT_CHECKPOINTS, CASE_EVENTS, CATALOGUE, DEAD_LETTE
 from streams.local.kafka import LocalKafka
 from streams.local.ports import free_port
 from streams.local.topics import apply
+from streams.notices import clock
 from streams.notices.casebook import events, figures, filed, sealing
 from streams.notices.casebook.database import Casebook
 from streams.notices.casebook.viewer import Viewer
@@ -221,3 +223,33 @@ async def test_said_and_seen_are_measured_apart_for_each_temper(
         ("wrong_shape", DETECTIONS.name),
         ("wrong_shape", REPORTS.name),
     ]
+
+
+async def test_by_a_clock_that_platforms_contradict_nothing_is_sent_and_by_the_right_one_at_once(
+    own_broker: LocalKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await apply(own_broker.bootstrap, CATALOGUE)
+    apart = timedelta(hours=2)
+
+    def other_time(reply: Reply) -> datetime | None:
+        theirs = their_time(reply)
+        return theirs and theirs + apart
+
+    monkeypatch.setattr("connectors.witnesses.their_time", other_time)
+    monkeypatch.setattr(clock, "UNSURE_AGAIN", timedelta(seconds=1))
+    url = f"sqlite:///{tmp_path / 'casebook.db'}"
+    async with (
+        Sandbox(parse_scenario(SCENARIO, source="test"), stock("prompt", "prompt-1")) as sandbox,
+        serving(sandbox, own_broker, url),
+    ):
+        await publish(own_broker, detection_for(sandbox, "prompt", "prompt-1").to_bytes())
+        await asyncio.sleep(5)
+        by_the_wrong_one = dict(sandbox.journal.effects())
+        apart = timedelta(0)
+
+        async def sent() -> bool:
+            return bool(sandbox.journal.effects())
+
+        await until(sent, within_s=30)
+
+    assert by_the_wrong_one == {}

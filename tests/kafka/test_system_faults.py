@@ -43,9 +43,9 @@ async def test_nothing_is_lost_or_doubled_over_a_power_cut_and_lost_replies(tmp_
 def test_each_place_plays_what_it_can() -> None:
     assert chosen_kinds(None, world=False) == list(KINDS)
     assert set(chosen_kinds(None, world=True)) == ALL_KINDS.keys() - {SQLITE_ONLY}
-    assert chosen_kinds("disk,clock", world=False) == []
-    assert chosen_kinds("disk,clock", world=True) == [
-        name for name in WORLD_KINDS if "disk" in name or "clock" in name
+    assert chosen_kinds("disk,partition", world=False) == []
+    assert chosen_kinds("disk,partition", world=True) == [
+        name for name in WORLD_KINDS if "disk" in name or "partition" in name
     ]
 
 
