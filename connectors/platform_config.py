@@ -369,7 +369,7 @@ class PlatformConfig(_Config):
     """Who speaks to it: a module under ``connectors/platforms/``, or a channel under
     ``connectors/channels/`` where it is only notified and looked at."""
     base_url: str = Field(min_length=1, max_length=2_048)
-    """Where its API starts; https, unless ``private_address``."""
+    """Where its API starts; https, unless ``private_address``. Its server is also asked what time it is."""
     listing_hosts: tuple[str, ...] = Field(default=(), max_length=100)
     """Further hosts on which its listings are shown; the prober goes nowhere else."""
     private_address: bool = False

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from streams.notices.answers import store_answers
 from streams.notices.casebook.database import Casebook, CasebookUnavailable
+from streams.notices.clock import ClockUnsure
 from streams.notices.loops import Bell
 from streams.notices.metrics import NoticeMetrics
 from streams.notices.ports import Answer, Forged, Outside
@@ -43,7 +44,7 @@ def receiver_app(
     """``POST /answers/{platform}``.
 
     202 stored (also for one that was stored before), 401 forged or old, 404 no such platform,
-    413 too large, 503 the casebook is away: send it again.
+    413 too large, 503 the casebook is away, or our clock is not believed: send it again.
     """
 
     async def store(answers: Sequence[Answer]) -> Sequence[bool]:
@@ -59,7 +60,12 @@ def receiver_app(
         except TooLarge:
             metrics.answers.labels("other", "too_large").inc()
             return _no(413, "too_large", f"An answer may have {MAX_BODY} bytes.")
-        now = clock()
+        try:
+            now = clock()
+        except ClockUnsure:
+            # By a wrong clock a genuine answer looks old, and a refusal would be for good.
+            metrics.answers.labels("other", "unavailable").inc()
+            return _no(503, "unavailable", "Our clock is being set right: send it again.")
         try:
             genuine = outside.authenticate(platform, dict(request.headers), body, now)
         except KeyError:
