@@ -30,6 +30,8 @@ notice with a wrong time is a wrong notice."""
 
 AGAIN_AFTER_S = 15.0
 
+TOGETHER = timedelta(seconds=4)
+"""What others say is told to the second, and was on its way for at most three."""
 APART = timedelta(minutes=4)
 """Two others whose clocks are this far from ours, and not from each other's, show that ours is wrong. A
 signature is good for five minutes (Standard Webhooks), so nobody would take ours either."""
@@ -48,14 +50,14 @@ def agreed(offset: float, heard: Sequence[float]) -> bool | None:
     """Whether others have this time, too; ``None``: they cannot tell.
 
     ``offset`` and each of ``heard``: a wall clock's seconds less the steady clock's. More than half of them
-    within a minute of ours confirm it, also where it is only one. To doubt it takes at least two, all of them
+    within seconds of ours confirm it, also where it is only one. To doubt it takes at least two, all of them
     far from ours and near each other: one platform with a wrong clock silences nobody.
     """
-    limit = UNSURE_BEYOND.total_seconds()
-    if 2 * sum(abs(one - offset) <= limit for one in heard) > len(heard):
+    if 2 * sum(abs(one - offset) <= TOGETHER.total_seconds() for one in heard) > len(heard):
         return True
     far = all(abs(one - offset) > APART.total_seconds() for one in heard)
-    return False if len(heard) >= 2 and far and max(heard) - min(heard) <= limit else None
+    near = len(heard) >= 2 and max(heard) - min(heard) <= UNSURE_BEYOND.total_seconds()
+    return False if far and near else None
 
 
 def steady_seconds() -> float:
@@ -206,20 +208,20 @@ class DeadlineClock:
         told = self._agreed(offset)
         if told is False:
             self._offset, self._set_at = median(self._heard), steady
-        if told is True or self._offset is None or abs(offset - self._offset) <= limit:
-            if self._set_to is not None:
-                log.warning("clock_believed", now=wall.isoformat(), others=len(self._heard))
-            # Followed from tick to tick, so that a clock that is corrected slowly counts as one.
-            self._offset, self._set_to = offset, None
-            return wall
-        if self._set_to is None or abs(offset - self._set_to) > limit:
+        was = offset if self._offset is None else self._offset
+        moved = abs(offset - was) > limit
+        if moved and (self._set_to is None or abs(offset - self._set_to) > limit):
             self._set_to, self._set_at = offset, steady
             self._metrics.loop_errors.labels("clock", "clock_step").inc()
-            log.error("clock_step", now=wall.isoformat(), by_s=round(offset - self._offset, 3))
-        elif steady - self._set_at >= BELIEVE_AFTER.total_seconds():
-            self._offset, self._set_to = offset, None
-            return wall
-        return min(wall, datetime.fromtimestamp(steady + self._offset, UTC))
+            log.error("clock_step", now=wall.isoformat(), by_s=round(offset - was, 3))
+        kept = told is not False and steady - self._set_at >= BELIEVE_AFTER.total_seconds()
+        if moved and not told and not kept:
+            return min(wall, datetime.fromtimestamp(steady + was, UTC))
+        if self._set_to is not None:
+            log.warning("clock_believed", now=wall.isoformat(), others=len(self._heard))
+        # Followed from tick to tick, so that a clock that is corrected slowly counts as one.
+        self._offset, self._set_to = offset, None
+        return wall
 
 
 class Listener:

@@ -286,6 +286,23 @@ async def test_a_clock_that_was_set_right_is_believed_at_once_where_others_have_
     assert fired[-1] == machine.wall()
 
 
+@pytest.mark.parametrize("told_again", [True, False])
+async def test_a_step_of_seconds_accuses_nobody_unless_others_confirm_it(
+    told_again: bool, fired: list[datetime]
+) -> None:
+    machine = Machine()
+    loop = Loop(machine)
+    loop.clock.hear(others(machine, RIGHT, RIGHT))
+    await loop.tick()
+    machine.set_by = timedelta(seconds=30)
+    if told_again:
+        loop.clock.hear(others(machine, timedelta(seconds=30), timedelta(seconds=31)))
+    await loop.tick()
+
+    assert loop.steps == 1  # it is told either way
+    assert fired[-1] == (machine.wall() if told_again else machine.wall() - timedelta(seconds=30))
+
+
 async def test_what_was_heard_counts_for_a_while_and_then_nobody_is_silent_for_ever(
     fired: list[datetime],
 ) -> None:
@@ -317,7 +334,8 @@ async def test_what_was_heard_counts_for_a_while_and_then_nobody_is_silent_for_e
         ([HOURS_2, RIGHT, RIGHT], True),
         ([HOURS_2, HOURS_2, RIGHT], None),
         ([timedelta(minutes=2), timedelta(minutes=2)], None),
-        ([timedelta(seconds=59), timedelta(seconds=-59)], True),
+        ([timedelta(seconds=3), timedelta(seconds=-3)], True),
+        ([timedelta(seconds=30), timedelta(seconds=30)], None),
     ],
 )
 def test_most_of_the_others_confirm_a_time_and_only_all_of_several_doubt_it(
