@@ -58,8 +58,8 @@ step "tests that need no broker, in two processes"
 # The browser driver keeps an event loop of its own running, beside which no other test can start one.
 beside "pages in a real browser" nice -n 10 "$bin/python" -m pytest tests/browser -m "not long" --durations=5
 beside "tests against the built wheel" nice -n 15 deploy/ci/wheel.sh
-step "tests on a real Kafka"
-"$bin/python" -m pytest tests/kafka tests/support -m "kafka and not long" --durations=15
+step "tests on a real Kafka, in two processes with a broker each"
+"$bin/python" -m pytest tests/kafka tests/support -n 2 --dist worksteal -m "kafka and not long" --durations=15
 end_of "pages in a real browser"
 end_of "tests against the built wheel"
 step "tests on the AT Protocol's own servers"
