@@ -25,6 +25,7 @@ from connectors.streams import TcpStream, connect
 _MAX_URL = 4_096
 _MAX_ADDRESSES = 4
 DEFAULT_PORTS = {"http": 80, "https": 443}
+LAST_PORT = 65_535
 
 # Transition mechanisms carry an IPv4 address inside; what they lead to cannot be told from outside
 # the network that operates them, so all of them are refused. So is what IANA reserves inside 2000::/3.
@@ -200,6 +201,8 @@ class EgressPolicy:
             EgressRefused
         """
         origin = (normal_host(host), port)
+        if port > LAST_PORT:
+            raise EgressRefused(f"there is no port {port}")
         if is_hidden(host) and self.socks is None:
             raise EgressRefused(f"{host[:253]} is a hidden service: it needs the platform's socks")
         if self.origins is None:

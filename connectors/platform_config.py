@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from connectors.egress import is_hidden
+from connectors.egress import LAST_PORT, is_hidden
 from connectors.guard_config import (
     LADDER,
     BreakerConfig,
@@ -457,6 +457,8 @@ class PlatformConfig(_Config):
             raise ValueError("base_url must start with https:// or http:// and name a host")
         if url.userinfo or url.query or url.fragment:
             raise ValueError("base_url must carry no password, query or fragment")
+        if url.port is not None and url.port > LAST_PORT:
+            raise ValueError(f"base_url names a port above {LAST_PORT}")
         if self.proxy is None and is_hidden(url.host):
             raise ValueError("base_url is a hidden service: name the proxy that reaches it (socks)")
         if self.proxy is not None and self.kind == "atproto":

@@ -61,6 +61,14 @@ def test_an_ordinary_address_is_public(address: str) -> None:
     assert is_public(address)
 
 
+@pytest.mark.parametrize("port", [65_536, 99_999])
+def test_a_port_that_none_is_is_refused_also_where_it_was_named_by_the_operator(port: int) -> None:
+    policy = EgressPolicy.for_base_url(f"http://127.0.0.1:{port}", private=True)
+
+    with pytest.raises(EgressRefused, match=f"there is no port {port}"):
+        policy.check_url(f"http://127.0.0.1:{port}/")
+
+
 @given(st.ip_addresses(v=4))
 def test_an_ipv4_address_inside_an_ipv6_one_is_never_public(address: object) -> None:
     assert not is_public(f"::ffff:{address}")

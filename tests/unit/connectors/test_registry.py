@@ -63,6 +63,13 @@ def test_a_base_url_with_a_password_is_refused_without_it(address: str, tmp_path
     assert "canary" not in str(refused.value)
 
 
+def test_a_base_url_with_a_port_that_none_is_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD.replace("https://desk.example.org/api/", "https://desk.example.org:65536/"))
+
+    with pytest.raises(OperatorError, match="base_url names a port above 65535"):
+        load_platforms(path)
+
+
 def test_every_module_of_a_platform_is_registered() -> None:
     modules = {module.name for module in pkgutil.iter_modules(connectors.platforms.__path__)}
 
