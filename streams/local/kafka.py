@@ -29,7 +29,7 @@ from streams.local.jars import ensure_jars
 from streams.local.java import find_java
 from streams.local.kafka_config import Guard, log4j_properties, server_properties
 from streams.local.kafka_log import tail, why_it_stopped
-from streams.local.ports import LOOPBACK, answers, free_port, is_free
+from streams.local.ports import INNER_RANGE, LOOPBACK, answers, free_port, is_free
 from streams.local.readiness import join_group
 
 JVM_OPTIONS = (
@@ -219,7 +219,7 @@ class LocalKafka:
             )
         self.port = self.port or free_port()
         if not self._controller_port or not is_free(self._controller_port):
-            self._controller_port = free_port()
+            self._controller_port = free_port(INNER_RANGE)
         shutil.rmtree(self.data_dir / "tmp", ignore_errors=True)
         (self.data_dir / "tmp").mkdir()
         (self.data_dir / "log4j2.properties").write_text(log4j_properties(self.log_file), "utf-8")

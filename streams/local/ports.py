@@ -12,6 +12,8 @@ LOOPBACK = "127.0.0.1"
 # Below the range from which Linux takes the ports of outgoing connections (32768-60999): otherwise
 # a client's connection could sit on the broker's port just while the broker restarts.
 FREE_RANGE = range(20_000, 32_000)
+INNER_RANGE = range(19_000, 20_000)
+"""For what is chosen anew at each start: it must not take the port of a service that is down just then."""
 
 
 def is_free(port: int) -> bool:
@@ -28,16 +30,18 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port() -> int:
+def free_port(among: range = FREE_RANGE) -> int:
     """A loopback port that nobody listens on at this moment.
 
     Raises:
         OperatorError: none was found.
     """
-    for port in random.sample(FREE_RANGE, k=200):
+    for port in random.sample(among, k=200):
         if is_free(port):
             return port
-    raise OperatorError("No free port was found on 127.0.0.1 between 20000 and 32000: stop something there.")
+    raise OperatorError(
+        f"No free port was found on {LOOPBACK} between {among.start} and {among.stop}: stop something there."
+    )
 
 
 async def answers(port: int) -> bool:

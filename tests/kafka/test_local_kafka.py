@@ -22,7 +22,7 @@ from streams.local import class_cache
 from streams.local.jars import ensure_jars
 from streams.local.java import find_java
 from streams.local.kafka import JVM_OPTIONS, LocalKafka
-from streams.local.ports import answers, free_port
+from streams.local.ports import FREE_RANGE, answers, free_port
 from streams.local.readiness import admin_client
 from tests.support.broker import create_topic, read_all, send
 
@@ -43,14 +43,18 @@ async def test_a_group_can_be_joined_as_soon_as_it_is_started(own_broker: LocalK
         await consumer.stop()
 
 
-async def test_it_listens_on_loopback_only(own_broker: LocalKafka) -> None:
+async def test_it_listens_on_loopback_only_and_on_no_port_that_a_service_could_have(
+    own_broker: LocalKafka,
+) -> None:
     assert own_broker.pid is not None
     listening = {
-        connection.laddr.ip.removeprefix("::ffff:")
+        (connection.laddr.ip.removeprefix("::ffff:"), connection.laddr.port)
         for connection in psutil.Process(own_broker.pid).net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
     }
-    assert listening == {"127.0.0.1"}
+    assert {address for address, _ in listening} == {"127.0.0.1"}
+    assert {port for _, port in listening if port in FREE_RANGE} == {own_broker.port}
+    assert len(listening) == 2
 
 
 async def test_no_topic_comes_to_be_by_being_named(own_broker: LocalKafka) -> None:
