@@ -200,7 +200,7 @@ class DeadlineClock:
         would be: a clock set forward by mistake accuses nobody, and one set back fires nothing
         twice. It is believed again when it is back, or has kept its new time for ten minutes (a
         machine that started with a wrong clock must not stay silent for ever), or on a restart.
-        Where others tell the time, they decide instead: at once, and as long as they tell.
+        Where others tell the time they decide instead, also on a restart: at once, as long as they tell.
         """
         steady = self._monotonic()
         offset = wall.timestamp() - steady

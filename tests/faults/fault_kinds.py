@@ -1,13 +1,14 @@
 """What can be done to a running machine. Each kind harms, stops, and leaves the mending to Takin."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
 import signal
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -268,16 +269,24 @@ async def add_an_entry(bench: Bench) -> None:
         bench.notes.append(f"watchlist add: {said.decode('utf-8', 'replace')[-200:]}")
 
 
+@contextlib.asynccontextmanager
+async def _wrong_clock(bench: Bench, hours: int) -> AsyncIterator[None]:
+    """The notice service's wall clock is set wrong, held, and set right again."""
+    bench.clock.set(timedelta(hours=hours))
+    try:
+        yield
+        await asyncio.sleep(bench.hold_s)
+        bench.fired_early += await asyncio.to_thread(_fired_early, bench.prepared.casebook_url)
+    finally:
+        bench.clock.set()
+
+
 def step_the_clock(hours: int) -> Fault:
-    """The notice service's wall clock is set wrong, and set right again."""
+    """Under a process that runs."""
 
     async def fault(bench: Bench) -> None:
-        bench.clock.set(timedelta(hours=hours))
-        try:
-            await asyncio.sleep(bench.hold_s)
-            bench.fired_early += await asyncio.to_thread(_fired_early, bench.prepared.casebook_url)
-        finally:
-            bench.clock.set()
+        async with _wrong_clock(bench, hours):
+            pass
 
     return fault
 
@@ -286,17 +295,12 @@ def start_by_a_wrong_clock(hours: int) -> Fault:
     """The notice service is killed, starts by a clock that is wrong, and works by it for a while."""
 
     async def fault(bench: Bench) -> None:
-        bench.clock.set(timedelta(hours=hours))
-        try:
+        async with _wrong_clock(bench, hours):
             bench.send("notices", signal.SIGKILL)
             await asyncio.sleep(1)
             until = asyncio.get_running_loop().time() + UP_WITHIN_S
             while not bench.supervisor.is_ready("notices") and asyncio.get_running_loop().time() < until:
                 await asyncio.sleep(0.1)
-            await asyncio.sleep(bench.hold_s)
-            bench.fired_early += await asyncio.to_thread(_fired_early, bench.prepared.casebook_url)
-        finally:
-            bench.clock.set()
 
     return fault
 
