@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -344,14 +344,17 @@ def test_most_of_the_others_confirm_a_time_and_only_all_of_several_doubt_it(
     assert agreed(500.0, [500.0 + one.total_seconds() for one in heard]) is told
 
 
-@given(st.floats(-1e9, 1e9), st.lists(st.floats(-1e9, 1e9), max_size=8), st.randoms())
+@given(st.floats(-1e9, 1e9), st.lists(st.floats(-1e9, 1e9) | st.floats(-300, 300), max_size=8), st.randoms())
+@example(250.0, [0.0, 9.0], Random(1))
 def test_in_whatever_order_they_answer(offset: float, heard: list[float], chance: Random) -> None:
     shuffled = chance.sample(heard, len(heard))
 
     assert agreed(offset, shuffled) is agreed(offset, heard)
     if agreed(offset, heard) is False:
+        # The time that is followed instead is near each of them, and they do not doubt it.
         assert len(heard) > 1
-        assert agreed(median(heard), heard) is True
+        assert all(abs(one - median(heard)) <= 60 for one in heard)
+        assert agreed(median(heard), heard) is not False
 
 
 async def test_others_are_asked_at_first_when_the_clock_was_set_while_it_is_doubted_and_now_and_then(
